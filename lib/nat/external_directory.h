@@ -1,0 +1,59 @@
+// ExternalDirectory: which addresses are the pools', where each has its home, and the hint of who holds a block.
+//
+//   Shape     addresses are numbered over all pools (ExternalIndex, pool by pool, in the order of the settings); owner
+//             bytes: one a block and address. home = index mod shards.
+//   Thread    built at start, then read by all; owner bytes are atomic: written with release by the shard that takes a
+//             block in (and by its home when it comes back), read with acquire by every worker. A hint only: truth is in
+//             the arena of the holder (ARCHITECTURE 2).
+//   Cost      find: one hash probe; owner: one byte. Nothing allocates after start.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/types.h"
+#include "nat/settings.h"
+
+namespace sekisho::nat {
+
+inline constexpr uint8_t kOwnedByHome = 0xff;  // free, or shared: the home shard answers for it
+
+struct ExternalAddress {
+    Ipv4Addr address;
+    PoolId pool;
+    ShardId home;
+    uint8_t block_shift = 8;       // log2 of the pool's block size
+    uint32_t first_owner = 0;      // of its owner bytes
+};
+
+class ExternalDirectory {
+  public:
+    ExternalDirectory(const NatSettings& settings, unsigned shards);
+
+    // kNoIndex if no pool has the address.
+    ExternalIndex find(Ipv4Addr address) const;
+    const ExternalAddress& operator[](ExternalIndex index) const { return addresses_[index.value]; }
+    size_t size() const { return addresses_.size(); }
+    unsigned shards() const { return shards_; }
+    // First index and number of a pool's addresses.
+    ExternalIndex first_of(PoolId pool) const { return {first_of_pool_[pool.value]}; }
+    size_t count_of(PoolId pool) const { return first_of_pool_[pool.value + 1U] - first_of_pool_[pool.value]; }
+
+    // The shard that answers for an external endpoint: the block's owner, or the address's home.
+    ShardId owner_of(ExternalIndex index, Port port) const;
+    // The byte itself: a shard, or kOwnedByHome.
+    uint8_t owner_byte(ExternalIndex index, uint16_t block) const;
+    void set_owner(ExternalIndex index, uint16_t block, uint8_t owner);
+
+  private:
+    unsigned shards_ = 1;
+    std::vector<ExternalAddress> addresses_;
+    std::vector<uint32_t> first_of_pool_;  // one more than there are pools
+    std::vector<uint32_t> slots_;          // open addressing, half full at most: indexes of addresses_
+    uint32_t mask_ = 0;
+    std::unique_ptr<std::atomic<uint8_t>[]> owners_;
+};
+
+}  // namespace sekisho::nat

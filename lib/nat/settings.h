@@ -1,0 +1,82 @@
+// What an operator sets of the NAT, checked and compiled; made by lib/config, read by shards. Immutable once published.
+//
+//   Units     Seconds; ports as host-order numbers in PortRange; sizes are counts.
+//   Source    RFC 4787, 5382, 5508, 6888; key names follow RFC 8512.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/types.h"
+
+namespace sekisho::nat {
+
+enum class MappingBehaviour : uint8_t { kEndpointIndependent, kAddressDependent, kAddressAndPortDependent };
+enum class FilteringBehaviour : uint8_t { kEndpointIndependent, kAddressDependent, kAddressAndPortDependent };
+enum class PortSelection : uint8_t { kRandom, kSequential, kPreserve, kDeterministic };
+enum class Pairing : uint8_t { kHard, kSoft, kNone };
+
+struct AddressRange {  // both ends included
+    Ipv4Addr first;
+    Ipv4Addr last;
+    friend bool operator==(const AddressRange&, const AddressRange&) = default;
+};
+
+struct PortRange {  // both ends included, host order
+    uint16_t first = 1024;
+    uint16_t last = 65535;
+    friend bool operator==(const PortRange&, const PortRange&) = default;
+};
+
+struct PoolSettings {
+    std::string name;
+    std::vector<AddressRange> addresses;  // disjoint, over all pools
+    PortRange ports;
+    uint32_t port_block_size = 256;       // a power of two, 64 to 32768
+    uint32_t blocks_per_subscriber = 8;
+    PortSelection port_selection = PortSelection::kRandom;
+    Pairing pairing = Pairing::kHard;
+    Seconds port_quarantine{120};         // RFC 6888 REQ-8
+    Seconds block_release_delay{60};      // how long an empty, rested block stays with its subscriber
+};
+
+struct SubscriberLimits {
+    uint32_t sessions = 4096;
+    uint32_t ports = 2048;                // over all protocols together
+    uint32_t sessions_per_second = 0;     // 0: no limit
+    uint32_t inbound_openings = 16;       // unanswered TCP openings from outside, a mapping
+};
+
+struct PolicySettings {
+    std::string name;
+    RealmId realm = kInternalRealm;
+    std::vector<Ipv4Prefix> source;
+    PoolId pool;
+    MappingBehaviour mapping = MappingBehaviour::kEndpointIndependent;
+    FilteringBehaviour filtering = FilteringBehaviour::kEndpointIndependent;
+    SubscriberLimits limits;
+};
+
+struct TimeoutSettings {
+    Seconds tcp_established{7440};  // RFC 5382 REQ-5
+    Seconds tcp_transitory{240};    // RFC 5382 REQ-5
+    Seconds tcp_closing{240};       // RFC 7857 2.1
+    Seconds udp{300};               // RFC 4787 REQ-5c
+    Seconds icmp{60};               // RFC 5508 REQ-2
+};
+
+struct TableLimits {  // of the whole appliance
+    uint32_t sessions = 1048576;
+    uint32_t mappings = 1048576;
+    uint32_t subscribers = 65536;
+};
+
+struct NatSettings {
+    std::vector<PoolSettings> pools;        // by PoolId
+    std::vector<PolicySettings> policies;   // by PolicyId; first match wins
+    TimeoutSettings timeouts;
+    TableLimits limits;
+};
+
+}  // namespace sekisho::nat
