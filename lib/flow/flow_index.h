@@ -2,24 +2,22 @@
 // compares.
 //
 //   Shape     buckets of one cache line: ten 16-bit tags, ten 32-bit values, and how many entries
-//   whose first bucket this
-//             is lie elsewhere, so that a miss mostly ends after one line. Two choices: the sum of
-//             the two bucket numbers is a function of the tag alone (modulo the number of buckets,
-//             which need not be a power of two), so an entry moves without its key. A tag's lowest
-//             bit says that the entry lies in its second bucket.
+//             whose first bucket this is lie elsewhere, so that a miss mostly ends after one line.
+//             Two choices: the sum of the two bucket numbers is a function of the tag alone (modulo
+//             the number of buckets, which need not be a power of two), so an entry moves without
+//             its key. A tag's lowest bit says that the entry lies in its second bucket.
 //   Hash      keyed (base/keyed_hash.h): the high bits choose the bucket, the low 15 the tag.
-//   Without the key nobody can
-//             aim at a bucket, so neither the tag's spread nor the overflow chains need a key of
-//             their own.
-//   Bytes     bytes_for(entries): a line for every 8 entries (80 % load), plus the overflow
-//   area: 8.02 bytes an entry.
-//             It may be filled further: no insert fails below 90 % of slots().
+//             Without the key nobody can aim at a bucket, so neither the tag's spread nor the
+//             overflow chains need a key of their own.
+//   Bytes     bytes_for(entries): a line for every 8 entries (80 % load), plus the overflow area:
+//             8.02 bytes an entry. It may be filled further: no insert fails below 90 % of slots().
 //   Owner     one writer and reader, the shard's worker. Derived state: can be rebuilt from the
-//   records. Cost      find: one line when the entry is in its first bucket, else two; insert:
-//   usually one or two lines, at most
-//             kMaxMoves moves and kMaxLooked lines; erase: as find. Nothing allocates.
+//             records.
+//   Cost      find: one line when the entry is in its first bucket, else two; insert: usually one
+//             or two lines, at most kMaxMoves moves and kMaxLooked lines; erase: as find. Nothing
+//             allocates.
 //   Errors    insert() returns false when no place was found within the bounds; every entry can
-//   still be found then.
+//             still be found then.
 //
 // Values: a caller that needs a direction keeps it in the value. The same (hash, value) pair is
 // never inserted twice.

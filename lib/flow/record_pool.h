@@ -2,13 +2,12 @@
 // records themselves.
 //
 //   Shape     an array of T in the arena, named by 32-bit index; a free record keeps the next free
-//   one's index in the
-//             four bytes at kLinkOffset, which must not hold the state byte. Records beyond the
-//             highest ever used are never touched, so sparse memory stays sparse.
+//             one's index in the four bytes at kLinkOffset, which must not hold the state byte.
+//             Records beyond the highest ever used are never touched, so sparse memory stays
+//             sparse.
 //   Reuse     release() puts a record into limbo; end_of_burst() makes what is there free. So
-//   whatever a burst still
-//             holds of a record that it freed is not somebody else's yet (ARCHITECTURE 1). Last
-//             freed, first used.
+//             whatever a burst still holds of a record that it freed is not somebody else's yet
+//             (ARCHITECTURE 1). Last freed, first used.
 //   Errors    allocate() returns kNoIndex when no record is free; those in limbo are not.
 //   Cost      O(1) each, one line touched; nothing allocates memory.
 //   Owner     one thread. Derived state: can be rebuilt from the records' state bytes.

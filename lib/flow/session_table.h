@@ -3,11 +3,11 @@
 //
 //   Shape     an array of 64-byte Sessions in the arena.
 //   Life      allocate(), fill, publish() (sets the live mark, last), insert into the index; erase
-//   from the index and
-//             cancel the timer, release() (clears the live mark first), reused after
-//             end_of_burst().
+//             from the index and cancel the timer, release() (clears the live mark first), reused
+//             after end_of_burst().
 //   Errors    allocate() returns kNoIndex when the table is full; nothing is evicted (RFC 6888
-//   REQ-11). Cost      O(1), one line. Thread: the shard's worker.
+//             REQ-11).
+//   Cost      O(1), one line. Thread: the shard's worker.
 #pragma once
 
 #include <atomic>

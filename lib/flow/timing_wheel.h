@@ -1,20 +1,17 @@
 // TimingWheel: when is an entry to be looked at again.
 //
 //   Shape     kSlots slots of kSlotMs; doubly linked lists through an array of 8-byte links beside
-//   the entries, which are
-//             named by index (below 2^31); a bit for each slot that is not empty. An entry is in
-//             the wheel at most once.
+//             the entries, which are named by index (below 2^31); a bit for each slot that is not
+//             empty. An entry is in the wheel at most once.
 //   Units     Tick, wraps; deadlines lie less than the horizon (2.3 hours) ahead of the last
-//   advance, a later one is put
-//             at the horizon and fires early: the owner looks at its own deadline and schedules
-//             again. A deadline that is past already fires in the next slot. What is 24.8 days away
-//             or more counts as past.
+//             advance, a later one is put at the horizon and fires early: the owner looks at its
+//             own deadline and schedules again. A deadline that is past already fires in the next
+//             slot. What is 24.8 days away or more counts as past.
 //   Law       an entry never fires before its deadline (but for the horizon), and at most kSlotMs
-//   and the backlog of the
-//             bounded work after it. schedule() on an entry in the wheel moves it at once.
+//             and the backlog of the bounded work after it. schedule() on an entry in the wheel
+//             moves it at once.
 //   Cost      schedule, cancel: O(1), two or three lines touched. advance: at most `budget`
-//   entries, whatever the jump
-//             of time; empty slots are skipped 64 at a time.
+//             entries, whatever the jump of time; empty slots are skipped 64 at a time.
 //   Owner     one thread. Derived state: can be rebuilt from the records.
 #pragma once
 
