@@ -1,0 +1,153 @@
+"""Frames that no honest stack sends, and packets at their limits: each ends as one named drop."""
+import random
+import re
+
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_LSRR
+from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.packet import Raw
+
+import peer
+import town
+import traffic
+from cases import case, drops, frame_to_appliance
+
+INSIDE = "100.64.1.2"
+
+
+def ip(**fields):
+    return IP(**{"src": INSIDE, "dst": town.SERVER, "ttl": 64, **fields})
+
+
+def udp():
+    return UDP(sport=4444, dport=4445) / Raw(b"sixteen bytes...")
+
+
+def cut(packet, length):
+    return Raw(bytes(packet)[:length])
+
+
+def patch(packet, offset, value):
+    """The packet with one byte changed and the IPv4 checksum left as it was."""
+    data = bytearray(bytes(packet))
+    data[offset] = value
+    return Raw(bytes(data))
+
+
+def icmp_quote(**inner):
+    return ICMP(type=3, code=3) / IP(**{"src": town.SERVER, "dst": INSIDE, "ttl": 60, **inner}) / UDP(sport=9, dport=9)
+
+
+def malformed():
+    """(drop reason, IP packet or what stands in its place)."""
+    ipv4 = {"type": 0x0800}
+    return [
+        ("truncated-ip", cut(ip() / udp(), 19), ipv4),
+        ("bad-ip-header", patch(ip() / udp(), 0, 0x65), ipv4),
+        ("bad-ip-header", patch(ip() / udp(), 0, 0x44), ipv4),
+        ("bad-ip-length", Raw(bytes(ip(len=1400) / udp())), ipv4),
+        ("bad-ip-length", Raw(bytes(ip(len=19) / udp())), ipv4),
+        ("bad-ip-checksum", Raw(bytes(ip(chksum=0x1234) / udp())), ipv4),
+        ("martian-source", ip(src="127.0.0.1") / udp(), {}),
+        ("martian-source", ip(src="224.0.0.5") / udp(), {}),
+        ("martian-source", ip(src="0.0.0.0") / udp(), {}),
+        ("martian-destination", ip(dst="127.0.0.1") / udp(), {}),
+        ("martian-destination", ip(dst="255.255.255.255") / udp(), {}),
+        ("multicast", ip(dst="224.0.0.5") / udp(), {}),
+        ("spoofed-source", ip(src="203.0.113.3") / udp(), {}),
+        ("spoofed-source", ip(src=town.INTERNAL_ADDRESS) / udp(), {}),
+        ("source-routed", ip(options=[IPOption_LSRR(routers=["192.0.2.99"])]) / udp(), {}),
+        ("ttl-exceeded", ip(ttl=0) / udp(), {}),
+        ("fragment", ip(flags="MF") / udp(), {}),
+        ("fragment", ip(frag=100) / udp(), {}),
+        ("unknown-protocol", ip(proto=47) / Raw(bytes(8)), {}),
+        ("truncated-transport", ip(proto=17) / Raw(bytes(7)), {}),
+        ("truncated-transport", ip(proto=6) / Raw(bytes(19)), {}),
+        ("bad-transport-length", ip() / UDP(sport=1, dport=2, len=7) / Raw(b"abc"), {}),
+        ("bad-transport-length", ip() / UDP(sport=1, dport=2, len=100) / Raw(b"abc"), {}),
+        ("bad-transport-length", ip() / TCP(sport=1, dport=2, dataofs=4), {}),
+        ("bad-tcp-flags", ip() / TCP(sport=1, dport=2, flags="SF"), {}),
+        ("bad-tcp-flags", ip() / TCP(sport=1, dport=2, flags=0), {}),
+        ("port-zero", ip() / UDP(sport=0, dport=2), {}),
+        ("port-zero", ip() / TCP(sport=1, dport=0, flags="S"), {}),
+        ("icmp-unsupported", ip() / ICMP(type=4), {}),
+        ("bad-icmp-checksum", ip() / ICMP(type=3, code=3, chksum=0x1234) / Raw(bytes(28)), {}),
+        ("bad-icmp-quote", ip() / ICMP(type=3, code=3) / Raw(bytes(12)), {}),
+        ("bad-icmp-quote", ip() / icmp_quote(chksum=0x1234), {}),
+        ("icmp-no-session", ip() / icmp_quote(src=town.SERVER, dst=INSIDE), {}),
+        ("no-session", ip(src="100.64.1.25") / TCP(sport=1111, dport=80, flags="A"), {}),
+        ("no-policy", ip(src="172.16.0.1") / udp(), {}),
+        ("not-forwarded", ip(dst="100.64.0.12") / udp(), {}),
+        ("to-appliance", ip(dst=town.INTERNAL_ADDRESS) / udp(), {}),
+        ("link-broadcast", ip() / udp(), {"dst": "ff:ff:ff:ff:ff:ff"}),
+        ("not-ipv4", Raw(b"\x60" + bytes(47)), {"type": 0x86dd}),
+        ("unknown-vlan", Dot1Q(vlan=77) / ip() / udp(), {}),
+        ("malformed-arp", Raw(bytes(10)), {"type": 0x0806, "dst": "ff:ff:ff:ff:ff:ff"}),
+        ("malformed-arp", ARP(hwtype=6, hwsrc="02:00:00:00:00:01"), {"dst": "ff:ff:ff:ff:ff:ff"}),
+    ]
+
+
+@case("each malformed packet ends as its own named drop and goes nowhere")
+def malformed_packets(world):
+    sender = world.lab.raw("sub1", "eth0")
+    wrong = []
+    for reason, packet, more in malformed():
+        frame = frame_to_appliance(world.lab, "sub1", packet, **more)
+        try:
+            with drops(world.nat, seconds=1, **{reason: 1}):
+                sender.send(frame)
+        except AssertionError as error:
+            wrong.append(f"{Raw(bytes(frame)).load[14:54].hex()}: {error}")
+    assert not wrong, "\n".join(wrong)
+
+
+@case("frames for a foreign MAC address are dropped")
+def foreign_mac(world):
+    sender = world.lab.raw("sub1", "eth0")
+    frame = frame_to_appliance(world.lab, "sub1", ip() / udp(), dst="02:de:ad:be:ef:01")
+    with drops(world.nat, foreign_mac=5):
+        for _ in range(5):
+            sender.send(frame)
+
+
+@case("a flood of noise leaves the appliance whole")
+def noise(world):
+    chance = random.Random(4787)
+    sender = world.lab.raw("sub1", "eth0")
+    header = frame_to_appliance(world.lab, "sub1", Raw(b""), type=0x0800)
+    good = bytes(ip() / udp())
+    for number in range(20000):
+        data = bytearray(good if number % 2 else chance.randbytes(chance.randint(0, 200)))
+        for _ in range(chance.randint(1, 4) if data else 0):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        sender.send(header + bytes(data))
+    assert traffic.curl(world.lab, "sub1", "100.64.0.11", "/who")
+
+
+@case("a packet whose TTL ends here is answered with time exceeded, quoting it as it was sent")
+def ttl_exceeded(world):
+    raw = world.lab.raw("sub1", "eth0")
+    packet = ip(src="100.64.0.11", ttl=1, id=4321) / UDP(sport=5353, dport=33434) / Raw(b"expiring")
+    with drops(world.nat, ttl_exceeded=1):
+        raw.send(frame_to_appliance(world.lab, "sub1", packet))
+    answer = traffic.capture(raw, lambda frame: Ether(frame).haslayer(ICMP) and Ether(frame)[ICMP].type == 11)
+    assert answer is not None, "no time exceeded came"
+    assert Ether(answer)[IP].src == town.INTERNAL_ADDRESS
+    quote = bytes(Ether(answer)[ICMP].payload)
+    assert quote[12:20] == bytes(packet)[12:20] and quote[20:28] == bytes(packet)[20:28], quote.hex()
+
+
+@case("a packet too big for the external link is answered with fragmentation needed", ext_mtu="1400")
+def path_mtu_outwards(world):
+    status, output = traffic.ping(world.lab, "sub1", "100.64.0.11", more=["-M", "do", "-s", "1472"], count=1)
+    assert status != 0 and re.search(r"mtu ?= ?1400", output), output
+    status, output = traffic.ping(world.lab, "sub1", "100.64.0.11", more=["-M", "do", "-s", "1372"], count=1)
+    assert status == 0, output
+
+
+@case("downloads pass an internal link of smaller MTU by path MTU discovery", int_mtu="1400")
+def path_mtu_inwards(world):
+    world.lab.ip("sub1", "link set eth0 mtu 1500")  # so that the server sends full segments at first
+    download = traffic.download_sha256(world.lab, "sub1", "100.64.0.11", 1_000_000, seconds=30)
+    download.process.wait(35)
+    assert download.output().split()[0] == peer.blob_sha256(1_000_000), download.output()
+    assert world.nat.dropped("too-big") >= 1, "nothing was too big: the test shows nothing"
