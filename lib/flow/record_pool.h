@@ -80,6 +80,8 @@ class RecordPool {
     uint32_t index_of(const T& record) const {
         return static_cast<uint32_t>(&record - records_.data());
     }
+    // Whether allocate() would succeed now.
+    bool has_room() const { return free_ != kNoIndex || used_ < records_.size(); }
     // Allocated and not released.
     uint32_t size() const { return size_; }
     uint32_t capacity() const { return static_cast<uint32_t>(records_.size()); }

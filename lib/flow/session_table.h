@@ -58,6 +58,7 @@ class SessionTable {
     Session& operator[](uint32_t index) { return pool_[index]; }
     const Session& operator[](uint32_t index) const { return pool_[index]; }
     uint32_t index_of(const Session& session) const { return pool_.index_of(session); }
+    bool has_room() const { return pool_.has_room(); }
     uint32_t size() const { return pool_.size(); }
     uint32_t capacity() const { return pool_.capacity(); }
     uint32_t high_water() const { return pool_.high_water(); }
