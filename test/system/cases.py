@@ -67,13 +67,9 @@ class World:
 
 
 def leftovers(lab):
-    """Files of an appliance of this lab that should be gone."""
-    found = []
-    for folder in ("/dev/shm", "/dev/hugepages", "/run/dpdk", lab.folder):
-        for entry in os.listdir(folder) if os.path.isdir(folder) else []:
-            if (lab.prefix in entry and folder != lab.folder) or entry == "sekisho.sock":
-                found.append(f"{os.path.join(folder, entry)} was left behind")
-    return found
+    """Files of an appliance of this lab that should be gone when it has ended."""
+    socket = os.path.join(lab.folder, "sekisho.sock")
+    return [f"{path} was left behind" for path in lab.traces() + ([socket] if os.path.exists(socket) else [])]
 
 
 # What cases ask.

@@ -20,6 +20,9 @@ PR_SET_PDEATHSIG = 1
 OFFLOADS = "tx off rx off tso off gso off gro off"  # veth frames must carry whole checksums (doc/manual.md)
 
 
+STATE_FOLDERS = ("/dev/shm", "/dev/hugepages", "/run/dpdk")
+
+
 class LabError(Exception):
     """One sentence: what could not be set up."""
 
@@ -127,16 +130,20 @@ class Lab:
     def close(self):
         for program in reversed(self.programs):
             program.kill()
-        self.programs = []
         for name in list(self.names):
             self.remove(name)
+        for path in self.traces():  # of a sekishod that was killed
+            shutil.rmtree(path, ignore_errors=True) if os.path.isdir(path) else os.unlink(path)
+        self.programs = []
         shutil.rmtree(self.folder, ignore_errors=True)
-        for folder in ("/dev/shm", "/dev/hugepages", "/run/dpdk"):  # what a killed sekishod has left
-            for entry in os.listdir(folder) if os.path.isdir(folder) else []:
-                if self.prefix in entry:
-                    path = os.path.join(folder, entry)
-                    shutil.rmtree(path, ignore_errors=True) if os.path.isdir(path) else os.unlink(path)
         atexit.unregister(self.close)
+
+    def traces(self):
+        """Files outside the lab's folder that carry the number of one of its programs: state, DPDK's run-time data."""
+        stems = [f"sekisho-{program.process.pid}" for program in self.programs]
+        return [os.path.join(folder, entry) for folder in STATE_FOLDERS if os.path.isdir(folder)
+                for entry in os.listdir(folder)
+                if any(entry == stem or entry.startswith((stem + "-", stem + ".")) for stem in stems)]
 
     # Namespaces and links.
 
