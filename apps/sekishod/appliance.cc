@@ -1,0 +1,466 @@
+#include "sekishod/appliance.h"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include <unistd.h>
+
+#include "base/secret.h"
+#include "dpdk/launch.h"
+#include "sekishod/idle.h"
+#include "sekishod/log.h"
+
+namespace sekisho::daemon {
+
+namespace {
+
+constexpr size_t kSendRing = 1024;
+// What a worker holds beside its queues: lists of packets that wait, and the pool's caches.
+constexpr unsigned kHeldPackets = 512;
+constexpr unsigned kHeldForNeighbours = 1024;
+constexpr unsigned kPoolCaches = 1024;
+
+template <class T>
+Result<void> keep(Result<T>&& made, T& place) {
+    if (!made) {
+        return tl::unexpected(made.error());
+    }
+    place = std::move(*made);
+    return {};
+}
+
+// The CPUs for everything but the workers; all of them where the workers leave none.
+std::vector<unsigned> other_cpus(const config::Config& config) {
+    const std::vector<unsigned> all = config::MachineFacts::of_this_machine().cpus;
+    std::vector<unsigned> others;
+    for (const unsigned cpu : all) {
+        if (std::ranges::find(config.system.worker_cpus, cpu) == config.system.worker_cpus.end()) {
+            others.push_back(cpu);
+        }
+    }
+    return others.empty() ? all : others;
+}
+
+// Where hugetlbfs is mounted; empty: nowhere.
+std::string huge_page_mount() {
+    std::ifstream mounts("/proc/mounts");
+    std::string device;
+    std::string place;
+    std::string type;
+    for (std::string line; std::getline(mounts, line);) {
+        std::istringstream(line) >> device >> place >> type;
+        if (type == "hugetlbfs") {
+            return place;
+        }
+    }
+    return {};
+}
+
+// An even share of the appliance's table, with room for uneven hashing between several shards.
+uint32_t share(uint32_t whole, unsigned shards) {
+    return shards == 1 ? whole : whole / shards + whole / shards / 4 + 64;
+}
+
+}  // namespace
+
+Appliance::Appliance(const config::Config& config)
+    : config_(config),
+      workers_count_(static_cast<unsigned>(config.system.worker_cpus.size())),
+      shards_count_(std::max(config.system.shards, workers_count_)),
+      table_(ShardTable::even(shards_count_)) {}
+
+Result<std::unique_ptr<Appliance>> Appliance::create(const config::Config& config) {
+    std::unique_ptr<Appliance> appliance(new Appliance(config));
+    using Step = Result<void> (Appliance::*)();
+    for (const Step step :
+         {&Appliance::probe_devices,
+          &Appliance::make_stores,
+          &Appliance::start_devices,
+          &Appliance::make_shards}) {
+        if (auto done = (appliance.get()->*step)(); !done) {
+            return tl::unexpected(done.error());
+        }
+    }
+    appliance->make_inspector();
+    appliance->report();
+    return appliance;
+}
+
+unsigned Appliance::buffers_per_worker() const {
+    const auto devices = static_cast<unsigned>(device_plans_.size());
+    const dataplane::Fabric::Sizes rings;
+    const size_t between =
+        (shards_count_ - 1) * rings.hand_off + dataplane::kPuntClasses * rings.punt + rings.back;
+    return devices * (dpdk::kRxDescriptors + dpdk::kTxDescriptors) +
+           static_cast<unsigned>(between + devices * kSendRing) + kHeldPackets +
+           kHeldForNeighbours + kPoolCaches;
+}
+
+Result<void> Appliance::start_eal() {
+    const size_t bytes = dpdk::MbufStore::bytes_for(buffers_per_worker()) * workers_count_;
+    // Queues, pools' rings and DPDK's own tables beside the buffers.
+    const auto memory_mb = static_cast<unsigned>((bytes >> 20) + 64);
+    const bool free = dpdk::huge_pages_free(memory_mb);
+    if (config_.system.huge_pages == config::HugePages::kRequired && !free) {
+        return failure(fmt::format(
+            "{} MiB of huge pages are wanted and not free; `echo {} > /proc/sys/vm/nr_hugepages`, "
+            "or set system.huge-pages: auto",
+            memory_mb,
+            memory_mb / 2 + 1
+        ));
+    }
+    huge_pages_ = free && config_.system.huge_pages != config::HugePages::kNever;
+    dpdk::EalPlan plan;
+    plan.worker_cpus = config_.system.worker_cpus;
+    plan.other_cpus = other_cpus(config_);
+    plan.memory_mb = memory_mb;
+    plan.huge_pages = huge_pages_;
+    plan.prefix = fmt::format("sekisho-{}", getpid());
+    for (const auto& device : device_plans_) {
+        if (device.device.kind == config::DeviceKind::kPci) {
+            plan.pci.push_back(device.device.arguments[0]);
+        }
+    }
+    return keep(dpdk::Eal::start(plan), eal_);
+}
+
+Result<void> Appliance::probe_devices() {
+    for (size_t i = 0; i < config_.links.size(); ++i) {
+        const auto& link = config_.links[i];
+        const auto same = std::ranges::find_if(device_plans_, [&](const auto& plan) {
+            return plan.device.text == link.device.text;
+        });
+        device_of_link_.push_back(static_cast<unsigned>(same - device_plans_.begin()));
+        if (same != device_plans_.end()) {
+            same->mtu = std::max(same->mtu, link.mtu);
+            continue;
+        }
+        if (auto fits = dpdk::check_device(link.device); !fits) {
+            return failure(fmt::format("link {}: {}", link.name, fits.error().message));
+        }
+        dpdk::EthDevicePlan plan;
+        plan.device = link.device;
+        plan.index = static_cast<unsigned>(device_plans_.size());
+        plan.first_link = LinkId{static_cast<uint8_t>(i)};
+        plan.side = link.side;
+        plan.mtu = link.mtu;
+        plan.queues = link.queues == 0 ? workers_count_ : std::min(link.queues, workers_count_);
+        device_plans_.push_back(plan);
+    }
+    if (auto done = start_eal(); !done) {
+        return done;
+    }
+    for (auto& plan : device_plans_) {
+        auto device = dpdk::EthDevice::probe(plan, *eal_);
+        if (!device) {
+            return failure(fmt::format(
+                "link {}: {}", config_.links[plan.first_link.value].name, device.error().message
+            ));
+        }
+        plan.queues = std::min(plan.queues, (*device)->most_queues());
+        devices_.push_back(std::move(*device));
+    }
+    return {};
+}
+
+// Queue q of device d belongs to worker (d + q) mod workers, so that single queues are spread.
+unsigned Appliance::worker_of_queue(unsigned device, unsigned queue) const {
+    return (device + queue) % workers_count_;
+}
+
+Result<void> Appliance::make_stores() {
+    for (unsigned worker = 0; worker < workers_count_; ++worker) {
+        auto store = dpdk::MbufStore::create(
+            worker, buffers_per_worker(), dpdk::numa_node_of_worker(worker)
+        );
+        if (!store) {
+            return tl::unexpected(store.error());
+        }
+        stores_.push_back(std::move(*store));
+    }
+    return {};
+}
+
+Result<void> Appliance::start_devices() {
+    for (auto& plan : device_plans_) {
+        plan.toeplitz_key = &toeplitz_.key();
+        plan.table = &table_;
+        for (unsigned queue = 0; queue < plan.queues; ++queue) {
+            plan.stores.push_back(stores_[worker_of_queue(plan.index, queue)].get());
+        }
+        for (unsigned shard = 0; shard < shards_count_; ++shard) {
+            const unsigned worker = shard % workers_count_;
+            plan.queue_of_shard.push_back(
+                (worker + workers_count_ - plan.index % workers_count_) % workers_count_ %
+                plan.queues
+            );
+        }
+        if (auto done = devices_[plan.index]->start(plan, *eal_); !done) {
+            return failure(fmt::format(
+                "link {}: {}", config_.links[plan.first_link.value].name, done.error().message
+            ));
+        }
+    }
+    std::vector<MacAddr> macs;
+    for (const auto& device : devices_) {
+        macs.push_back(device->mac());
+    }
+    network_ = std::make_unique<dataplane::Network>(config_, device_of_link_, macs);
+    return {};
+}
+
+Result<void> Appliance::make_shards() {
+    directory_ = std::make_unique<nat::ExternalDirectory>(config_.nat, shards_count_);
+    fabric_ = std::make_unique<dataplane::Fabric>(shards_count_);
+    slow_path_ = std::make_unique<dataplane::SlowPath>(
+        *network_, *directory_, *fabric_, dataplane::SlowPathSettings{}
+    );
+    make_workers();
+    const auto secret = base::draw_secret();
+    if (!secret) {
+        return tl::unexpected(secret.error());
+    }
+    for (unsigned i = 0; i < shards_count_; ++i) {
+        if (auto made = make_shard(i, *secret); !made) {
+            return made;
+        }
+    }
+    for (unsigned worker = 0; worker < workers_count_; ++worker) {
+        std::vector<dataplane::Shard*> carried;
+        for (unsigned shard = worker; shard < shards_count_; shard += workers_count_) {
+            carried.push_back(shards_[shard].get());
+        }
+        workers_[worker]->carry(std::move(carried));
+    }
+    return {};
+}
+
+Result<void> Appliance::make_shard(unsigned number, const HashSecret& secret) {
+    nat::NatShardPlan plan;
+    plan.shard = ShardId{static_cast<uint8_t>(number)};
+    plan.shards = shards_count_;
+    plan.sessions = share(config_.nat.limits.sessions, shards_count_);
+    plan.mappings = share(config_.nat.limits.mappings, shards_count_);
+    plan.subscribers = share(config_.nat.limits.subscribers, shards_count_);
+    plan.secret = secret;
+    plan.arena_name = fmt::format("sekisho-{}-{}", getpid(), number);
+    plan.facts.toeplitz_key = toeplitz_.key();
+    std::ranges::transform(table_.entries, plan.facts.shard_table.begin(), &ShardId::value);
+    plan.facts.origin_ns = static_cast<int64_t>(clock_.origin_ns());
+    if (huge_pages_) {
+        plan.huge_directory = huge_page_mount();
+    }
+    auto nat = nat::NatShard::create(plan, config_.nat, *directory_, clock_.now());
+    if (!nat) {
+        return tl::unexpected(nat.error());
+    }
+    dataplane::ShardPlan shard;
+    shard.id = plan.shard;
+    shard.network = network_.get();
+    shard.settings = &config_.nat;
+    shard.directory = directory_.get();
+    shard.toeplitz = &toeplitz_;
+    shard.table = &table_;
+    shard.fabric = fabric_.get();
+    shard.store = stores_[number % workers_count_].get();
+    shard.transmitter = workers_[number % workers_count_].get();
+    shard.held_packets = kHeldPackets;
+    shards_.push_back(std::make_unique<dataplane::Shard>(shard, std::move(*nat)));
+    return {};
+}
+
+dataplane::WorkerPlan Appliance::worker_plan(unsigned worker) {
+    dataplane::WorkerPlan plan;
+    plan.id = WorkerId{static_cast<uint8_t>(worker)};
+    plan.store = stores_[worker].get();
+    for (const auto& device : device_plans_) {
+        plan.devices.push_back(devices_[device.index].get());
+        dataplane::WorkerPlan::SendPath path;
+        path.own = false;
+        for (unsigned queue = 0; queue < device.queues; ++queue) {
+            if (worker_of_queue(device.index, queue) == worker) {
+                plan.queues.emplace_back(device.index, queue);
+                path.own = true;
+                path.queue = queue;
+            }
+        }
+        plan.send_paths.push_back(path);
+    }
+    return plan;
+}
+
+void Appliance::make_workers() {
+    std::vector<dataplane::WorkerPlan> plans;
+    for (unsigned worker = 0; worker < workers_count_; ++worker) {
+        plans.push_back(worker_plan(worker));
+    }
+    connect_transmission(plans);
+    for (const auto& plan : plans) {
+        workers_.push_back(std::make_unique<dataplane::Worker>(plan));
+    }
+}
+
+// A worker without a queue on a device gives its packets to the owner of one of the device's queues.
+void Appliance::connect_transmission(std::vector<dataplane::WorkerPlan>& plans) {
+    for (unsigned worker = 0; worker < workers_count_; ++worker) {
+        for (const auto& device : device_plans_) {
+            auto& path = plans[worker].send_paths[device.index];
+            if (path.own) {
+                continue;
+            }
+            send_rings_.push_back(std::make_unique<base::SpscRing<PacketRef>>(kSendRing));
+            path.ring = send_rings_.back().get();
+            const unsigned owner = worker_of_queue(device.index, worker % device.queues);
+            plans[owner].sends_for.push_back({device.index, path.ring});
+        }
+    }
+}
+
+void Appliance::make_inspector() {
+    dataplane::InspectorPlan plan;
+    plan.name = config_.system.name;
+    plan.version = SEKISHO_VERSION;
+    plan.huge_pages = huge_pages_;
+    plan.network = network_.get();
+    plan.settings = &config_.nat;
+    plan.fabric = fabric_.get();
+    plan.slow_path = slow_path_.get();
+    plan.cpus = config_.system.worker_cpus;
+    for (const auto& device : devices_) {
+        plan.devices.push_back(device.get());
+    }
+    for (const auto& worker : workers_) {
+        plan.workers.push_back(worker.get());
+    }
+    for (const auto& shard : shards_) {
+        plan.shards.push_back(shard.get());
+    }
+    plan.buffers = [this] {
+        dataplane::Occupancy buffers;
+        for (const auto& store : stores_) {
+            buffers.used += store->in_use();
+            buffers.capacity += store->capacity();
+        }
+        return buffers;
+    };
+    plan.now = [this] { return clock_.now(); };
+    inspector_ = std::make_unique<dataplane::DataplaneInspector>(plan);
+}
+
+void Appliance::report() const {
+    log("{} worker{} on CPU {}, {} shard{}, {} packet buffers a worker ({} MiB), {}",
+        workers_count_,
+        workers_count_ == 1 ? "" : "s",
+        fmt::join(config_.system.worker_cpus, ","),
+        shards_count_,
+        shards_count_ == 1 ? "" : "s",
+        buffers_per_worker(),
+        dpdk::MbufStore::bytes_for(buffers_per_worker()) >> 20,
+        huge_pages_ ? "huge pages" : "without huge pages");
+    for (size_t i = 0; i < config_.links.size(); ++i) {
+        const auto& device = *devices_[device_of_link_[i]];
+        const bool handed = shards_count_ > 1;
+        log("link {}: {} ({}), MTU {}, {}; {}",
+            config_.links[i].name,
+            config_.links[i].device.text,
+            device.driver(),
+            config_.links[i].mtu,
+            device.steering(),
+            handed ? "software steering hands packets to their shards"
+                   : "one shard, nothing to steer");
+    }
+    const unsigned widest = workers_count_;
+    for (const auto& device : device_plans_) {
+        if (device.queues < widest) {
+            log("device {}: {} queue{} for {} workers; the others send through their owners",
+                device.device.text,
+                device.queues,
+                device.queues == 1 ? "" : "s",
+                widest);
+        }
+        for (unsigned queue = 0; queue < device.queues; ++queue) {
+            const unsigned worker = worker_of_queue(device.index, queue);
+            if (devices_[device.index]->numa_node() != dpdk::numa_node_of_worker(worker)) {
+                log("device {}: NUMA node {}, its worker {} runs on node {}",
+                    device.device.text,
+                    devices_[device.index]->numa_node(),
+                    worker,
+                    dpdk::numa_node_of_worker(worker));
+            }
+        }
+    }
+}
+
+void Appliance::run_worker(unsigned worker) {
+    IdlePause pause(config_.system.idle, workers_[worker]->counters().pauses);
+    while (!stop_.load(std::memory_order_relaxed)) {
+        pause.turn(workers_[worker]->run_once(clock_.now()));
+    }
+}
+
+void Appliance::run_slow_path() {
+    Counter pauses;
+    IdlePause pause(config::IdleMode::kAdaptive, pauses);
+    while (!stop_.load(std::memory_order_relaxed)) {
+        pause.turn(slow_path_->poll(clock_.now()));
+    }
+}
+
+Result<void> Appliance::start() {
+    worker_body_ = [this](unsigned worker) { run_worker(worker); };
+    if (auto launched = dpdk::launch(workers_count_, worker_body_); !launched) {
+        return launched;
+    }
+    slow_path_thread_ = std::thread([this] { run_slow_path(); });
+    running_ = true;
+    return {};
+}
+
+void Appliance::stop() {
+    if (!running_) {
+        return;
+    }
+    running_ = false;
+    stop_.store(true);
+    dpdk::join();
+    slow_path_thread_.join();
+    drain();
+    const auto totals = inspector_->counters();
+    uint64_t dropped = 0;
+    for (const uint64_t n : totals.dropped) {
+        dropped += n;
+    }
+    log("received {}, generated {}, forwarded {}, consumed {}, dropped {}",
+        totals.received,
+        totals.generated,
+        totals.forwarded,
+        totals.consumed,
+        dropped);
+}
+
+// Everything runs on this thread now: what is held or queued is given back, then every ring is empty.
+void Appliance::drain() {
+    for (bool empty = false; !empty;) {
+        empty = slow_path_->shut_down();
+        for (const auto& shard : shards_) {
+            shard->poll(clock_.now());
+        }
+    }
+    for (const auto& worker : workers_) {
+        worker->shut_down();
+    }
+}
+
+Appliance::~Appliance() {
+    stop();
+    inspector_.reset();
+    shards_.clear();
+    workers_.clear();
+    slow_path_.reset();
+    devices_.clear();
+    stores_.clear();
+    eal_.reset();
+}
+
+}  // namespace sekisho::daemon

@@ -1,0 +1,90 @@
+// Appliance: everything that runs, put together from a checked configuration.
+//
+//   Order     EAL, buffers, devices, network, NAT shards, shards, workers, slow path; ended in the
+//   opposite order. Threads   create(), start() and stop() by the main thread. Workers run on their
+//   CPUs, the slow path on a thread of its
+//             own; both look at one stop flag.
+//   Errors    create() fails with one sentence and has then undone what it had done.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/toeplitz.h"
+#include "config/config.h"
+#include "dataplane/dataplane_inspector.h"
+#include "dataplane/fabric.h"
+#include "dataplane/network.h"
+#include "dataplane/shard.h"
+#include "dataplane/slow_path.h"
+#include "dataplane/worker.h"
+#include "dpdk/eal.h"
+#include "dpdk/eth_device.h"
+#include "dpdk/mbuf_store.h"
+#include "nat/external_directory.h"
+
+namespace sekisho::daemon {
+
+class Appliance {
+  public:
+    static Result<std::unique_ptr<Appliance>> create(const config::Config& config);
+    ~Appliance();
+    Appliance(const Appliance&) = delete;
+    Appliance& operator=(const Appliance&) = delete;
+
+    Result<void> start();
+    void stop();
+    dataplane::Inspector& inspector() { return *inspector_; }
+
+  private:
+    explicit Appliance(const config::Config& config);
+
+    Result<void> start_eal();
+    Result<void> make_stores();
+    Result<void> probe_devices();
+    Result<void> start_devices();
+    Result<void> make_shards();
+    void make_workers();
+    dataplane::WorkerPlan worker_plan(unsigned worker);
+    void connect_transmission(std::vector<dataplane::WorkerPlan>& plans);
+    Result<void> make_shard(unsigned number, const HashSecret& secret);
+    void make_inspector();
+    void report() const;
+    void run_worker(unsigned worker);
+    void run_slow_path();
+    void drain();
+    unsigned buffers_per_worker() const;
+    unsigned worker_of_queue(unsigned device, unsigned queue) const;
+
+    const config::Config& config_;
+    unsigned workers_count_;
+    unsigned shards_count_;
+    base::TickClock clock_;
+    std::unique_ptr<dpdk::Eal> eal_;
+    bool huge_pages_ = false;
+    std::vector<std::unique_ptr<dpdk::MbufStore>> stores_;  // by worker
+    std::vector<unsigned> device_of_link_;
+    std::vector<dpdk::EthDevicePlan> device_plans_;  // by device
+    std::vector<std::unique_ptr<dpdk::EthDevice>> devices_;
+    std::unique_ptr<dataplane::Network> network_;
+    Toeplitz toeplitz_;
+    ShardTable table_;
+    std::unique_ptr<nat::ExternalDirectory> directory_;
+    std::unique_ptr<dataplane::Fabric> fabric_;
+    std::unique_ptr<dataplane::SlowPath> slow_path_;
+    std::vector<std::unique_ptr<base::SpscRing<PacketRef>>> send_rings_;
+    std::vector<std::unique_ptr<dataplane::Worker>> workers_;
+    std::vector<std::unique_ptr<dataplane::Shard>> shards_;
+    std::unique_ptr<dataplane::DataplaneInspector> inspector_;
+    std::function<void(unsigned)> worker_body_;
+    std::thread slow_path_thread_;
+    std::atomic<bool> stop_{false};
+    bool running_ = false;
+};
+
+}  // namespace sekisho::daemon

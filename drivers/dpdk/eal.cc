@@ -1,0 +1,117 @@
+#include "dpdk/eal.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+
+namespace sekisho::dpdk {
+
+std::vector<std::string> eal_arguments(const EalPlan& plan) {
+    // lcore 0 is the main thread, which only waits; it floats over the CPUs that are left to it.
+    std::string lcores = fmt::format("0@({})", fmt::join(plan.other_cpus, ","));
+    for (size_t i = 0; i < plan.worker_cpus.size(); ++i) {
+        lcores += fmt::format(",{}@{}", i + 1, plan.worker_cpus[i]);
+    }
+    std::vector<std::string> arguments = {
+        "sekishod",
+        "--lcores",
+        lcores,
+        "--main-lcore",
+        "0",
+        "--log-level",
+        "lib.*:error",
+        "--log-level",
+        "pmd.*:error",
+        "--no-telemetry",
+        "--file-prefix",
+        plan.prefix,
+    };
+    if (plan.huge_pages) {
+        arguments.insert(arguments.end(), {"--in-memory"});
+    } else {
+        arguments.insert(
+            arguments.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(plan.memory_mb)}
+        );
+    }
+    if (plan.pci.empty()) {
+        arguments.insert(arguments.end(), {"--no-pci", "--iova-mode", "va"});
+    }
+    for (const auto& address : plan.pci) {
+        arguments.insert(arguments.end(), {"-a", address});
+    }
+    return arguments;
+}
+
+bool huge_pages_free(unsigned memory_mb) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    uint64_t free_kb = 0;
+    for (const auto& entry : fs::directory_iterator("/sys/kernel/mm/hugepages", error)) {
+        unsigned kb = 0;
+        uint64_t pages = 0;
+        if (std::sscanf(entry.path().filename().c_str(), "hugepages-%ukB", &kb) == 1 &&
+            std::ifstream(entry.path() / "free_hugepages") >> pages) {
+            free_kb += pages * kb;
+        }
+    }
+    return free_kb / 1024 >= memory_mb;
+}
+
+std::string Eal::last_log() {
+    std::fflush(log_);
+    std::string line;
+    while (log_read_ < log_size_) {
+        const char* start = log_text_ + log_read_;
+        const char* end = static_cast<const char*>(memchr(start, '\n', log_size_ - log_read_));
+        const size_t length =
+            end != nullptr ? static_cast<size_t>(end - start) : log_size_ - log_read_;
+        if (length > 0) {
+            line.assign(start, length);
+        }
+        log_read_ += length + 1;
+    }
+    return line;
+}
+
+Result<std::unique_ptr<Eal>> Eal::start(const EalPlan& plan) {
+    std::unique_ptr<Eal> eal(new Eal);
+    eal->prefix_ = plan.prefix;
+    eal->log_ = open_memstream(&eal->log_text_, &eal->log_size_);
+    if (eal->log_ == nullptr) {
+        return failure("no memory for DPDK's log");
+    }
+    rte_openlog_stream(eal->log_);
+    std::vector<std::string> arguments = eal_arguments(plan);
+    std::vector<char*> argv;
+    for (auto& argument : arguments) {
+        argv.push_back(argument.data());
+    }
+    if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) {
+        return failure(
+            fmt::format("DPDK cannot start: {} ({})", rte_strerror(rte_errno), eal->last_log())
+        );
+    }
+    eal->last_log();
+    return eal;
+}
+
+Eal::~Eal() {
+    rte_eal_cleanup();
+    rte_openlog_stream(nullptr);
+    if (log_ != nullptr) {
+        std::fclose(log_);
+        std::free(log_text_);
+    }
+    // EAL leaves its run-time folder behind, even when it shares nothing.
+    std::error_code error;
+    std::filesystem::remove_all("/var/run/dpdk/" + prefix_, error);
+}
+
+}  // namespace sekisho::dpdk

@@ -1,0 +1,50 @@
+// Eal: DPDK's environment, started from the configuration and ended cleanly.
+//
+//   Errors    start() fails with one sentence; what EAL itself logged is kept and quoted in it.
+//   Thread    start and end by the main thread. EAL can be started once a process.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "config/config.h"
+
+namespace sekisho::dpdk {
+
+struct EalPlan {
+    std::vector<unsigned> worker_cpus;  // worker i runs on lcore i + 1
+    std::vector<unsigned> other_cpus;   // where the main thread may run
+    unsigned memory_mb = 64;            // for buffers and queues
+    bool huge_pages = false;
+    std::vector<std::string> pci;  // addresses to claim
+    std::string prefix;            // distinct for each process
+};
+
+// The command line that EAL gets. Pure.
+std::vector<std::string> eal_arguments(const EalPlan& plan);
+
+// Whether `memory_mb` of huge pages are free now.
+bool huge_pages_free(unsigned memory_mb);
+
+class Eal {
+  public:
+    static Result<std::unique_ptr<Eal>> start(const EalPlan& plan);
+    ~Eal();
+    Eal(const Eal&) = delete;
+    Eal& operator=(const Eal&) = delete;
+
+    // What DPDK has logged since the last call, one line, for the sentence of a failure.
+    std::string last_log();
+
+  private:
+    Eal() = default;
+    std::string prefix_;
+    char* log_text_ = nullptr;
+    size_t log_size_ = 0;
+    FILE* log_ = nullptr;
+    size_t log_read_ = 0;
+};
+
+}  // namespace sekisho::dpdk
