@@ -39,6 +39,7 @@ struct PoolSettings {
     Pairing pairing = Pairing::kHard;
     Seconds port_quarantine{120};         // RFC 6888 REQ-8
     Seconds block_release_delay{60};      // how long an empty, rested block stays with its subscriber
+    friend bool operator==(const PoolSettings&, const PoolSettings&) = default;
 };
 
 struct SubscriberLimits {
@@ -46,6 +47,7 @@ struct SubscriberLimits {
     uint32_t ports = 2048;                // over all protocols together
     uint32_t sessions_per_second = 0;     // 0: no limit
     uint32_t inbound_openings = 16;       // unanswered TCP openings from outside, a mapping
+    friend bool operator==(const SubscriberLimits&, const SubscriberLimits&) = default;
 };
 
 struct PolicySettings {
@@ -56,6 +58,7 @@ struct PolicySettings {
     MappingBehaviour mapping = MappingBehaviour::kEndpointIndependent;
     FilteringBehaviour filtering = FilteringBehaviour::kEndpointIndependent;
     SubscriberLimits limits;
+    friend bool operator==(const PolicySettings&, const PolicySettings&) = default;
 };
 
 struct TimeoutSettings {
@@ -64,12 +67,14 @@ struct TimeoutSettings {
     Seconds tcp_closing{240};       // RFC 7857 2.1
     Seconds udp{300};               // RFC 4787 REQ-5c
     Seconds icmp{60};               // RFC 5508 REQ-2
+    friend bool operator==(const TimeoutSettings&, const TimeoutSettings&) = default;
 };
 
 struct TableLimits {  // of the whole appliance
     uint32_t sessions = 1048576;
     uint32_t mappings = 1048576;
     uint32_t subscribers = 65536;
+    friend bool operator==(const TableLimits&, const TableLimits&) = default;
 };
 
 struct NatSettings {
@@ -77,6 +82,7 @@ struct NatSettings {
     std::vector<PolicySettings> policies;   // by PolicyId; first match wins
     TimeoutSettings timeouts;
     TableLimits limits;
+    friend bool operator==(const NatSettings&, const NatSettings&) = default;
 };
 
 }  // namespace sekisho::nat

@@ -1,0 +1,159 @@
+#include "config/device.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include <fmt/format.h>
+
+#include "config/mistakes.h"
+
+namespace sekisho::config {
+namespace {
+
+enum class ArgumentKind { kPciAddress, kInterface, kPaths, kLater };
+
+struct KnownDevice {
+    std::string_view name;
+    DeviceKind kind;
+    ArgumentKind arguments;
+    std::string_view wanted;
+};
+
+constexpr std::string_view kAvailable =
+    "pci:ADDRESS, af_xdp:IF, af_packet:IF, tap:NAME or pcap:IN,OUT";
+constexpr std::array kDevices = {
+    KnownDevice{
+        "pci",
+        DeviceKind::kPci,
+        ArgumentKind::kPciAddress,
+        "a PCI address DDDD:BB:DD.F, such as pci:0000:03:00.0"},
+    KnownDevice{
+        "af_xdp",
+        DeviceKind::kAfXdp,
+        ArgumentKind::kInterface,
+        "an interface name of 1 to 15 characters, such as af_xdp:eth0"},
+    KnownDevice{
+        "af_packet",
+        DeviceKind::kAfPacket,
+        ArgumentKind::kInterface,
+        "an interface name of 1 to 15 characters, such as af_packet:eth0"},
+    KnownDevice{
+        "tap",
+        DeviceKind::kTap,
+        ArgumentKind::kInterface,
+        "an interface name of 1 to 15 characters, such as tap:cgn0"},
+    KnownDevice{
+        "pcap",
+        DeviceKind::kPcap,
+        ArgumentKind::kPaths,
+        "a file to read and a file to write, such as pcap:in.pcap,out.pcap"},
+    KnownDevice{"memif", DeviceKind::kMemif, ArgumentKind::kLater, kAvailable},
+    KnownDevice{"vhost", DeviceKind::kVhost, ArgumentKind::kLater, kAvailable},
+    KnownDevice{"virtio_user", DeviceKind::kVirtioUser, ArgumentKind::kLater, kAvailable},
+    KnownDevice{"pcap-loop", DeviceKind::kPcapLoop, ArgumentKind::kLater, kAvailable},
+    KnownDevice{"null", DeviceKind::kNull, ArgumentKind::kLater, kAvailable},
+    KnownDevice{"flowgen", DeviceKind::kFlowgen, ArgumentKind::kLater, kAvailable},
+};
+
+std::vector<std::string> split_at_commas(std::string_view text) {
+    std::vector<std::string> parts;
+    size_t from = 0;
+    for (size_t comma = text.find(','); comma != std::string_view::npos;
+         comma = text.find(',', from)) {
+        parts.emplace_back(text.substr(from, comma - from));
+        from = comma + 1;
+    }
+    parts.emplace_back(text.substr(from));
+    return parts;
+}
+
+bool is_pci_address(std::string_view text) {
+    constexpr std::string_view kPattern = "xxxx:xx:xx.x";
+    if (text.size() != kPattern.size() || text.back() > '7') {  // a device has eight functions
+        return false;
+    }
+    for (size_t i = 0; i < text.size(); ++i) {
+        const bool fits = kPattern[i] == 'x'
+                              ? std::isxdigit(static_cast<unsigned char>(text[i])) != 0
+                              : text[i] == kPattern[i];
+        if (!fits) {
+            return false;
+        }
+    }
+    return text[8] <= '1';  // and a bus 32 devices: 00 to 1f
+}
+
+// What the kernel accepts (dev_valid_name), without the colon, which names an alias there.
+bool is_interface_name(std::string_view text) {
+    return !text.empty() && text.size() <= 15 && text != "." && text != ".." &&
+           std::all_of(text.begin(), text.end(), [](char c) {
+               return c > ' ' && c < 0x7f && c != '/' && c != ':';
+           });
+}
+
+bool is_path(std::string_view text) {
+    return !text.empty() && std::none_of(text.begin(), text.end(), [](char c) {
+        return std::iscntrl(static_cast<unsigned char>(c)) != 0;
+    });
+}
+
+bool arguments_fit(ArgumentKind kind, const std::vector<std::string>& arguments) {
+    switch (kind) {
+        case ArgumentKind::kPciAddress:
+            return arguments.size() == 1 && is_pci_address(arguments[0]);
+        case ArgumentKind::kInterface:
+            return arguments.size() == 1 && is_interface_name(arguments[0]);
+        case ArgumentKind::kPaths:
+            return arguments.size() == 2 && is_path(arguments[0]) && is_path(arguments[1]);
+        case ArgumentKind::kLater:
+            return false;
+    }
+    return false;
+}
+
+}  // namespace
+
+tl::expected<DeviceSettings, DeviceMistake> parse_device(std::string_view text) {
+    const size_t colon = text.find(':');
+    const std::string_view name = text.substr(0, colon);
+    const auto* known = std::find_if(kDevices.begin(), kDevices.end(), [&](const KnownDevice& d) {
+        return d.name == name;
+    });
+    if (known == kDevices.end()) {
+        return tl::unexpected(DeviceMistake{quote(text), std::string(kAvailable)});
+    }
+    if (known->arguments == ArgumentKind::kLater) {
+        return tl::unexpected(DeviceMistake{
+            fmt::format("{} ({} is not available yet)", quote(text), name),
+            std::string(known->wanted)});
+    }
+    DeviceSettings device{known->kind, {}, std::string(text)};
+    if (colon != std::string_view::npos) {
+        device.arguments = split_at_commas(text.substr(colon + 1));
+    }
+    if (!arguments_fit(known->arguments, device.arguments)) {
+        return tl::unexpected(DeviceMistake{quote(text), std::string(known->wanted)});
+    }
+    return device;
+}
+
+std::string device_identity(const DeviceSettings& device) {
+    switch (device.kind) {
+        case DeviceKind::kAfXdp:
+        case DeviceKind::kAfPacket:
+        case DeviceKind::kTap:
+            return "interface " + device.arguments.front();
+        case DeviceKind::kPci: {
+            std::string address = device.arguments.front();
+            std::transform(address.begin(), address.end(), address.begin(), [](unsigned char c) {
+                return static_cast<char>(std::tolower(c));
+            });
+            return "PCI device " + address;
+        }
+        default:
+            return device.text;
+    }
+}
+
+}  // namespace sekisho::config

@@ -1,0 +1,29 @@
+// `device:` strings: which kind of device, with which arguments.
+//
+//   Errors    what was found in words, and what was wanted; kinds that the language knows and this
+//   version cannot
+//             open say so by name.
+//   Thread    pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <tl/expected.hpp>
+
+#include "config/config.h"
+
+namespace sekisho::config {
+
+struct DeviceMistake {
+    std::string found;
+    std::string wanted;
+};
+
+tl::expected<DeviceSettings, DeviceMistake> parse_device(std::string_view text);
+
+// What two links must not share untagged: the interface or the PCI function, whichever driver opens
+// it.
+std::string device_identity(const DeviceSettings& device);
+
+}  // namespace sekisho::config

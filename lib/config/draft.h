@@ -1,0 +1,70 @@
+// A configuration between reading and checking: the values, and where each that the checks compare
+// was written.
+//
+//   Law       links, routes and pools stand in step with config.links, .routes and .nat.pools,
+//   wrong ones included, so that
+//             ids stay right and a value that could not be read causes no second mistake.
+//   Thread    one checker.
+#pragma once
+
+#include <vector>
+
+#include "config/config.h"
+#include "config/mistakes.h"
+#include "config/values.h"
+#include "config/yaml_tree.h"
+
+namespace sekisho::config {
+
+struct LinkPlaces {
+    Place link;
+    Place device;
+    std::vector<Place> addresses;  // in step with LinkSettings::addresses
+    bool realm_read = false;
+    bool device_read = false;
+    bool vlan_read = true;
+    bool addresses_read = false;  // all of them
+};
+
+struct RoutePlaces {
+    Place prefix;
+    Place next_hop;
+    bool prefix_read = false;
+    bool next_hop_read = false;
+};
+
+struct PoolPlaces {
+    std::vector<Place> addresses;  // in step with PoolSettings::addresses
+};
+
+struct Draft {
+    Config config;
+    std::vector<LinkPlaces> links;
+    std::vector<RoutePlaces> routes;
+    std::vector<PoolPlaces> pools;
+    Place whole;  // where a list as a whole is missing something
+    Place links_list;
+    Names realm_names{"realm"};
+    Names link_names{"link"};
+    Names pool_names{"pool"};
+    Names policy_names{"policy"};
+};
+
+// Reading, one function a section; each takes the section's value.
+void read_system(const Node& node, const MachineFacts& machine, Draft& draft, Mistakes& mistakes);
+void choose_workers(size_t count, const MachineFacts& machine, SystemSettings& system);
+void read_realms(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_links(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_routes(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_pools(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_policies(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_timeouts(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_table_limits(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_control(const Node& node, Draft& draft, Mistakes& mistakes);
+
+// Checks that look at more than one value; they also resolve each route's link.
+void check_links(const Draft& draft, Mistakes& mistakes);
+void check_routes(Draft& draft, Mistakes& mistakes);
+void check_pools(const Draft& draft, Mistakes& mistakes);
+
+}  // namespace sekisho::config

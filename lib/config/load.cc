@@ -1,0 +1,143 @@
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include "config/draft.h"
+#include "config/values.h"
+#include "config/yaml_tree.h"
+
+namespace sekisho::config {
+namespace {
+
+void declare_built_in_realms(Draft& draft) {
+    draft.config.realms = {
+        {"external", Side::kExternal, kExternalRealm},
+        {"internal", Side::kInternal, kInternalRealm}};
+    for (const RealmSettings& realm : draft.config.realms) {
+        Node name;
+        name.text = realm.name;
+        name.place.line = 0;  // in no file
+        Mistakes none({});
+        draft.realm_names.declare(name, realm.id.value, none);
+    }
+}
+
+// Realms and pools come first: others name them, wherever they stand in the file.
+void read_sections(const Map& top, const MachineFacts& machine, Draft& draft, Mistakes& mistakes) {
+    if (const Node* node = top.find("system")) {
+        read_system(*node, machine, draft, mistakes);
+    }
+    using Read = void (*)(const Node&, Draft&, Mistakes&);
+    static constexpr std::pair<std::string_view, Read> kReaders[] = {
+        {"realms", read_realms},
+        {"links", read_links},
+        {"routes", read_routes},
+        {"pools", read_pools},
+        {"policies", read_policies},
+        {"timeouts", read_timeouts},
+        {"limits", read_table_limits},
+        {"control", read_control},
+    };
+    for (const auto& [name, read] : kReaders) {
+        if (const Node* node = top.find(name)) {
+            read(*node, draft, mistakes);
+        }
+    }
+}
+
+// One worker, and one shard a worker, unless the file says otherwise.
+void settle_workers(const MachineFacts& machine, Draft& draft, Mistakes& mistakes) {
+    SystemSettings& system = draft.config.system;
+    if (system.worker_cpus.empty()) {
+        choose_workers(1, machine, system);
+    }
+    if (system.worker_cpus.empty()) {
+        mistakes.add(draft.whole, "a machine without a usable CPU", "at least one for a worker");
+    }
+    if (system.shards == 0) {
+        system.shards = static_cast<unsigned>(system.worker_cpus.size());
+    }
+}
+
+Checked refuse(std::string file, std::string found) {
+    return {
+        std::nullopt,
+        {Mistake{std::move(file), 1, 1, std::move(found), "a readable configuration file"}}};
+}
+
+}  // namespace
+
+MachineFacts MachineFacts::of_this_machine() {
+    // The mask of a kernel with more CPUs than cpu_set_t is refused with EINVAL: then a larger one
+    // is tried.
+    MachineFacts facts;
+    for (size_t count = CPU_SETSIZE; count <= size_t{1} << 16; count *= 2) {
+        const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set(
+            CPU_ALLOC(count), [](cpu_set_t* s) { CPU_FREE(s); }
+        );
+        const size_t bytes = CPU_ALLOC_SIZE(count);
+        if (set == nullptr) {
+            return facts;
+        }
+        if (sched_getaffinity(0, bytes, set.get()) != 0) {
+            continue;
+        }
+        for (size_t cpu = 0; cpu < count; ++cpu) {
+            if (CPU_ISSET_S(cpu, bytes, set.get())) {
+                facts.cpus.push_back(static_cast<unsigned>(cpu));
+            }
+        }
+        return facts;
+    }
+    return facts;
+}
+
+Checked parse(const std::string& text, const std::string& file_name, const MachineFacts& machine) {
+    const auto tree = read_tree(text, file_name);
+    if (!tree) {
+        return {std::nullopt, {tree.error()}};
+    }
+    Mistakes mistakes(file_name);
+    Draft draft;
+    draft.whole = tree->place;
+    declare_built_in_realms(draft);
+    if (const auto top = Map::open(*tree, kTop, mistakes)) {
+        read_sections(*top, machine, draft, mistakes);
+        settle_workers(machine, draft, mistakes);
+        check_links(draft, mistakes);
+        check_routes(draft, mistakes);
+        check_pools(draft, mistakes);
+    }
+    if (!mistakes.empty()) {
+        return {std::nullopt, std::move(mistakes).in_file_order()};
+    }
+    draft.config.source_text = text;
+    return {std::move(draft.config), {}};
+}
+
+Checked load(const std::string& path, const MachineFacts& machine) {
+    const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
+    if (file == nullptr) {
+        return refuse(path, fmt::format("no readable file ({})", std::strerror(errno)));
+    }
+    std::string text;
+    std::array<char, 65536> piece{};
+    while (text.size() <= kMaxTextBytes) {
+        const size_t n = std::fread(piece.data(), 1, piece.size(), file.get());
+        text.append(piece.data(), n);
+        if (n < piece.size()) {
+            break;
+        }
+    }
+    if (std::ferror(file.get()) != 0) {
+        return refuse(path, fmt::format("no readable file ({})", std::strerror(errno)));
+    }
+    return parse(text, path, machine);
+}
+
+}  // namespace sekisho::config

@@ -1,0 +1,201 @@
+// The sections links and routes.
+#include <fmt/format.h>
+
+#include "config/device.h"
+#include "config/draft.h"
+#include "config/scalars.h"
+
+namespace sekisho::config {
+namespace {
+
+void read_device(const Node& node, LinkSettings& link, LinkPlaces& places, Mistakes& mistakes) {
+    places.device = node.place;
+    const std::string* text =
+        read_text(node, "a device, such as pci:0000:03:00.0 or af_packet:eth0", mistakes);
+    if (text == nullptr) {
+        return;
+    }
+    auto device = parse_device(*text);
+    if (!device) {
+        mistakes.add(node.place, device.error().found, device.error().wanted);
+        return;
+    }
+    link.device = std::move(*device);
+    places.device_read = true;
+}
+
+void read_link_realm(
+    const Node& node, const Draft& draft, LinkSettings& link, LinkPlaces& places, Mistakes& mistakes
+) {
+    const auto index =
+        node.kind == Node::Kind::kScalar ? draft.realm_names.find(node.text) : std::nullopt;
+    if (!index) {
+        mistakes.add(
+            node.place, describe(node), "the name of a realm: " + draft.realm_names.list()
+        );
+        return;
+    }
+    link.realm = draft.config.realms[*index].id;
+    link.side = draft.config.realms[*index].side;
+    places.realm_read = true;
+}
+
+void read_link_addresses(
+    const Node& node, LinkSettings& link, LinkPlaces& places, Mistakes& mistakes
+) {
+    const auto* items = read_list(
+        node, kMaxLinkAddresses, "a list of own addresses, such as [192.0.2.1/24]", mistakes
+    );
+    if (items == nullptr) {
+        return;
+    }
+    for (const Node& item : *items) {
+        const auto address =
+            parse_interface_address(item.kind == Node::Kind::kScalar ? item.text : "");
+        if (!address) {
+            mistakes.add(item.place, describe(item), address.error());
+            continue;
+        }
+        link.addresses.push_back(*address);
+        places.addresses.push_back(item.place);
+    }
+    places.addresses_read = link.addresses.size() == items->size();
+}
+
+void read_mtu(const Node& node, LinkSettings& link, Mistakes& mistakes) {
+    const auto mtu = read_number(node, kMtu, mistakes);
+    if (!mtu) {
+        return;
+    }
+    if (*mtu > kMaxMtuWithoutJumbo) {
+        mistakes.add(
+            node.place,
+            describe(node),
+            fmt::format("at most {} (jumbo frames are not available yet)", kMaxMtuWithoutJumbo)
+        );
+        return;
+    }
+    link.mtu = static_cast<uint16_t>(*mtu);
+}
+
+void read_vlan(const Node& node, LinkSettings& link, LinkPlaces& places, Mistakes& mistakes) {
+    places.vlan_read = false;
+    std::vector<uint16_t> tags;
+    if (node.kind == Node::Kind::kList) {
+        if (node.items.size() != 2) {
+            mistakes.add(
+                node.place,
+                fmt::format("a list of {}", node.items.size()),
+                "one VLAN tag, or two: [outer, inner]"
+            );
+            return;
+        }
+        for (const Node& item : node.items) {
+            if (const auto tag = read_number(item, kVlan, mistakes)) {
+                tags.push_back(static_cast<uint16_t>(*tag));
+            }
+        }
+        places.vlan_read = tags.size() == 2;
+    } else if (const auto tag = read_number(node, kVlan, mistakes)) {
+        tags.push_back(static_cast<uint16_t>(*tag));
+        places.vlan_read = true;
+    }
+    link.vlans = tags;
+}
+
+void read_link_keys(
+    const Map& map, const Draft& draft, LinkSettings& link, LinkPlaces& places, Mistakes& mistakes
+) {
+    if (const Node* node = map.find("device")) {
+        read_device(*node, link, places, mistakes);
+    }
+    if (const Node* node = map.find("realm")) {
+        read_link_realm(*node, draft, link, places, mistakes);
+    }
+    if (const Node* node = map.find("addresses")) {
+        read_link_addresses(*node, link, places, mistakes);
+    }
+    if (const Node* node = map.find("mtu")) {
+        read_mtu(*node, link, mistakes);
+    }
+    if (const Node* node = map.find("vlan")) {
+        read_vlan(*node, link, places, mistakes);
+    }
+    if (const Node* node = map.find("proxy-arp")) {
+        link.proxy_arp = read_boolean(*node, mistakes).value_or(false);
+    }
+    read_number(map, "queues", kQueues, link.queues, mistakes);
+}
+
+}  // namespace
+
+void read_links(const Node& node, Draft& draft, Mistakes& mistakes) {
+    draft.links_list = node.place;
+    const auto* items = read_list(
+        node, kMaxLinks, "a list of links, at least one internal and one external", mistakes
+    );
+    if (items == nullptr) {
+        return;
+    }
+    for (const Node& item : *items) {
+        LinkSettings link;
+        LinkPlaces places;
+        places.link = item.place;
+        if (const auto map = Map::open(item, kLink, mistakes)) {
+            const Node* name = map->find("name");
+            if (name != nullptr && read_name(*name, mistakes) != nullptr) {
+                link.name = name->text;
+                draft.link_names.declare(*name, draft.config.links.size(), mistakes);
+            }
+            read_link_keys(*map, draft, link, places, mistakes);
+        }
+        draft.config.links.push_back(std::move(link));
+        draft.links.push_back(std::move(places));
+    }
+}
+
+void read_routes(const Node& node, Draft& draft, Mistakes& mistakes) {
+    const auto* items =
+        read_list(node, kMaxNodes, "a list of routes, each with prefix and next-hop", mistakes);
+    if (items == nullptr) {
+        return;
+    }
+    for (const Node& item : *items) {
+        RouteSettings route;
+        RoutePlaces places;
+        const auto map = Map::open(item, kRoute, mistakes);
+        const Node* prefix_node = map ? map->find("prefix") : nullptr;
+        const Node* next_hop_node = map ? map->find("next-hop") : nullptr;
+        if (prefix_node != nullptr) {
+            places.prefix = prefix_node->place;
+            const auto prefix =
+                parse_prefix(prefix_node->kind == Node::Kind::kScalar ? prefix_node->text : "");
+            if (prefix) {
+                route.prefix = *prefix;
+                places.prefix_read = true;
+            } else {
+                mistakes.add(prefix_node->place, describe(*prefix_node), prefix.error());
+            }
+        }
+        if (next_hop_node != nullptr) {
+            places.next_hop = next_hop_node->place;
+            const auto address = parse_address(
+                next_hop_node->kind == Node::Kind::kScalar ? next_hop_node->text : ""
+            );
+            if (address && is_unicast(*address)) {
+                route.next_hop = *address;
+                places.next_hop_read = true;
+            } else {
+                mistakes.add(
+                    next_hop_node->place,
+                    describe(*next_hop_node),
+                    "the IPv4 address of a neighbour"
+                );
+            }
+        }
+        draft.config.routes.push_back(route);
+        draft.routes.push_back(places);
+    }
+}
+
+}  // namespace sekisho::config

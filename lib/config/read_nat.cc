@@ -1,0 +1,262 @@
+// The sections pools and policies.
+#include <bit>
+
+#include <fmt/format.h>
+
+#include "config/draft.h"
+#include "config/scalars.h"
+
+namespace sekisho::config {
+namespace {
+
+constexpr Choice<nat::PortSelection> kPortSelections[] = {
+    {"random", nat::PortSelection::kRandom},
+    {"sequential", nat::PortSelection::kSequential},
+    {"preserve", nat::PortSelection::kPreserve, false},
+    {"deterministic", nat::PortSelection::kDeterministic, false},
+};
+constexpr Choice<nat::Pairing> kPairings[] = {
+    {"hard", nat::Pairing::kHard},
+    {"soft", nat::Pairing::kSoft, false},
+    {"none", nat::Pairing::kNone, false}};
+constexpr Choice<nat::MappingBehaviour> kMappingBehaviours[] = {
+    {"endpoint-independent", nat::MappingBehaviour::kEndpointIndependent},
+    {"address-dependent", nat::MappingBehaviour::kAddressDependent, false},
+    {"address-and-port-dependent", nat::MappingBehaviour::kAddressAndPortDependent, false},
+};
+constexpr Choice<nat::FilteringBehaviour> kFilteringBehaviours[] = {
+    {"endpoint-independent", nat::FilteringBehaviour::kEndpointIndependent},
+    {"address-dependent", nat::FilteringBehaviour::kAddressDependent},
+    {"address-and-port-dependent", nat::FilteringBehaviour::kAddressAndPortDependent},
+};
+
+// `link: NAME` in place of an address: masquerade behind the link's own address.
+bool is_masquerade(const Node& item) {
+    return item.kind == Node::Kind::kMap && item.keys.size() == 1 && item.keys[0].text == "link";
+}
+
+void read_pool_addresses(
+    const Node& node, nat::PoolSettings& pool, PoolPlaces& places, Mistakes& mistakes
+) {
+    const auto* items = read_list(
+        node,
+        kMaxNodes,
+        "a list of addresses, prefixes and ranges, such as [203.0.113.0/28]",
+        mistakes
+    );
+    if (items == nullptr) {
+        return;
+    }
+    for (const Node& item : *items) {
+        if (is_masquerade(item)) {
+            mistakes.add(
+                item.place,
+                fmt::format(
+                    "masquerade behind the link {}, which is not available yet",
+                    describe(item.items[0])
+                ),
+                "addresses of the pool's own"
+            );
+            continue;
+        }
+        const auto range = parse_address_range(item.kind == Node::Kind::kScalar ? item.text : "");
+        if (!range) {
+            mistakes.add(item.place, describe(item), range.error());
+            continue;
+        }
+        pool.addresses.push_back(*range);
+        places.addresses.push_back(item.place);
+    }
+}
+
+// Blocks lie at multiples of their size, so a range may hold none although it is long enough.
+bool block_fits(nat::PortRange ports, uint32_t block_size) {
+    const uint32_t first_block = (ports.first + block_size - 1) / block_size * block_size;
+    return first_block + block_size - 1 <= ports.last;
+}
+
+void read_ports(const Map& map, nat::PoolSettings& pool, Mistakes& mistakes) {
+    bool read = true;
+    Place place = map.place();
+    if (const Node* node = map.find("ports")) {
+        const auto ports = parse_port_range(node->kind == Node::Kind::kScalar ? node->text : "");
+        if (ports) {
+            pool.ports = *ports;
+        } else {
+            mistakes.add(node->place, describe(*node), ports.error());
+            read = false;
+        }
+        place = node->place;
+    }
+    if (const Node* node = map.find("port-block-size")) {
+        const auto size = read_number(*node, kBlockSize, mistakes);
+        if (size && !std::has_single_bit(*size)) {
+            mistakes.add(
+                node->place,
+                describe(*node),
+                fmt::format(
+                    "a power of two, such as {} or {}", std::bit_floor(*size), std::bit_ceil(*size)
+                )
+            );
+            read = false;
+        } else if (size) {
+            pool.port_block_size = static_cast<uint32_t>(*size);
+        }
+        read = read && size.has_value();
+        place = node->place;
+    }
+    if (read && !block_fits(pool.ports, pool.port_block_size)) {
+        mistakes.add(
+            place,
+            fmt::format(
+                "no whole block of {} ports in {}-{}",
+                pool.port_block_size,
+                pool.ports.first,
+                pool.ports.last
+            ),
+            "at least one block that starts at a multiple of its size"
+        );
+    }
+}
+
+void read_pool(const Map& map, nat::PoolSettings& pool, PoolPlaces& places, Mistakes& mistakes) {
+    if (const Node* node = map.find("addresses")) {
+        read_pool_addresses(*node, pool, places, mistakes);
+    }
+    read_ports(map, pool, mistakes);
+    read_number(
+        map, "blocks-per-subscriber", kBlocksPerSubscriber, pool.blocks_per_subscriber, mistakes
+    );
+    read_choice(map, "port-selection", kPortSelections, pool.port_selection, mistakes);
+    read_number(map, "port-quarantine", kPortQuarantine, pool.port_quarantine, mistakes);
+    read_number(map, "block-release-delay", kBlockReleaseDelay, pool.block_release_delay, mistakes);
+    read_choice(map, "pairing", kPairings, pool.pairing, mistakes);
+}
+
+void read_policy_realm(
+    const Node& node, const Draft& draft, nat::PolicySettings& policy, Mistakes& mistakes
+) {
+    const auto index =
+        node.kind == Node::Kind::kScalar ? draft.realm_names.find(node.text) : std::nullopt;
+    if (!index) {
+        mistakes.add(
+            node.place, describe(node), "the name of a realm: " + draft.realm_names.list()
+        );
+        return;
+    }
+    const RealmSettings& realm = draft.config.realms[*index];
+    if (realm.side != Side::kInternal) {
+        mistakes.add(
+            node.place,
+            fmt::format("{}, a realm on the external side", describe(node)),
+            "a realm on the internal side, whose subscribers are translated"
+        );
+        return;
+    }
+    policy.realm = realm.id;
+}
+
+void read_sources(const Node& node, nat::PolicySettings& policy, Mistakes& mistakes) {
+    const auto* items = read_list(
+        node, kMaxNodes, "a list of the subscribers' prefixes, such as [100.64.0.0/10]", mistakes
+    );
+    if (items == nullptr) {
+        return;
+    }
+    for (const Node& item : *items) {
+        const auto prefix = parse_prefix(item.kind == Node::Kind::kScalar ? item.text : "");
+        if (prefix) {
+            policy.source.push_back(*prefix);
+        } else {
+            mistakes.add(item.place, describe(item), prefix.error());
+        }
+    }
+}
+
+void read_subscriber_limits(const Node& node, nat::SubscriberLimits& limits, Mistakes& mistakes) {
+    const auto map = Map::open(node, kSubscriberLimits, mistakes);
+    if (!map) {
+        return;
+    }
+    read_number(*map, "sessions", kSubscriberSessions, limits.sessions, mistakes);
+    read_number(*map, "ports", kSubscriberPorts, limits.ports, mistakes);
+    read_number(*map, "sessions-per-second", kSubscriberRate, limits.sessions_per_second, mistakes);
+    read_number(*map, "inbound-openings", kInboundOpenings, limits.inbound_openings, mistakes);
+}
+
+void read_policy(
+    const Map& map, const Draft& draft, nat::PolicySettings& policy, Mistakes& mistakes
+) {
+    if (const Node* node = map.find("realm")) {
+        read_policy_realm(*node, draft, policy, mistakes);
+    }
+    if (const Node* node = map.find("source")) {
+        read_sources(*node, policy, mistakes);
+    }
+    if (const Node* node = map.find("pool")) {
+        const auto index =
+            node->kind == Node::Kind::kScalar ? draft.pool_names.find(node->text) : std::nullopt;
+        if (index) {
+            policy.pool = PoolId{static_cast<uint16_t>(*index)};
+        } else {
+            const std::string names = draft.pool_names.list();
+            mistakes.add(
+                node->place,
+                describe(*node),
+                "the name of a pool" + (names.empty() ? "" : ": " + names)
+            );
+        }
+    }
+    read_choice(map, "mapping", kMappingBehaviours, policy.mapping, mistakes);
+    read_choice(map, "filtering", kFilteringBehaviours, policy.filtering, mistakes);
+    if (const Node* node = map.find("limits")) {
+        read_subscriber_limits(*node, policy.limits, mistakes);
+    }
+}
+
+}  // namespace
+
+void read_pools(const Node& node, Draft& draft, Mistakes& mistakes) {
+    const auto* items =
+        read_list(node, kMaxPools, "a list of pools, each with name and addresses", mistakes);
+    if (items == nullptr) {
+        return;
+    }
+    for (const Node& item : *items) {
+        nat::PoolSettings pool;
+        PoolPlaces places;
+        if (const auto map = Map::open(item, kPool, mistakes)) {
+            const Node* name = map->find("name");
+            if (name != nullptr && read_name(*name, mistakes) != nullptr) {
+                pool.name = name->text;
+                draft.pool_names.declare(*name, draft.config.nat.pools.size(), mistakes);
+            }
+            read_pool(*map, pool, places, mistakes);
+        }
+        draft.config.nat.pools.push_back(std::move(pool));
+        draft.pools.push_back(std::move(places));
+    }
+}
+
+void read_policies(const Node& node, Draft& draft, Mistakes& mistakes) {
+    const auto* items = read_list(
+        node, kMaxPolicies, "a list of policies, each with name, source and pool", mistakes
+    );
+    if (items == nullptr) {
+        return;
+    }
+    for (const Node& item : *items) {
+        nat::PolicySettings policy;
+        if (const auto map = Map::open(item, kPolicy, mistakes)) {
+            const Node* name = map->find("name");
+            if (name != nullptr && read_name(*name, mistakes) != nullptr) {
+                policy.name = name->text;
+                draft.policy_names.declare(*name, draft.config.nat.policies.size(), mistakes);
+            }
+            read_policy(*map, draft, policy, mistakes);
+        }
+        draft.config.nat.policies.push_back(std::move(policy));
+    }
+}
+
+}  // namespace sekisho::config

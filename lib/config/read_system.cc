@@ -1,0 +1,209 @@
+// The sections system, realms, timeouts, limits and control.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "config/draft.h"
+#include "config/scalars.h"
+
+namespace sekisho::config {
+namespace {
+
+constexpr Choice<HugePages> kHugePages[] = {
+    {"auto", HugePages::kAuto}, {"required", HugePages::kRequired}, {"never", HugePages::kNever}};
+constexpr Choice<IdleMode> kIdleModes[] = {
+    {"adaptive", IdleMode::kAdaptive}, {"busy", IdleMode::kBusy}};
+constexpr Choice<Side> kSides[] = {{"internal", Side::kInternal}, {"external", Side::kExternal}};
+
+std::string list_cpus(const MachineFacts& machine) {
+    constexpr size_t kMost = 32;
+    std::string out;
+    for (size_t i = 0; i < std::min(machine.cpus.size(), kMost); ++i) {
+        out += fmt::format("{}{}", i == 0 ? "" : ", ", machine.cpus[i]);
+    }
+    return machine.cpus.size() > kMost ? out + ", ..." : out;
+}
+
+void read_worker_count(
+    const Node& node, const MachineFacts& machine, SystemSettings& system, Mistakes& mistakes
+) {
+    const size_t most = std::min<size_t>(machine.cpus.size(), kMaxShards);
+    const auto count = !node.quoted ? parse_number(node.text, Unit::kNone) : std::nullopt;
+    if (!count || *count < 1 || *count > most) {
+        mistakes.add(
+            node.place,
+            describe(node),
+            fmt::format(
+                "a number of workers from 1 to {}, or a list of CPU numbers: this machine has {} "
+                "usable CPUs",
+                most,
+                machine.cpus.size()
+            )
+        );
+        return;
+    }
+    choose_workers(static_cast<size_t>(*count), machine, system);
+}
+
+void read_worker_list(
+    const Node& node, const MachineFacts& machine, SystemSettings& system, Mistakes& mistakes
+) {
+    const auto* items =
+        read_list(node, kMaxShards, "a number of workers or a list of CPU numbers", mistakes);
+    if (items == nullptr) {
+        return;
+    }
+    std::vector<unsigned> cpus;
+    for (const Node& item : *items) {
+        const auto number = read_number(item, kCpuNumber, mistakes);
+        if (!number) {
+            continue;
+        }
+        const auto cpu = static_cast<unsigned>(*number);
+        if (std::find(machine.cpus.begin(), machine.cpus.end(), cpu) == machine.cpus.end()) {
+            mistakes.add(
+                item.place,
+                fmt::format("CPU {}", cpu),
+                fmt::format("a usable CPU of this machine: {}", list_cpus(machine))
+            );
+        } else if (std::find(cpus.begin(), cpus.end(), cpu) != cpus.end()) {
+            mistakes.add(
+                item.place,
+                fmt::format("CPU {} a second time", cpu),
+                "a CPU of its own for each worker"
+            );
+        } else {
+            cpus.push_back(cpu);
+        }
+    }
+    if (cpus.size() == items->size()) {
+        system.worker_cpus = cpus;
+        system.worker_cpus_given = true;
+    }
+}
+
+void read_shards(const Node& node, SystemSettings& system, Mistakes& mistakes) {
+    const size_t workers = std::max<size_t>(system.worker_cpus.size(), 1);
+    const auto shards = !node.quoted ? parse_number(node.text, Unit::kNone) : std::nullopt;
+    if (!shards || *shards < workers || *shards > kMaxShards) {
+        mistakes.add(
+            node.place,
+            describe(node),
+            fmt::format("a number of shards from {} (one a worker) to {}", workers, kMaxShards)
+        );
+        return;
+    }
+    system.shards = static_cast<unsigned>(*shards);
+}
+
+}  // namespace
+
+// The last CPUs: the first ones serve interrupts and the rest of the system when there is a choice.
+void choose_workers(size_t count, const MachineFacts& machine, SystemSettings& system) {
+    std::vector<unsigned> cpus = machine.cpus;
+    std::sort(cpus.begin(), cpus.end());
+    cpus.erase(
+        cpus.begin(), cpus.end() - static_cast<std::ptrdiff_t>(std::min(count, cpus.size()))
+    );
+    system.worker_cpus = cpus;
+    system.worker_cpus_given = false;
+}
+
+void read_system(const Node& node, const MachineFacts& machine, Draft& draft, Mistakes& mistakes) {
+    const auto map = Map::open(node, kSystem, mistakes);
+    if (!map) {
+        return;
+    }
+    SystemSettings& system = draft.config.system;
+    if (const Node* name = map->find("name")) {
+        if (const std::string* text = read_name(*name, mistakes)) {
+            system.name = *text;
+        }
+    }
+    if (const Node* workers = map->find("workers")) {
+        if (workers->kind == Node::Kind::kList) {
+            read_worker_list(*workers, machine, system, mistakes);
+        } else {
+            read_worker_count(*workers, machine, system, mistakes);
+        }
+    }
+    if (const Node* shards = map->find("shards")) {
+        read_shards(*shards, system, mistakes);
+    }
+    read_choice(*map, "huge-pages", kHugePages, system.huge_pages, mistakes);
+    read_choice(*map, "idle", kIdleModes, system.idle, mistakes);
+}
+
+void read_realms(const Node& node, Draft& draft, Mistakes& mistakes) {
+    const size_t most = kMaxRealms - draft.config.realms.size();
+    const auto* items =
+        read_list(node, most, "a list of realms, each with name and side", mistakes);
+    if (items == nullptr) {
+        return;
+    }
+    for (const Node& item : *items) {
+        const auto map = Map::open(item, kRealm, mistakes);
+        if (!map) {
+            continue;
+        }
+        RealmSettings realm;
+        realm.id = RealmId{static_cast<uint8_t>(draft.config.realms.size())};
+        read_choice(*map, "side", kSides, realm.side, mistakes);
+        const Node* name = map->find("name");
+        if (name != nullptr && read_name(*name, mistakes) != nullptr) {
+            realm.name = name->text;
+            draft.realm_names.declare(*name, realm.id.value, mistakes);
+        }
+        draft.config.realms.push_back(realm);
+    }
+}
+
+void read_timeouts(const Node& node, Draft& draft, Mistakes& mistakes) {
+    const auto map = Map::open(node, kTimeouts, mistakes);
+    if (!map) {
+        return;
+    }
+    nat::TimeoutSettings& timeouts = draft.config.nat.timeouts;
+    read_number(*map, "tcp-established", kTcpEstablished, timeouts.tcp_established, mistakes);
+    read_number(*map, "tcp-transitory", kTcpTransitory, timeouts.tcp_transitory, mistakes);
+    read_number(*map, "tcp-closing", kTcpClosing, timeouts.tcp_closing, mistakes);
+    read_number(*map, "udp", kUdp, timeouts.udp, mistakes);
+    read_number(*map, "icmp", kIcmp, timeouts.icmp, mistakes);
+}
+
+void read_table_limits(const Node& node, Draft& draft, Mistakes& mistakes) {
+    const auto map = Map::open(node, kTableLimits, mistakes);
+    if (!map) {
+        return;
+    }
+    nat::TableLimits& limits = draft.config.nat.limits;
+    read_number(*map, "sessions", kSessions, limits.sessions, mistakes);
+    read_number(*map, "mappings", kMappings, limits.mappings, mistakes);
+    read_number(*map, "subscribers", kSubscribers, limits.subscribers, mistakes);
+}
+
+void read_control(const Node& node, Draft& draft, Mistakes& mistakes) {
+    const auto map = Map::open(node, kControl, mistakes);
+    const Node* socket = map ? map->find("socket") : nullptr;
+    if (socket == nullptr) {
+        return;
+    }
+    const std::string wanted =
+        fmt::format("the absolute path of a socket, at most {} bytes", kMaxSocketPath);
+    const std::string* path = read_text(*socket, wanted, mistakes);
+    if (path == nullptr) {
+        return;
+    }
+    const bool printable = std::none_of(path->begin(), path->end(), [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return byte < 0x20 || byte == 0x7f;
+    });
+    if (!printable || path->front() != '/' || path->back() == '/' ||
+        path->size() > kMaxSocketPath) {
+        mistakes.add(socket->place, describe(*socket), wanted);
+        return;
+    }
+    draft.config.control.socket = *path;
+}
+
+}  // namespace sekisho::config

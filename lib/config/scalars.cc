@@ -1,0 +1,235 @@
+#include "config/scalars.h"
+
+#include <array>
+#include <bit>
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace sekisho::config {
+namespace {
+
+struct UnitName {
+    std::string_view suffix;
+    uint64_t factor;
+};
+constexpr std::array kCountUnits = {
+    UnitName{"Ki", 1024}, UnitName{"Mi", 1024 * 1024}, UnitName{"k", 1000}, UnitName{"M", 1000000}};
+constexpr std::array kTimeUnits = {UnitName{"s", 1}, UnitName{"m", 60}, UnitName{"h", 3600}};
+
+std::optional<uint64_t> parse_digits(std::string_view text) {
+    if (text.empty() || text.size() > 18 || (text.size() > 1 && text[0] == '0')) {
+        return std::nullopt;
+    }
+    uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size()) {
+        return std::nullopt;
+    }
+    return value;
+}
+
+std::optional<uint64_t> factor_of(std::string_view suffix, std::span<const UnitName> units) {
+    for (const UnitName& unit : units) {
+        if (unit.suffix == suffix) {
+            return unit.factor;
+        }
+    }
+    return std::nullopt;
+}
+
+struct WrittenPrefix {
+    Ipv4Addr address;
+    uint8_t length;
+};
+
+std::optional<WrittenPrefix> split_prefix(std::string_view text) {
+    const size_t slash = text.find('/');
+    if (slash == std::string_view::npos) {
+        return std::nullopt;
+    }
+    const auto address = parse_address(text.substr(0, slash));
+    const auto length = parse_digits(text.substr(slash + 1));
+    if (!address || !length || *length > 32) {
+        return std::nullopt;
+    }
+    return WrittenPrefix{*address, static_cast<uint8_t>(*length)};
+}
+
+Ipv4Addr masked(Ipv4Prefix prefix) {
+    return Ipv4Addr::from_host(prefix.address.host() & prefix.mask_host());
+}
+
+Ipv4Addr last_of(Ipv4Prefix prefix) {
+    return Ipv4Addr::from_host(prefix.address.host() | ~prefix.mask_host());
+}
+
+tl::unexpected<std::string> want(std::string text) {
+    return tl::unexpected<std::string>(std::move(text));
+}
+
+}  // namespace
+
+std::optional<uint64_t> parse_number(std::string_view text, Unit unit) {
+    size_t digits = 0;
+    while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') {
+        ++digits;
+    }
+    const auto value = parse_digits(text.substr(0, digits));
+    const std::string_view suffix = text.substr(digits);
+    if (!value || suffix.empty()) {
+        return value;
+    }
+    std::optional<uint64_t> factor;
+    if (unit == Unit::kCount) {
+        factor = factor_of(suffix, kCountUnits);
+    } else if (unit == Unit::kSeconds) {
+        factor = factor_of(suffix, kTimeUnits);
+    }
+    uint64_t product = 0;
+    if (!factor || __builtin_mul_overflow(*value, *factor, &product)) {
+        return std::nullopt;
+    }
+    return product;
+}
+
+std::string describe(const NumberRule& rule) {
+    const std::string source = rule.source.empty() ? "" : fmt::format(" ({})", rule.source);
+    switch (rule.unit) {
+        case Unit::kNone:
+            return fmt::format("a whole number from {} to {}{}", rule.low, rule.high, source);
+        case Unit::kCount:
+            return fmt::format(
+                "a count from {} to {}{}, with k, M, Ki or Mi if need be",
+                rule.low,
+                rule.high,
+                source
+            );
+        case Unit::kSeconds:
+            return fmt::format(
+                "a duration from {} to {} seconds{}, such as 300, 300s, 5m or 2h",
+                rule.low,
+                rule.high,
+                source
+            );
+    }
+    return {};
+}
+
+std::optional<Ipv4Addr> parse_address(std::string_view text) {
+    uint32_t value = 0;
+    for (int part = 0; part < 4; ++part) {
+        const size_t dot = text.find('.');
+        if ((dot == std::string_view::npos) != (part == 3)) {
+            return std::nullopt;
+        }
+        const auto byte = parse_digits(text.substr(0, dot));
+        if (!byte || *byte > 255) {
+            return std::nullopt;
+        }
+        value = value << 8 | static_cast<uint32_t>(*byte);
+        text = part == 3 ? std::string_view{} : text.substr(dot + 1);
+    }
+    return Ipv4Addr::from_host(value);
+}
+
+Parsed<Ipv4Prefix> parse_prefix(std::string_view text) {
+    const auto written = split_prefix(text);
+    if (!written) {
+        return want("an IPv4 prefix with a length from 0 to 32, such as 10.0.0.0/8");
+    }
+    Ipv4Prefix prefix{written->address, written->length};
+    prefix.address = masked(prefix);
+    if (prefix.address != written->address) {
+        return want(format(prefix) + " (no bits set beyond the length)");
+    }
+    return prefix;
+}
+
+Parsed<InterfaceAddress> parse_interface_address(std::string_view text) {
+    const auto written = split_prefix(text);
+    if (!written || written->length == 0 || !is_unicast(written->address)) {
+        return want("an own IPv4 address with the link's prefix length, such as 192.0.2.1/24");
+    }
+    const Ipv4Prefix prefix{written->address, written->length};
+    if (prefix.length < 31 &&
+        (written->address == masked(prefix) || written->address == last_of(prefix))) {
+        return want("a host's address in that prefix, not its first or last");
+    }
+    return InterfaceAddress{written->address, written->length};
+}
+
+Parsed<nat::AddressRange> parse_address_range(std::string_view text) {
+    static constexpr std::string_view kWanted =
+        "an IPv4 address, a prefix or a range, such as 203.0.113.0/28 or 203.0.113.64-203.0.113.79";
+    nat::AddressRange range;
+    const size_t dash = text.find('-');
+    if (text.find('/') != std::string_view::npos) {
+        const auto prefix = parse_prefix(text);
+        if (!prefix) {
+            return split_prefix(text) ? want(prefix.error()) : want(std::string(kWanted));
+        }
+        range = {prefix->address, last_of(*prefix)};
+    } else {
+        const auto first = parse_address(text.substr(0, dash));
+        const auto last =
+            dash == std::string_view::npos ? first : parse_address(text.substr(dash + 1));
+        if (!first || !last) {
+            return want(std::string(kWanted));
+        }
+        range = {*first, *last};
+    }
+    if (range.last < range.first) {
+        return want(
+            fmt::format("{}-{} (the lower end first)", format(range.last), format(range.first))
+        );
+    }
+    // 127/8 is the only hole in the unicast space, so it suffices to look at the ends and at it.
+    const bool over_loopback =
+        range.first < Ipv4Addr::of(127, 0, 0, 0) && range.last > Ipv4Addr::of(127, 255, 255, 255);
+    if (!is_unicast(range.first) || !is_unicast(range.last) || over_loopback) {
+        return want("unicast addresses (RFC 1812 5.3.7)");
+    }
+    return range;
+}
+
+Parsed<nat::PortRange> parse_port_range(std::string_view text) {
+    const size_t dash = text.find('-');
+    const auto first = parse_digits(text.substr(0, dash));
+    const auto last = dash == std::string_view::npos ? std::optional<uint64_t>{}
+                                                     : parse_digits(text.substr(dash + 1));
+    if (!first || !last || *first < 1 || *last > 65535) {
+        return want("a range of ports from 1 to 65535, such as 1024-65535");
+    }
+    if (*first > *last) {
+        return want(fmt::format("{}-{} (the lower end first)", *last, *first));
+    }
+    return nat::PortRange{static_cast<uint16_t>(*first), static_cast<uint16_t>(*last)};
+}
+
+bool is_unicast(Ipv4Addr address) {
+    const uint32_t top = address.host() >> 24;
+    return top != 0 && top != 127 && top < 224;
+}
+
+std::string format(Ipv4Addr address) {
+    const uint32_t v = address.host();
+    return fmt::format("{}.{}.{}.{}", v >> 24, v >> 16 & 255, v >> 8 & 255, v & 255);
+}
+
+std::string format(Ipv4Prefix prefix) {
+    return fmt::format("{}/{}", format(prefix.address), prefix.length);
+}
+
+std::string format(nat::AddressRange range) {
+    if (range.first == range.last) {
+        return format(range.first);
+    }
+    const uint64_t count = uint64_t{range.last.host()} - range.first.host() + 1;
+    if (std::has_single_bit(count) && range.first.host() % count == 0) {
+        return format(Ipv4Prefix{range.first, static_cast<uint8_t>(32 - std::countr_zero(count))});
+    }
+    return fmt::format("{}-{}", format(range.first), format(range.last));
+}
+
+}  // namespace sekisho::config

@@ -1,0 +1,156 @@
+// The language as data: which maps there are, their keys, and the ranges of their numbers.
+//
+//   Thread    constant data. A test checks that doc/configuration.md has every key.
+//   Source    the shared configuration language; key names follow RFC 8512 where it has one.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace sekisho::config {
+
+struct Key {
+    std::string_view name;
+    bool required = false;
+};
+
+struct Section {
+    std::string_view name;  // as it stands in a message: "a link"
+    std::span<const Key> keys;
+};
+
+enum class Unit {
+    kNone,     // digits only
+    kCount,    // k, M: powers of 1000; Ki, Mi: powers of 1024
+    kSeconds,  // s, m, h
+};
+
+// The range of a number, both ends included, and the RFC that a bound comes from, if one does.
+struct NumberRule {
+    uint64_t low;
+    uint64_t high;
+    Unit unit = Unit::kNone;
+    std::string_view source = {};
+};
+
+inline constexpr Key kTopKeys[] = {
+    {"system"},
+    {"realms"},
+    {"links", true},
+    {"routes"},
+    {"pools", true},
+    {"policies", true},
+    {"timeouts"},
+    {"limits"},
+    {"control"},
+};
+inline constexpr Key kSystemKeys[] = {{"name"}, {"workers"}, {"shards"}, {"huge-pages"}, {"idle"}};
+inline constexpr Key kRealmKeys[] = {{"name", true}, {"side", true}};
+inline constexpr Key kLinkKeys[] = {
+    {"name", true},
+    {"device", true},
+    {"realm", true},
+    {"addresses", true},
+    {"mtu"},
+    {"vlan"},
+    {"proxy-arp"},
+    {"queues"},
+};
+inline constexpr Key kRouteKeys[] = {{"prefix", true}, {"next-hop", true}};
+inline constexpr Key kPoolKeys[] = {
+    {"name", true},
+    {"addresses", true},
+    {"ports"},
+    {"port-block-size"},
+    {"blocks-per-subscriber"},
+    {"port-selection"},
+    {"port-quarantine"},
+    {"block-release-delay"},
+    {"pairing"},
+};
+inline constexpr Key kPolicyKeys[] = {
+    {"name", true},
+    {"realm"},
+    {"source", true},
+    {"pool", true},
+    {"mapping"},
+    {"filtering"},
+    {"limits"},
+};
+inline constexpr Key kSubscriberLimitKeys[] = {
+    {"sessions"}, {"ports"}, {"sessions-per-second"}, {"inbound-openings"}};
+inline constexpr Key kTimeoutKeys[] = {
+    {"tcp-established"}, {"tcp-transitory"}, {"tcp-closing"}, {"udp"}, {"icmp"}};
+inline constexpr Key kTableLimitKeys[] = {{"sessions"}, {"mappings"}, {"subscribers"}};
+inline constexpr Key kControlKeys[] = {{"socket"}};
+
+inline constexpr Section kTop{"the file", kTopKeys};
+inline constexpr Section kSystem{"system", kSystemKeys};
+inline constexpr Section kRealm{"a realm", kRealmKeys};
+inline constexpr Section kLink{"a link", kLinkKeys};
+inline constexpr Section kRoute{"a route", kRouteKeys};
+inline constexpr Section kPool{"a pool", kPoolKeys};
+inline constexpr Section kPolicy{"a policy", kPolicyKeys};
+inline constexpr Section kSubscriberLimits{"a policy's limits", kSubscriberLimitKeys};
+inline constexpr Section kTimeouts{"timeouts", kTimeoutKeys};
+inline constexpr Section kTableLimits{"limits", kTableLimitKeys};
+inline constexpr Section kControl{"control", kControlKeys};
+
+inline constexpr const Section* kSections[] = {
+    &kTop,
+    &kSystem,
+    &kRealm,
+    &kLink,
+    &kRoute,
+    &kPool,
+    &kPolicy,
+    &kSubscriberLimits,
+    &kTimeouts,
+    &kTableLimits,
+    &kControl,
+};
+
+inline constexpr size_t kMaxRealms = 64;
+inline constexpr size_t kMaxLinks = 255;  // LinkId has 8 bits
+inline constexpr size_t kMaxLinkAddresses = 64;
+inline constexpr size_t kMaxPools = 1024;
+inline constexpr size_t kMaxPolicies = 1024;
+// Over all pools. RFC 6888 REQ-3 wants none; this one catches a slip such as /2 for /28 before
+// memory does.
+inline constexpr size_t kMaxPoolAddresses = size_t{1} << 20;
+inline constexpr unsigned kMaxShards = 64;
+inline constexpr size_t kMaxSocketPath = 107;  // sun_path of Linux, with its final zero
+
+// Frames lie in one buffer of 2048 bytes: 14 of Ethernet, 8 of two VLAN tags, room for an ICMP
+// error to be built.
+inline constexpr uint64_t kMaxMtuWithoutJumbo = 1982;
+inline constexpr NumberRule kMtu{576, 9216};
+inline constexpr NumberRule kVlan{1, 4094, Unit::kNone, "IEEE 802.1Q"};
+inline constexpr NumberRule kQueues{1, kMaxShards};
+inline constexpr NumberRule kCpuNumber{0, 65535};
+inline constexpr NumberRule kBlockSize{64, 32768, Unit::kCount};
+inline constexpr NumberRule kBlocksPerSubscriber{1, 255};
+inline constexpr NumberRule kPortQuarantine{0, 86400, Unit::kSeconds};
+inline constexpr NumberRule kBlockReleaseDelay{0, 86400, Unit::kSeconds};
+inline constexpr NumberRule kSubscriberSessions{1, 134217728, Unit::kCount};
+inline constexpr NumberRule kSubscriberPorts{1, 1048576, Unit::kCount};
+inline constexpr NumberRule kSubscriberRate{0, 1000000, Unit::kCount};
+inline constexpr NumberRule kInboundOpenings{0, 65535, Unit::kCount};
+inline constexpr NumberRule kTcpEstablished{7440, 604800, Unit::kSeconds, "RFC 5382 REQ-5"};
+inline constexpr NumberRule kTcpTransitory{240, 604800, Unit::kSeconds, "RFC 5382 REQ-5"};
+inline constexpr NumberRule kTcpClosing{
+    1, 604800, Unit::kSeconds};  // RFC 7857 2.1 lets it go below 4 minutes
+inline constexpr NumberRule kUdp{120, 604800, Unit::kSeconds, "RFC 4787 REQ-5"};
+inline constexpr NumberRule kIcmp{60, 604800, Unit::kSeconds, "RFC 5508 REQ-2"};
+inline constexpr NumberRule kSessions{1, 134217728, Unit::kCount};
+inline constexpr NumberRule kMappings{1, 134217728, Unit::kCount};
+inline constexpr NumberRule kSubscribers{1, 16777216, Unit::kCount};
+
+std::string list_keys(const Section& section);  // a, b and c
+
+// The key of `section` that `written` was most likely meant to be; all of them if none is near.
+std::string nearest_key(const Section& section, std::string_view written);
+
+}  // namespace sekisho::config

@@ -1,0 +1,244 @@
+// The configuration in effect as text.
+#include <algorithm>
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include "config/config.h"
+#include "config/scalars.h"
+
+namespace sekisho::config {
+namespace {
+
+using Out = std::back_insert_iterator<std::string>;
+
+bool is_plain(std::string_view text) {
+    const auto alnum = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    };
+    const auto fits = [&](char c) {
+        return alnum(c) || c == '.' || c == '_' || c == '-' || c == '/' || c == ':';
+    };
+    return !text.empty() && (alnum(text.front()) || text.front() == '/') && text.back() != ':' &&
+           std::all_of(text.begin(), text.end(), fits) && text != "null" && text != "Null" &&
+           text != "NULL";
+}
+
+// Text as a YAML scalar; the reader has refused control characters.
+std::string scalar(std::string_view text) {
+    if (is_plain(text)) {
+        return std::string(text);
+    }
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') {
+            out += '\\';
+        }
+        out += c;
+    }
+    return out + '"';
+}
+
+template <class Range, class Format>
+std::string list(const Range& range, Format&& one) {
+    std::string out = "[";
+    for (const auto& item : range) {
+        out += (out.size() > 1 ? ", " : "") + one(item);
+    }
+    return out + "]";
+}
+
+std::string_view name_of(Side side) {
+    return side == Side::kInternal ? "internal" : "external";
+}
+std::string_view name_of(IdleMode mode) {
+    return mode == IdleMode::kBusy ? "busy" : "adaptive";
+}
+std::string_view name_of(HugePages use) {
+    constexpr std::string_view kNames[] = {"auto", "required", "never"};
+    return kNames[static_cast<size_t>(use)];
+}
+std::string_view name_of(nat::PortSelection selection) {
+    constexpr std::string_view kNames[] = {"random", "sequential", "preserve", "deterministic"};
+    return kNames[static_cast<size_t>(selection)];
+}
+std::string_view name_of(nat::Pairing pairing) {
+    constexpr std::string_view kNames[] = {"hard", "soft", "none"};
+    return kNames[static_cast<size_t>(pairing)];
+}
+template <class Behaviour>  // of mapping or filtering: RFC 4787 has the same three names for both
+std::string_view name_of(Behaviour behaviour) {
+    constexpr std::string_view kNames[] = {
+        "endpoint-independent", "address-dependent", "address-and-port-dependent"};
+    return kNames[static_cast<size_t>(behaviour)];
+}
+
+void write_system(const SystemSettings& system, Out out) {
+    const auto number = [](unsigned n) { return std::to_string(n); };
+    const std::string workers = system.worker_cpus_given
+                                    ? list(system.worker_cpus, number)
+                                    : number(static_cast<unsigned>(system.worker_cpus.size()));
+    fmt::format_to(
+        out,
+        "system:\n  name: {}\n  workers: {}\n  shards: {}\n",
+        scalar(system.name),
+        workers,
+        system.shards
+    );
+    fmt::format_to(
+        out, "  huge-pages: {}\n  idle: {}\n", name_of(system.huge_pages), name_of(system.idle)
+    );
+}
+
+void write_realms(const Config& config, Out out) {
+    bool first = true;
+    for (const RealmSettings& realm : config.realms) {
+        if (realm.id <= kInternalRealm) {
+            continue;  // these always exist and may not be declared
+        }
+        fmt::format_to(
+            out,
+            "{}  - {{name: {}, side: {}}}\n",
+            first ? "\nrealms:\n" : "",
+            scalar(realm.name),
+            name_of(realm.side)
+        );
+        first = false;
+    }
+}
+
+void write_link(const Config& config, const LinkSettings& link, Out out) {
+    fmt::format_to(
+        out, "  - name: {}\n    device: {}\n", scalar(link.name), scalar(link.device.text)
+    );
+    fmt::format_to(out, "    realm: {}\n", scalar(config.realms[link.realm.value].name));
+    const auto address = [](InterfaceAddress a) {
+        return fmt::format("{}/{}", format(a.address), a.prefix_length);
+    };
+    fmt::format_to(
+        out, "    addresses: {}\n    mtu: {}\n", list(link.addresses, address), link.mtu
+    );
+    if (link.vlans.size() == 1) {
+        fmt::format_to(out, "    vlan: {}\n", link.vlans[0]);
+    } else if (!link.vlans.empty()) {
+        fmt::format_to(out, "    vlan: {}\n", list(link.vlans, [](uint16_t tag) {
+                           return std::to_string(tag);
+                       }));
+    }
+    fmt::format_to(out, "    proxy-arp: {}\n", link.proxy_arp);
+    if (link.queues != 0) {
+        fmt::format_to(out, "    queues: {}\n", link.queues);
+    }
+}
+
+void write_pool(const nat::PoolSettings& pool, Out out) {
+    const auto range = [](nat::AddressRange r) { return format(r); };
+    fmt::format_to(
+        out, "  - name: {}\n    addresses: {}\n", scalar(pool.name), list(pool.addresses, range)
+    );
+    fmt::format_to(
+        out,
+        "    ports: {}-{}\n    port-block-size: {}\n",
+        pool.ports.first,
+        pool.ports.last,
+        pool.port_block_size
+    );
+    fmt::format_to(
+        out,
+        "    blocks-per-subscriber: {}\n    port-selection: {}\n",
+        pool.blocks_per_subscriber,
+        name_of(pool.port_selection)
+    );
+    fmt::format_to(
+        out,
+        "    port-quarantine: {}\n    block-release-delay: {}\n",
+        pool.port_quarantine.value,
+        pool.block_release_delay.value
+    );
+    fmt::format_to(out, "    pairing: {}\n", name_of(pool.pairing));
+}
+
+void write_policy(const Config& config, const nat::PolicySettings& policy, Out out) {
+    const auto prefix = [](Ipv4Prefix p) { return format(p); };
+    fmt::format_to(
+        out,
+        "  - name: {}\n    realm: {}\n",
+        scalar(policy.name),
+        scalar(config.realms[policy.realm.value].name)
+    );
+    fmt::format_to(
+        out,
+        "    source: {}\n    pool: {}\n",
+        list(policy.source, prefix),
+        scalar(config.nat.pools[policy.pool.value].name)
+    );
+    fmt::format_to(
+        out,
+        "    mapping: {}\n    filtering: {}\n",
+        name_of(policy.mapping),
+        name_of(policy.filtering)
+    );
+    const nat::SubscriberLimits& limits = policy.limits;
+    fmt::format_to(
+        out,
+        "    limits: {{sessions: {}, ports: {}, sessions-per-second: {}, inbound-openings: {}}}\n",
+        limits.sessions,
+        limits.ports,
+        limits.sessions_per_second,
+        limits.inbound_openings
+    );
+}
+
+void write_rest(const Config& config, Out out) {
+    const nat::TimeoutSettings& t = config.nat.timeouts;
+    fmt::format_to(
+        out,
+        "\ntimeouts:\n  tcp-established: {}\n  tcp-transitory: {}\n  tcp-closing: {}\n  udp: {}\n  "
+        "icmp: {}\n",
+        t.tcp_established.value,
+        t.tcp_transitory.value,
+        t.tcp_closing.value,
+        t.udp.value,
+        t.icmp.value
+    );
+    const nat::TableLimits& l = config.nat.limits;
+    fmt::format_to(
+        out,
+        "\nlimits:\n  sessions: {}\n  mappings: {}\n  subscribers: {}\n",
+        l.sessions,
+        l.mappings,
+        l.subscribers
+    );
+    fmt::format_to(out, "\ncontrol:\n  socket: {}\n", scalar(config.control.socket));
+}
+
+}  // namespace
+
+std::string to_yaml(const Config& config) {
+    std::string text;
+    const Out out(text);
+    write_system(config.system, out);
+    write_realms(config, out);
+    text += "\nlinks:\n";
+    for (const LinkSettings& link : config.links) {
+        write_link(config, link, out);
+    }
+    text += config.routes.empty() ? "" : "\nroutes:\n";
+    for (const RouteSettings& route : config.routes) {
+        fmt::format_to(
+            out, "  - {{prefix: {}, next-hop: {}}}\n", format(route.prefix), format(route.next_hop)
+        );
+    }
+    text += "\npools:\n";
+    for (const nat::PoolSettings& pool : config.nat.pools) {
+        write_pool(pool, out);
+    }
+    text += "\npolicies:\n";
+    for (const nat::PolicySettings& policy : config.nat.policies) {
+        write_policy(config, policy, out);
+    }
+    write_rest(config, out);
+    return text;
+}
+
+}  // namespace sekisho::config

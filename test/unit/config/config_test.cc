@@ -1,0 +1,344 @@
+#include "config/config.h"
+
+#include <cstdio>
+#include <fstream>
+
+#include <catch2/catch.hpp>
+#include <unistd.h>
+
+#include "base_file.h"
+#include "unit/config/source_paths.h"
+
+using namespace sekisho;
+using namespace sekisho::config;
+
+namespace {
+
+Config must_parse(const std::string& text, const MachineFacts& machine = kTwoCpus) {
+    Checked checked = parse(text, "f", machine);
+    for (const Mistake& mistake : checked.mistakes) {
+        FAIL_CHECK(mistake.text());
+    }
+    REQUIRE(checked.config);
+    return *checked.config;
+}
+
+// A file that is gone at the end of the test.
+class TemporaryFile {
+  public:
+    explicit TemporaryFile(const std::string& content)
+        : path_("/tmp/sekisho-config-test-" + std::to_string(::getpid()) + ".yaml") {
+        std::ofstream(path_) << content;
+    }
+    TemporaryFile(const TemporaryFile&) = delete;
+    TemporaryFile& operator=(const TemporaryFile&) = delete;
+    ~TemporaryFile() { std::remove(path_.c_str()); }
+    const std::string& path() const { return path_; }
+
+  private:
+    std::string path_;
+};
+
+}  // namespace
+
+TEST_CASE("the example is accepted as it stands", "[config]") {
+    const Checked checked = load(SEKISHO_EXAMPLE_FILE, MachineFacts{{0}});
+    for (const Mistake& mistake : checked.mistakes) {
+        FAIL_CHECK(mistake.text());
+    }
+    REQUIRE(checked.config);
+    const Config& c = *checked.config;
+    CHECK(c.system.name == "lab");
+    CHECK(c.system.worker_cpus == std::vector<unsigned>{0});
+    CHECK(c.system.shards == 1);
+    REQUIRE(c.links.size() == 2);
+    CHECK(c.links[0].device.kind == DeviceKind::kAfPacket);
+    CHECK(c.links[0].device.arguments == std::vector<std::string>{"veth-int"});
+    CHECK(c.links[0].side == Side::kInternal);
+    CHECK(c.links[1].realm == kExternalRealm);
+    CHECK(c.links[1].proxy_arp);
+    REQUIRE(c.routes.size() == 2);
+    CHECK(c.routes[0].link == LinkId{1});
+    CHECK(c.routes[1].link == LinkId{0});
+    CHECK(c.routes[1].next_hop == Ipv4Addr::of(100, 64, 0, 2));
+    REQUIRE(c.nat.pools.size() == 1);
+    CHECK(
+        c.nat.pools[0].addresses[1] ==
+        nat::AddressRange{Ipv4Addr::of(203, 0, 113, 64), Ipv4Addr::of(203, 0, 113, 79)}
+    );
+    REQUIRE(c.nat.policies.size() == 1);
+    CHECK(c.nat.policies[0].limits.sessions_per_second == 1000);
+    CHECK(c.nat.timeouts == nat::TimeoutSettings{});
+    CHECK(c.nat.limits == nat::TableLimits{});
+    CHECK(c.control.socket == "/run/sekisho/sekisho.sock");
+    CHECK(c.source_text.find("The heart of the configuration language") != std::string::npos);
+}
+
+TEST_CASE("what a file leaves out has its default", "[config]") {
+    const Config c = must_parse(kBaseFile);
+    CHECK(c.system.name == "sekisho");
+    CHECK(c.system.idle == IdleMode::kAdaptive);
+    CHECK(c.links[0].mtu == 1500);
+    CHECK(c.links[0].vlans.empty());
+    CHECK(c.links[0].queues == 0);
+    nat::PoolSettings pool;
+    pool.name = "main";
+    pool.addresses = {{Ipv4Addr::of(203, 0, 113, 0), Ipv4Addr::of(203, 0, 113, 15)}};
+    CHECK(c.nat.pools[0] == pool);
+    CHECK(c.nat.policies[0].limits == nat::SubscriberLimits{});
+    CHECK(c.nat.policies[0].realm == kInternalRealm);
+}
+
+TEST_CASE("every setting reaches its value", "[config]") {
+    const Config c = must_parse(base_with(
+        17,
+        "    ports: 1-2047\n    port-block-size: 64\n    blocks-per-subscriber: 3\n    "
+        "port-selection: sequential\n"
+        "    port-quarantine: 2m\n    block-release-delay: 1h\n    pairing: hard"
+    ));
+    const nat::PoolSettings& pool = c.nat.pools[0];
+    CHECK(pool.ports == nat::PortRange{1, 2047});
+    CHECK(pool.port_block_size == 64);
+    CHECK(pool.blocks_per_subscriber == 3);
+    CHECK(pool.port_selection == nat::PortSelection::kSequential);
+    CHECK(pool.port_quarantine == Seconds{120});
+    CHECK(pool.block_release_delay == Seconds{3600});
+
+    const Config d = must_parse(base_with(
+        22,
+        "    filtering: address-and-port-dependent\n    realm: lab\n"
+        "    limits: {sessions: 1k, ports: 64, sessions-per-second: 5, inbound-openings: 0}\n"
+        "realms: [{name: lab, side: internal}]\n"
+        "timeouts: {tcp-established: 3h, tcp-transitory: 241, tcp-closing: 9, udp: 121, icmp: 61}\n"
+        "limits: {sessions: 1Mi, mappings: 3, subscribers: 2}\ncontrol: {socket: /tmp/s}"
+    ));
+    const nat::PolicySettings& policy = d.nat.policies[0];
+    CHECK(policy.filtering == nat::FilteringBehaviour::kAddressAndPortDependent);
+    CHECK(policy.realm == RealmId{2});
+    CHECK(policy.limits == nat::SubscriberLimits{1000, 64, 5, 0});
+    CHECK(d.nat.timeouts == nat::TimeoutSettings{{10800}, {241}, {9}, {121}, {61}});
+    CHECK(d.nat.limits == nat::TableLimits{1048576, 3, 2});
+    CHECK(d.control.socket == "/tmp/s");
+}
+
+TEST_CASE(
+    "workers get the last CPUs, so that the first is free when there is a choice", "[config]"
+) {
+    const MachineFacts four{{0, 2, 4, 6}};
+    CHECK(
+        must_parse(base_with(2, "  workers: 2"), four).system.worker_cpus ==
+        std::vector<unsigned>{4, 6}
+    );
+    CHECK(
+        must_parse(base_with(2, "  workers: 4"), four).system.worker_cpus ==
+        std::vector<unsigned>{0, 2, 4, 6}
+    );
+    CHECK(
+        must_parse(base_with(2, "  idle: busy"), four).system.worker_cpus ==
+        std::vector<unsigned>{6}
+    );
+    const SystemSettings listed =
+        must_parse(base_with(2, "  workers: [6, 0]\n  shards: 8"), four).system;
+    CHECK(listed.worker_cpus == std::vector<unsigned>{6, 0});
+    CHECK(listed.worker_cpus_given);
+    CHECK(listed.shards == 8);
+    CHECK_FALSE(parse(base_with(2, "  idle: busy"), "f", MachineFacts{}).mistakes.empty());
+}
+
+TEST_CASE("this machine has a CPU", "[config]") {
+    CHECK_FALSE(MachineFacts::of_this_machine().cpus.empty());
+}
+
+TEST_CASE("a device carries several links when their VLAN tags differ", "[config]") {
+    const Config c = must_parse(base_with(
+        11,
+        "    addresses: [198.51.100.2/24]\n"
+        "  - {name: v1, device: 'af_packet:e0', vlan: 100, realm: internal, addresses: "
+        "[10.0.1.1/24]}\n"
+        "  - {name: v2, device: 'af_packet:e0', vlan: [100, 7], realm: internal, addresses: "
+        "[10.0.2.1/24]}\n"
+        "  - {name: v3, device: 'af_packet:e0', vlan: 7, realm: internal, addresses: [10.0.3.1/24]}"
+    ));
+    CHECK(c.links[3].vlans == std::vector<uint16_t>{100, 7});
+    CHECK(c.links[4].vlans == std::vector<uint16_t>{7});
+}
+
+TEST_CASE(
+    "a next hop is reached through the longest on-link prefix, whatever the sides", "[config]"
+) {
+    const Config c = must_parse(base_with(
+        13,
+        "  - {prefix: 0.0.0.0/0, next-hop: 198.51.100.1}\n  - {prefix: 10.0.0.0/8, next-hop: "
+        "100.64.9.9}\n"
+        "  - {prefix: 10.1.0.0/16, next-hop: 100.64.128.9}"
+    ));
+    CHECK(c.routes[1].link == LinkId{0});
+    const Config nested = must_parse(
+        "links:\n"
+        "  - {name: a, device: 'tap:a', realm: internal, addresses: [100.64.0.1/10]}\n"
+        "  - {name: b, device: 'tap:b', realm: external, addresses: [100.64.128.1/24]}\n"
+        "routes: [{prefix: 10.1.0.0/16, next-hop: 100.64.128.9}]\n"
+        "pools: [{name: p, addresses: [100.64.128.64/26]}]\n"  // on link: the proxy ARP case
+        "policies: [{name: q, source: [100.64.0.0/10], pool: p}]\n"
+    );
+    CHECK(nested.routes[0].link == LinkId{1});
+}
+
+TEST_CASE("the configuration in effect reads back as itself", "[config]") {
+    const std::string full = base_with(
+        22,
+        "    filtering: address-dependent\n    realm: lab.2\n    limits: {inbound-openings: 3}\n"
+        "  - {name: '7', source: [10.0.0.0/8, 192.0.2.1/32], pool: p-2}\n"
+        "realms: [{name: lab.2, side: internal}, {name: 'null', side: external}]\n"
+        "limits: {sessions: 77}\ntimeouts: {udp: 5m}\n"
+        "control: {socket: \"/tmp/a 'b' \\\"c\\\" \\\\d #e\"}"
+    );
+    std::string text = full;
+    const std::string more_links =
+        "  - {name: c, device: \"pcap:in put.pcap,out\", realm: 'null', addresses: "
+        "[192.0.2.129/32], queues: 2}\n"
+        "  - {name: d, device: \"pci:0000:03:00.0\", vlan: [5, 6], realm: external, addresses: "
+        "[10.9.8.7/24], mtu: 576}\n"
+        "  - {name: e, device: \"tap:t[]\", vlan: 5, realm: external, addresses: [10.9.9.7/24], "
+        "proxy-arp: true}\n";
+    text.insert(text.find("routes:"), more_links);
+    text.insert(
+        text.find("policies:"),
+        "  - {name: p-2, addresses: [203.0.113.16, 203.0.113.18-203.0.113.22]}\n"
+    );
+    for (const std::string& file :
+         {std::string(kBaseFile),
+          text,
+          base_with(2, "  workers: [1, 0]\n  shards: 5\n  huge-pages: never")}) {
+        const Config written = must_parse(file);
+        const std::string effective = to_yaml(written);
+        INFO(effective);
+        Config read_back = must_parse(effective);
+        CHECK(read_back.source_text == effective);
+        read_back.source_text = written.source_text;
+        CHECK(read_back == written);
+        CHECK(to_yaml(read_back) == effective);
+    }
+}
+
+TEST_CASE("a text that is no configuration is one mistake", "[config]") {
+    struct Case {
+        const char* sentence;
+        std::string text;
+        std::string expected;
+    };
+    const Case cases[] = {
+        {"empty", "", "f:1:1: found an empty file, wanted a map of links, pools and policies"},
+        {"comments only",
+         "# nothing\n\n",
+         "f:1:1: found an empty file, wanted a map of links, pools and policies"},
+        {"a scalar",
+         "hello\n",
+         "f:1:1: found \"hello\", wanted a map with system, realms, links, routes, pools, "
+         "policies, timeouts, limits and control"},
+        {"a list",
+         "- a\n",
+         "f:1:1: found a list, wanted a map with system, realms, links, routes, pools, policies, "
+         "timeouts, limits and control"},
+        {"a list that is not closed",
+         "links:\n  - [1, 2\n",
+         "f:3:1: found broken YAML (end of sequence flow not found), wanted well-formed YAML"},
+        {"a tab as indentation",
+         "a: 1\n\tb: 1\n",
+         "f:2:1: found broken YAML (illegal tab when looking for indentation), wanted well-formed "
+         "YAML"},
+        {"a second document",
+         "a: 1\n---\nb: 2\n",
+         "f:2:1: found a second document, wanted one document in a file"},
+        {"an alias", "a: &x 1\nb: *x\n", "f:2:4: found an alias, wanted the value itself"},
+        {"a tag",
+         "a: !!int 1\n",
+         "f:1:4: found the tag \"tag:yaml.org,2002:int\", wanted a value without a tag"},
+        {"a control character",
+         "a: 1\nb\x04: 2\n",
+         "f:2:2: found the byte 0x04, wanted text in UTF-8"},
+        {"no UTF-8", "# caf\xe9 \n", "f:1:6: found the byte 0xe9, wanted text in UTF-8"},
+        {"UTF-16",
+         std::string(
+             "\xff\xfe"
+             "a\0",
+             4
+         ),
+         "f:1:1: found the byte 0xff, wanted text in UTF-8"},
+        {"nested too deep",
+         "links: " + std::string(100, '[') + std::string(100, ']') + "\n",
+         "f:1:23: found values nested more than 16 deep, wanted flatter ones"},
+    };
+    for (const Case& c : cases) {
+        DYNAMIC_SECTION(c.sentence) {
+            CHECK(mistakes_of(c.text) == c.expected);
+        }
+    }
+}
+
+TEST_CASE("a text made to exhaust the reader is refused quickly", "[config]") {
+    std::string bomb = "a: &a [x, x, x, x, x, x, x, x]\n";
+    for (char c = 'b'; c <= 'z'; ++c) {
+        const std::string before = std::string("*") + static_cast<char>(c - 1);
+        bomb +=
+            std::string(1, c) + ": &" + c + " [" + before + ", " + before + ", " + before + "]\n";
+    }
+    CHECK(mistakes_of(bomb) == "f:2:8: found an alias, wanted the value itself");
+    CHECK(
+        mistakes_of(std::string((size_t{1} << 20) + 1, ' ')) ==
+        "f:1:1: found a file larger than 1 MiB, wanted a configuration of at most 1 MiB"
+    );
+    std::string many = "links: [";
+    for (int i = 0; i < 250000; ++i) {
+        many += "1, ";
+    }
+    CHECK(
+        mistakes_of(many + "1]").find("found more than 200000 values, wanted fewer") !=
+        std::string::npos
+    );
+    for (const char* piece :
+         {"[", "{", "- ", "? ", "a: ", "- - ", "!", "&", "*", "'", "\"", "|", "%", "{a: ["}) {
+        std::string text;
+        while (text.size() < 20000) {
+            text += piece;
+        }
+        INFO(piece);
+        CHECK_FALSE(mistakes_of(text).empty());
+    }
+}
+
+TEST_CASE("a mistake is one line, whatever the file holds", "[config]") {
+    const std::string text = mistakes_of(base_with(2, "  name: \"a\\nb\\e[31m\\0\""));
+    CHECK(text.find("f:2:9: found \"a\\x0ab\\x1b[31m\\x00\", wanted a name") == 0);
+    CHECK(text.find('\n') == std::string::npos);
+}
+
+TEST_CASE("a file is loaded under its own name", "[config]") {
+    const TemporaryFile file(base_with(2, "  workers: many"));
+    const auto mistakes = load(file.path(), kTwoCpus).mistakes;
+    REQUIRE(mistakes.size() == 1);
+    CHECK(mistakes[0].file == file.path());
+    CHECK(mistakes[0].line == 2);
+}
+
+TEST_CASE("a file that cannot be read is one mistake", "[config]") {
+    const auto first = [](const std::string& path) {
+        const Checked checked = load(path, kTwoCpus);
+        CHECK_FALSE(checked.config);
+        REQUIRE(checked.mistakes.size() == 1);
+        return checked.mistakes[0].text();
+    };
+    CHECK(
+        first("/nowhere/x.yaml") ==
+        "/nowhere/x.yaml:1:1: found no readable file (No such file or directory), wanted a "
+        "readable configuration file"
+    );
+    CHECK(
+        first("/tmp") ==
+        "/tmp:1:1: found no readable file (Is a directory), wanted a readable configuration file"
+    );
+    CHECK(
+        first("/dev/zero") ==
+        "/dev/zero:1:1: found a file larger than 1 MiB, wanted a configuration of at most 1 MiB"
+    );
+}
