@@ -94,9 +94,11 @@ def tcp_mapping(world, name, source, port):
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.connect((town.SERVER, traffic.HTTP_PORT))
     client.sendall(b"GET /who HTTP/1.1\r\n\r\n")
-    mapped = traffic.parse_endpoint(client.recv(1000).decode().split("\r\n\r\n")[1])
+    answer = b""
+    while not answer.endswith(b"\n") or answer.endswith(b"\r\n"):  # the body is one line, the head ends with an empty one
+        answer += client.recv(1000)
     client.close()
-    return mapped
+    return traffic.parse_endpoint(answer.decode().split("\r\n\r\n")[1])
 
 
 def is_refused(client):

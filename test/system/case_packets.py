@@ -82,7 +82,7 @@ def malformed():
         ("not-ipv4", Raw(b"\x60" + bytes(47)), {"type": 0x86dd}),
         ("unknown-vlan", Dot1Q(vlan=77) / ip() / udp(), {}),
         ("malformed-arp", Raw(bytes(10)), {"type": 0x0806, "dst": "ff:ff:ff:ff:ff:ff"}),
-        ("malformed-arp", ARP(hwtype=6, hwsrc="02:00:00:00:00:01"), {"dst": "ff:ff:ff:ff:ff:ff"}),
+        ("malformed-arp", patch(ARP(), 1, 6), {"type": 0x0806, "dst": "ff:ff:ff:ff:ff:ff"}),
     ]
 
 
