@@ -25,6 +25,7 @@
 //   Cost      a delta: three or four instructions, no branch. Thread: pure.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -34,12 +35,13 @@
 
 namespace sekisho::packet {
 
-// Folds a sum of 16-bit words, or of 32-bit pairs of them, to 16 bits with end-around carry.
+// Folds a sum of 16-bit words, or of 32- or 64-bit groups of them, to 16 bits with end-around carry. A number plus its
+// own halves swapped has the halves' sum, carry included, in its upper half. 0 only if `sum` is 0.
 constexpr uint16_t fold(uint64_t sum) {
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return static_cast<uint16_t>((sum & 0xffff) + (sum >> 16));
+    sum += std::rotl(sum, 32);
+    auto half = static_cast<uint32_t>(sum >> 32);
+    half += std::rotl(half, 16);
+    return static_cast<uint16_t>(half >> 16);
 }
 
 constexpr uint16_t inverse_delta(uint16_t delta) {

@@ -42,15 +42,22 @@ struct alignas(16) LinkView {
     bool internal = true;  // the side
     uint8_t device = 0;    // number of the device; links with the same number share it
 
+    uint32_t tag_ids() const { return uint32_t{vlans[0]} | uint32_t{vlans[1]} << 16; }
     uint8_t vlan_count() const { return static_cast<uint8_t>((vlans[0] != 0) + (vlans[1] != 0)); }
 };
 static_assert(sizeof(LinkView) == 16);
+
+// The link on the device of `link` that has these tags (as tag_ids() gives them); nullptr: none. Walks the links.
+const LinkView* find_link(const LinkView& link, uint32_t tag_ids, std::span<const LinkView> links);
 
 // Parses every packet of the batch. `links` by LinkId.
 void parse(Batch& batch, std::span<const LinkView> links);
 
 // One packet; `meta` is overwritten.
 void parse_packet(PacketRef& ref, PacketMeta& meta, std::span<const LinkView> links);
+
+// One packet of any kind, with no short way for the usual ones: the specification of the other two.
+void parse_any(PacketRef& ref, PacketMeta& meta, std::span<const LinkView> links);
 
 }  // namespace sekisho::packet
 

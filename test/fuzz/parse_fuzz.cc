@@ -122,6 +122,19 @@ void check(const PacketRef& ref, const PacketMeta& meta, uint16_t first, uint16_
     }
 }
 
+// The short way through parse is only a short way.
+void require_equal(
+    const PacketRef& a, const PacketMeta& m, const PacketRef& b, const PacketMeta& n
+) {
+    require(a.length == b.length && a.frame_length == b.frame_length, "same lengths");
+    require(a.in_link == b.in_link, "same link");
+    require(m.key == n.key && m.ttl == n.ttl && m.tcp_flags == n.tcp_flags, "same key, TTL, flags");
+    require(m.verdict == n.verdict && m.reason == n.reason && m.kind == n.kind, "same verdict");
+    require(m.direction == n.direction && m.l3_length == n.l3_length, "same direction and length");
+    require(m.l3_offset == n.l3_offset && m.l4_offset == n.l4_offset, "same offsets");
+    require(m.quote_offset == n.quote_offset && m.session_index == n.session_index, "same rest");
+}
+
 void put_checksum(uint8_t* covered, size_t size, size_t at) {
     store<uint16_t>(covered + at, 0);
     store(covered + at, full_checksum({covered, size}));
@@ -177,7 +190,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         ref.flags = round == 2 || round >= 6 ? choice : uint8_t{0};
         batch.ref[1].data = good.data();
         batch.ref[1].length = batch.ref[1].frame_length = static_cast<uint16_t>(good.size());
+        PacketRef same = ref;
+        PacketMeta expected;
+        parse_any(same, expected, all);
         parse(batch, all);
+        require_equal(ref, batch.meta[0], same, expected);
         check(ref, batch.meta[0], static_cast<uint16_t>(first), static_cast<uint16_t>(size));
         require(
             batch.meta[1].verdict == Verdict::kPending, "the neighbour in the burst is unharmed"

@@ -6,6 +6,8 @@
 #include <memory>
 #include <vector>
 
+#include <catch2/catch.hpp>
+
 #include "packet/parse.h"
 #include "support/packet_builder.h"
 
@@ -32,6 +34,29 @@ struct Parsed {
     PacketMeta meta;
 };
 
+// The short way for usual packets must not differ from the long one: every frame of every test is asked.
+inline void require_same(const Parsed& p, const PacketRef& ref, const PacketMeta& meta) {
+    CHECK(p.ref.length == ref.length);
+    CHECK(p.ref.frame_length == ref.frame_length);
+    CHECK(p.ref.in_link == ref.in_link);
+    CHECK(p.meta.key == meta.key);
+    CHECK(p.meta.l3_offset == meta.l3_offset);
+    CHECK(p.meta.l4_offset == meta.l4_offset);
+    CHECK(p.meta.l3_length == meta.l3_length);
+    CHECK(p.meta.quote_offset == meta.quote_offset);
+    CHECK(p.meta.verdict == meta.verdict);
+    CHECK(p.meta.reason == meta.reason);
+    CHECK(p.meta.kind == meta.kind);
+    CHECK(p.meta.direction == meta.direction);
+    CHECK(p.meta.tcp_flags == meta.tcp_flags);
+    CHECK(p.meta.ttl == meta.ttl);
+    CHECK(p.meta.session == nullptr);
+    CHECK(p.meta.session_index == kNoIndex);
+    CHECK(p.meta.next_hop == meta.next_hop);
+    CHECK(p.meta.error_mtu == meta.error_mtu);
+    CHECK(p.meta.out_link == meta.out_link);
+}
+
 // `first_segment`: bytes of the frame in the first buffer; the rest is not there to read.
 inline Parsed parse_segment(
     Bytes frame_bytes,
@@ -48,7 +73,11 @@ inline Parsed parse_segment(
     out.ref.frame_length = static_cast<uint16_t>(frame_bytes.size());
     out.ref.in_link = link;
     out.ref.flags = flags;
+    PacketRef same = out.ref;
+    PacketMeta expected;
+    packet::parse_any(same, expected, links);
     packet::parse_packet(out.ref, out.meta, links);
+    require_same(out, same, expected);
     return out;
 }
 
