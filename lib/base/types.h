@@ -85,7 +85,7 @@ struct Seconds {
 struct Tick {
     uint32_t ms = 0;
     friend constexpr bool operator==(Tick, Tick) = default;
-    friend constexpr Tick operator+(Tick t, uint32_t ms) { return Tick{t.ms + ms}; }
+    friend constexpr Tick operator+(Tick t, uint32_t by_ms) { return Tick{t.ms + by_ms}; }
 };
 // Milliseconds from `from` to `to`; right while they are less than 24.8 days apart, negative if `to` is earlier.
 constexpr int32_t elapsed_ms(Tick from, Tick to) { return static_cast<int32_t>(to.ms - from.ms); }
