@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <random>
 #include <vector>
 
@@ -16,6 +17,7 @@
 
 #include "base/arena.h"
 #include "base/keyed_hash.h"
+#include "flow/find_burst.h"
 #include "flow/flow_index.h"
 #include "flow/session_table.h"
 #include "flow/timing_wheel.h"
@@ -26,8 +28,9 @@ using namespace sekisho;
 namespace {
 
 constexpr unsigned kBurstPackets = 32;
-constexpr unsigned kSamples = 15;
-constexpr size_t kProbes = size_t{1} << 18;
+// A sample is shorter than a scheduler's time slice, so that on a shared machine the least ones are undisturbed.
+constexpr unsigned kSamples = 64;
+constexpr size_t kProbes = size_t{1} << 14;
 constexpr HashSecret kSecret{
     {0x243f6a8885a308d3, 0x13198a2e03707344, 0xa4093822299f31d0, 0x082efa98ec4e6c89}};
 
@@ -55,6 +58,14 @@ struct Figures {
 
 uint64_t hash_of(const FlowKey& key) {
     return keyed_hash(kSecret, key.addresses, key.rest);
+}
+
+// What was begun before is done; nothing that follows has begun.
+uint64_t cycles_now() {
+    _mm_lfence();
+    const uint64_t cycles = __rdtsc();
+    _mm_lfence();
+    return cycles;
 }
 
 double calibrate() {
@@ -93,13 +104,13 @@ class Bench {
     }
 
     void run() {
-        Figures hit, miss, churn_erase, churn_insert, timer, calibration;
+        draw();
+        Figures hit, miss, memory, churn_erase, churn_insert, timer, calibration;
         for (unsigned sample = 0; sample < kSamples; ++sample) {
-            draw(true);
             calibration.samples.push_back(calibrate());
-            hit.add(probe_all(kProbes), kProbes);
-            draw(false);
-            miss.add(probe_all(0), kProbes);
+            hit.add(probe_all(sample, known_, kProbes), kProbes);
+            memory.add(two_lines(), kProbes);
+            miss.add(probe_all(sample, strangers_, 0), kProbes);
             timer.add(reschedule(), kProbes);
             churn(churn_erase, churn_insert);
         }
@@ -111,6 +122,7 @@ class Bench {
             kSamples
         );
         hit.print("find and touch, hit, a packet");
+        memory.print("the same two lines, memory alone");
         miss.print("find, miss, a packet");
         churn_insert.print("insert, an entry");
         churn_erase.print("erase, an entry");
@@ -139,72 +151,81 @@ class Bench {
         wheel_.schedule(i, Tick{static_cast<uint32_t>(random_() % 7'000'000)});
     }
 
-    void draw(bool known) {
-        probes_.resize(kProbes);
-        for (Probe& p : probes_) {
-            p.direction = (random_() & 1) != 0 ? Direction::kInbound : Direction::kOutbound;
-            p.key = known
-                        ? key_of(table_[static_cast<uint32_t>(random_() % sessions_)], p.direction)
-                        : FlowKey{random_(), random_() & 0xffffffffffff};
+    void draw() {
+        known_.resize(kProbes * kSamples);
+        strangers_.resize(kProbes * kSamples);
+        for (size_t i = 0; i < known_.size(); ++i) {
+            const auto direction = static_cast<Direction>(random_() & 1);
+            const auto session = static_cast<uint32_t>(random_() % sessions_);
+            known_[i] = {key_of(table_[session], direction), direction};
+            strangers_[i] = {{random_(), random_() & 0xffffffffffff}, direction};
         }
     }
 
     // The find stage's passes, and a touch as track's.
-    uint64_t probe_all(size_t wanted) {
+    uint64_t probe_all(unsigned sample, const std::vector<Probe>& probes, size_t wanted) {
         size_t found = 0;
         std::array<uint64_t, kBurstPackets> hash;
-        std::array<uint32_t, kBurstPackets> candidate;
-        const auto any = [](uint32_t) { return true; };
+        std::array<uint32_t, kBurstPackets> entry;
         std::array<Probe, kBurstPackets> probe;
         uint64_t cycles = 0;
         for (size_t at = 0; at < kProbes; at += kBurstPackets) {
-            std::copy_n(&probes_[at], kBurstPackets, probe.begin());  // the generator's share
-            const uint64_t start = __rdtsc();
+            std::copy_n(&probes[sample * kProbes + at], kBurstPackets, probe.begin());
+            const uint64_t start = cycles_now();
             for (unsigned i = 0; i < kBurstPackets; ++i) {
                 hash[i] = hash_of(probe[i].key);
-                index_.prefetch_first(hash[i]);
             }
-            for (unsigned i = 0; i < kBurstPackets; ++i) {
-                bool more = false;
-                candidate[i] = index_.find_first(hash[i], any, more);
-                if (candidate[i] != kNoIndex) {
-                    table_.prefetch(candidate[i]);
-                } else if (more) {
-                    index_.prefetch_second(hash[i]);
-                }
-            }
-            for (unsigned i = 0; i < kBurstPackets; ++i) {
-                if (candidate[i] == kNoIndex) {
-                    candidate[i] = index_.find_rest(hash[i], any);
-                    if (candidate[i] != kNoIndex) {
-                        table_.prefetch(candidate[i]);
-                    }
-                }
-            }
-            for (unsigned i = 0; i < kBurstPackets; ++i) {
-                uint32_t entry = candidate[i];
-                if (entry == kNoIndex) {
-                    continue;
-                }
-                const auto match = [&](uint32_t v) {
+            flow::find_burst(
+                index_,
+                hash,
+                entry,
+                [&](uint32_t v) { table_.prefetch(v); },
+                [&](size_t i, uint32_t v) {
                     return is_flow(table_[v], probe[i].key, probe[i].direction);
-                };
-                if (!match(entry)) {
-                    entry = index_.find(hash[i], match);
-                    if (entry == kNoIndex) {
-                        continue;
-                    }
                 }
-                Session& s = table_[entry];
-                s.last_activity = static_cast<uint32_t>(at);
-                ++s.packets[static_cast<size_t>(probe[i].direction)];
-                ++found;
+            );
+            for (unsigned i = 0; i < kBurstPackets; ++i) {
+                if (entry[i] != kNoIndex) {
+                    Session& s = table_[entry[i]];
+                    s.last_activity = static_cast<uint32_t>(at);
+                    ++s.packets[static_cast<size_t>(probe[i].direction)];
+                    ++found;
+                }
             }
-            cycles += __rdtsc() - start;
+            cycles += cycles_now() - start;
         }
         if (found != wanted) {
             std::fprintf(stderr, "found %zu sessions, wanted %zu\n", found, wanted);
             std::exit(1);
+        }
+        return cycles;
+    }
+
+    // What the memory alone costs: two random lines a packet, the second one written, nothing
+    // looked for.
+    uint64_t two_lines() {
+        const std::span<flow::Bucket> buckets = arena_.records<flow::Bucket>(1);
+        std::array<uint64_t, kBurstPackets> first;
+        std::array<uint32_t, kBurstPackets> second;
+        uint64_t cycles = 0;
+        for (size_t at = 0; at < kProbes; at += kBurstPackets) {
+            for (unsigned i = 0; i < kBurstPackets; ++i) {
+                first[i] = random_() % (2 * size_t{sessions_} / FlowIndex::kEntriesPerBucket);
+                second[i] = static_cast<uint32_t>(random_() % sessions_);
+            }
+            const uint64_t start = cycles_now();
+            for (const uint64_t i : first) {
+                __builtin_prefetch(&buckets[i]);
+            }
+            for (unsigned i = 0; i < kBurstPackets; ++i) {
+                second[i] ^= buckets[first[i]].overflowed;  // 0: only to depend on it
+                table_.prefetch(second[i]);
+            }
+            for (const uint32_t i : second) {
+                table_[i].last_activity = static_cast<uint32_t>(at);
+                ++table_[i].packets[0];
+            }
+            cycles += cycles_now() - start;
         }
         return cycles;
     }
@@ -216,14 +237,14 @@ class Bench {
             for (uint32_t& e : entry) {
                 e = static_cast<uint32_t>(random_() % sessions_);
             }
-            const uint64_t start = __rdtsc();
+            const uint64_t start = cycles_now();
             for (const uint32_t e : entry) {
                 wheel_.prefetch(e);
             }
             for (const uint32_t e : entry) {
                 wheel_.schedule(e, Tick{static_cast<uint32_t>(at * 16)});
             }
-            cycles += __rdtsc() - start;
+            cycles += cycles_now() - start;
         }
         return cycles;
     }
@@ -233,15 +254,17 @@ class Bench {
     void churn(Figures& erase, Figures& insert) {
         std::array<uint32_t, kBurstPackets> entry;
         std::array<uint64_t, kBurstPackets> hash;
+        std::array<uint64_t, kBurstPackets> fresh;
         uint64_t erase_cycles = 0;
         uint64_t insert_cycles = 0;
-        constexpr size_t kChurned = kProbes / 8;
+        constexpr size_t kChurned = kProbes / 4;
         for (size_t at = 0; at < kChurned; at += kBurstPackets) {
+            const uint64_t first = random_() % sessions_;
             for (unsigned i = 0; i < kBurstPackets; ++i) {
-                entry[i] = static_cast<uint32_t>((at + i) * 2654435761U % sessions_);
+                entry[i] = static_cast<uint32_t>((first + i) % sessions_);
                 hash[i] = hash_of(key_of(table_[entry[i]], Direction::kOutbound));
             }
-            const uint64_t start = __rdtsc();
+            const uint64_t start = cycles_now();
             for (const uint64_t h : hash) {
                 index_.prefetch_first(h);
             }
@@ -249,21 +272,21 @@ class Bench {
             for (unsigned i = 0; i < kBurstPackets; ++i) {
                 erased += index_.erase(hash[i], entry[i]);
             }
-            erase_cycles += __rdtsc() - start;
-            for (unsigned i = 0; i < kBurstPackets; ++i) {  // a fresh flow in the session's place
-                Session& s = table_[entry[i]];
-                s.internal_address = static_cast<uint32_t>(random_());  // not in the inbound key
-                hash[i] = hash_of(key_of(s, Direction::kOutbound));
-            }
-            const uint64_t again = __rdtsc();
-            for (const uint64_t h : hash) {
+            erase_cycles += cycles_now() - start;
+            std::generate(fresh.begin(), fresh.end(), std::ref(random_));
+            const uint64_t again = cycles_now();
+            for (const uint64_t h : fresh) {
                 index_.prefetch_first(h);
             }
             unsigned inserted = 0;
             for (unsigned i = 0; i < kBurstPackets; ++i) {
-                inserted += index_.insert(hash[i], entry[i]);
+                inserted += index_.insert(fresh[i], entry[i]);
             }
-            insert_cycles += __rdtsc() - again;
+            insert_cycles += cycles_now() - again;
+            for (unsigned i = 0; i < kBurstPackets; ++i) {
+                erased -= index_.erase(fresh[i], entry[i]);
+                erased += index_.insert(hash[i], entry[i]);
+            }
             if (erased != kBurstPackets || inserted != kBurstPackets) {
                 std::fprintf(stderr, "an entry was lost\n");
                 std::exit(1);
@@ -279,7 +302,8 @@ class Bench {
     SessionTable table_;
     FlowIndex index_;
     TimingWheel wheel_;
-    std::vector<Probe> probes_;
+    std::vector<Probe> known_;
+    std::vector<Probe> strangers_;
 };
 
 }  // namespace
@@ -293,8 +317,8 @@ int main(int argc, char** argv) {
         sizes = {1'000, 1'000'000};
     }
     for (const uint32_t sessions : sizes) {
-        if (sessions == 0) {
-            std::fprintf(stderr, "usage: flow_bench [SESSIONS...]\n");
+        if (sessions < 1000) {
+            std::fprintf(stderr, "usage: flow_bench [SESSIONS...], each at least 1000\n");
             return 1;
         }
         Bench bench(sessions);
