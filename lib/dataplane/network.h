@@ -1,4 +1,5 @@
-// Network: the links, own addresses and routes of the appliance, compiled from the configuration. Immutable once made.
+// Network: the links, own addresses and routes of the appliance, compiled from the configuration.
+// Immutable once made.
 //
 //   Cost      route(): one hash probe a prefix length that occurs. is_own(): one probe.
 //   Thread    read by all.
@@ -11,50 +12,98 @@
 
 #include "base/types.h"
 #include "config/config.h"
+#include "packet/parse.h"
 
 namespace sekisho::dataplane {
 
-struct Link {                      // by LinkId, in the order of the configuration
+struct Link {  // by LinkId, in the order of the configuration
     std::string name;
-    unsigned device = 0;           // index of its device
+    unsigned device = 0;  // index of its device
     RealmId realm;
     config::Side side = config::Side::kInternal;
     MacAddr mac;
     std::vector<config::InterfaceAddress> addresses;
     uint16_t mtu = 1500;
-    std::vector<uint16_t> vlans;   // outermost first
+    std::vector<uint16_t> vlans;  // outermost first
     bool proxy_arp = false;
 };
 
 // Where a packet goes next.
 struct Hop {
     LinkId link;
-    Ipv4Addr next_hop;             // a gateway, or the destination itself if it is on the link
+    Ipv4Addr next_hop;  // a gateway, or the destination itself if it is on the link
     bool on_link = false;
 };
 
 class Network {
   public:
     // `macs`: by device index; `device_of_link`: by LinkId.
-    Network(const config::Config& config, const std::vector<unsigned>& device_of_link, const std::vector<MacAddr>& macs);
+    Network(
+        const config::Config& config,
+        const std::vector<unsigned>& device_of_link,
+        const std::vector<MacAddr>& macs
+    );
 
     const std::vector<Link>& links() const { return links_; }
     const Link& link(LinkId id) const { return links_[id.value]; }
-    std::optional<Hop> route(Ipv4Addr destination) const;   // longest prefix; nothing: no route
-    bool is_own(Ipv4Addr address) const;                     // one of the appliance's own addresses
-    // The own address with which the appliance speaks on a link to `peer`: the one whose prefix holds it, else the first.
+    // Longest prefix; nothing: no route. The network and broadcast addresses of an on-link prefix
+    // have none (RFC 2644: directed broadcasts are not forwarded).
+    std::optional<Hop> route(Ipv4Addr destination) const;
+    // Whether it is one of the appliance's own addresses, on whatever link.
+    bool is_own(Ipv4Addr address) const { return own_.find(address.raw) != kNoIndex; }
+    // Whether it is one of the appliance's own addresses on this link.
+    bool is_own_on(LinkId link, Ipv4Addr address) const;
+    // Whether a host with this address may stand on the link: in one of its prefixes, and neither
+    // network nor broadcast.
+    bool is_host_on(LinkId link, Ipv4Addr address) const;
+    // Whether it is the network or broadcast address of any link's prefix.
+    bool is_link_broadcast(Ipv4Addr address) const;
+    // The own address with which the appliance speaks on a link to `peer`: the one whose prefix
+    // holds it, else the first; 0.0.0.0 if the link has none.
     Ipv4Addr own_address(LinkId link, Ipv4Addr peer) const;
+    // What the parse stage must know of each link, by LinkId.
+    std::vector<packet::LinkView> link_views() const;
 
     struct RouteEntry {
         Ipv4Prefix prefix;
         Hop hop;
     };
-    const std::vector<RouteEntry>& routes() const { return routes_; }  // connected and static, longest first
+    // Connected and static ones, longest first.
+    const std::vector<RouteEntry>& routes() const { return routes_; }
 
   private:
+    // Open addressing, at most half full, never changed once made: 32-bit key -> number.
+    class Table {
+      public:
+        explicit Table(size_t entries);
+        // False: the key is there already, and keeps its value.
+        bool insert(uint32_t key, uint32_t value);
+        uint32_t find(uint32_t key) const;  // kNoIndex: none
+
+      private:
+        struct Slot {
+            uint32_t key = 0;
+            uint32_t value = kNoIndex;
+        };
+        size_t first_slot(uint32_t key) const;
+        std::vector<Slot> slots_;
+    };
+    struct Level {          // the routes of one prefix length
+        uint32_t mask_raw;  // network order
+        Table table;        // prefix -> index in routes_
+    };
+
+    void add_links(
+        const config::Config& config,
+        const std::vector<unsigned>& device_of_link,
+        const std::vector<MacAddr>& macs
+    );
+    void compile_routes();
+
     std::vector<Link> links_;
     std::vector<RouteEntry> routes_;
-    // the dataplane module completes this
+    std::vector<Level> levels_;  // longest first
+    Table own_;
 };
 
 }  // namespace sekisho::dataplane

@@ -1,0 +1,202 @@
+#include "dataplane/network.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace sekisho::dataplane {
+
+namespace {
+
+Ipv4Prefix prefix_of(Ipv4Addr address, uint8_t length) {
+    Ipv4Prefix prefix{address, length};
+    prefix.address = Ipv4Addr::from_host(address.host() & prefix.mask_host());
+    return prefix;
+}
+
+// The all-zeros or all-ones address of a prefix. Prefixes of 31 and 32 bits have none (RFC 3021).
+bool is_edge(const Ipv4Prefix& prefix, Ipv4Addr address) {
+    if (prefix.length > 30 || !prefix.contains(address)) {
+        return false;
+    }
+    const uint32_t host_bits = address.host() & ~prefix.mask_host();
+    return host_bits == 0 || host_bits == ~prefix.mask_host();
+}
+
+size_t count_addresses(const config::Config& config) {
+    size_t count = 0;
+    for (const config::LinkSettings& link : config.links) {
+        count += link.addresses.size();
+    }
+    return count;
+}
+
+}  // namespace
+
+Network::Table::Table(size_t entries) : slots_(std::bit_ceil(std::max<size_t>(2, 2 * entries))) {}
+
+size_t Network::Table::first_slot(uint32_t key) const {
+    // Only the operator fills these tables, so a plain multiplicative hash will do.
+    return (uint64_t{key} * 0x9e3779b97f4a7c15ULL >> 32) & (slots_.size() - 1);
+}
+
+bool Network::Table::insert(uint32_t key, uint32_t value) {
+    size_t at = first_slot(key);
+    while (slots_[at].value != kNoIndex) {
+        if (slots_[at].key == key) {
+            return false;
+        }
+        at = (at + 1) & (slots_.size() - 1);
+    }
+    slots_[at] = {key, value};
+    return true;
+}
+
+uint32_t Network::Table::find(uint32_t key) const {
+    size_t at = first_slot(key);
+    while (slots_[at].value != kNoIndex && slots_[at].key != key) {
+        at = (at + 1) & (slots_.size() - 1);
+    }
+    return slots_[at].value;
+}
+
+Network::Network(
+    const config::Config& config,
+    const std::vector<unsigned>& device_of_link,
+    const std::vector<MacAddr>& macs
+)
+    : own_(count_addresses(config)) {
+    add_links(config, device_of_link, macs);
+    for (size_t i = 0; i < links_.size(); ++i) {
+        const LinkId id{static_cast<uint8_t>(i)};
+        for (const config::InterfaceAddress& own : links_[i].addresses) {
+            own_.insert(own.address.raw, id.value);
+            routes_.push_back({prefix_of(own.address, own.prefix_length), Hop{id, {}, true}});
+        }
+    }
+    for (const config::RouteSettings& route : config.routes) {
+        routes_.push_back(
+            {prefix_of(route.prefix.address, route.prefix.length),
+             Hop{route.link, route.next_hop, false}}
+        );
+    }
+    compile_routes();
+}
+
+void Network::add_links(
+    const config::Config& config,
+    const std::vector<unsigned>& device_of_link,
+    const std::vector<MacAddr>& macs
+) {
+    for (size_t i = 0; i < config.links.size(); ++i) {
+        const config::LinkSettings& from = config.links[i];
+        Link link;
+        link.name = from.name;
+        link.device = device_of_link.at(i);
+        link.realm = from.realm;
+        link.side = from.side;
+        link.mac = macs.at(link.device);
+        link.addresses = from.addresses;
+        link.mtu = from.mtu;
+        link.vlans = from.vlans;
+        link.proxy_arp = from.proxy_arp;
+        links_.push_back(std::move(link));
+    }
+}
+
+void Network::compile_routes() {
+    // Stable, so that of two routes to one prefix the first stays first: connected before static.
+    std::stable_sort(routes_.begin(), routes_.end(), [](const RouteEntry& a, const RouteEntry& b) {
+        return a.prefix.length != b.prefix.length ? a.prefix.length > b.prefix.length
+                                                  : a.prefix.address < b.prefix.address;
+    });
+    const auto same = [](const RouteEntry& a, const RouteEntry& b) { return a.prefix == b.prefix; };
+    routes_.erase(std::unique(routes_.begin(), routes_.end(), same), routes_.end());
+    for (size_t i = 0; i < routes_.size(); ++i) {
+        const Ipv4Prefix& prefix = routes_[i].prefix;
+        if (i == 0 || routes_[i - 1].prefix.length != prefix.length) {
+            const auto of_length = [&](const RouteEntry& r) {
+                return r.prefix.length == prefix.length;
+            };
+            const auto count = std::count_if(routes_.begin(), routes_.end(), of_length);
+            levels_.push_back({base::swap32(prefix.mask_host()), Table(static_cast<size_t>(count))}
+            );
+        }
+        levels_.back().table.insert(prefix.address.raw, static_cast<uint32_t>(i));
+    }
+}
+
+std::optional<Hop> Network::route(Ipv4Addr destination) const {
+    for (const Level& level : levels_) {
+        const uint32_t index = level.table.find(destination.raw & level.mask_raw);
+        if (index == kNoIndex) {
+            continue;
+        }
+        const RouteEntry& found = routes_[index];
+        if (!found.hop.on_link) {
+            return found.hop;
+        }
+        if (is_edge(found.prefix, destination)) {
+            return std::nullopt;
+        }
+        return Hop{found.hop.link, destination, true};
+    }
+    return std::nullopt;
+}
+
+bool Network::is_own_on(LinkId id, Ipv4Addr address) const {
+    for (const config::InterfaceAddress& own : links_[id.value].addresses) {
+        if (own.address == address) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool Network::is_host_on(LinkId id, Ipv4Addr address) const {
+    for (const config::InterfaceAddress& own : links_[id.value].addresses) {
+        const Ipv4Prefix prefix = prefix_of(own.address, own.prefix_length);
+        if (prefix.contains(address) && !is_edge(prefix, address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool Network::is_link_broadcast(Ipv4Addr address) const {
+    for (const Link& each : links_) {
+        for (const config::InterfaceAddress& own : each.addresses) {
+            if (is_edge(prefix_of(own.address, own.prefix_length), address)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+Ipv4Addr Network::own_address(LinkId id, Ipv4Addr peer) const {
+    const std::vector<config::InterfaceAddress>& addresses = links_[id.value].addresses;
+    for (const config::InterfaceAddress& own : addresses) {
+        if (prefix_of(own.address, own.prefix_length).contains(peer)) {
+            return own.address;
+        }
+    }
+    return addresses.empty() ? Ipv4Addr{} : addresses.front().address;
+}
+
+std::vector<packet::LinkView> Network::link_views() const {
+    std::vector<packet::LinkView> views;
+    for (const Link& each : links_) {
+        packet::LinkView view;
+        view.mac = each.mac;
+        for (size_t i = 0; i < std::min(each.vlans.size(), std::size(view.vlans)); ++i) {
+            view.vlans[i] = each.vlans[i];
+        }
+        view.realm = each.realm;
+        view.internal = each.side == config::Side::kInternal;
+        view.device = static_cast<uint8_t>(each.device);
+        views.push_back(view);
+    }
+    return views;
+}
+
+}  // namespace sekisho::dataplane
