@@ -1,9 +1,15 @@
-// What shards say to each other about port blocks. Travels over rings; a shard's messages to itself are handled at once.
+// What shards say to each other about port blocks. Travels over rings; a shard's messages to itself
+// are handled at once.
 //
-//   Life of a block   free at its home -> granted -> taken in by the holder (owner byte) -> in use -> empty and rested ->
-//                     returned (owner byte back to home). It changes shard only empty and rested (ARCHITECTURE 2).
-//   Law               a request is answered by exactly one grant or refusal; a recall by exactly one return or
-//                     kRecallDone from each shard asked. A message that finds no room in its ring is kept and tried again.
+//   Life of a block   free at its home -> granted -> taken in by the holder (owner byte) -> in use
+//                     -> empty and rested -> returned (owner byte back to home). It changes shard
+//                     only empty and rested (ARCHITECTURE 2).
+//   Law               a request is answered by exactly one grant or refusal. A recall is answered
+//                     by exactly one kRecallDone from each shard asked, behind the kBlockReturn if
+//                     it had a block to give; the order of a ring is kept. A message that finds no
+//                     room in its ring is kept and tried again.
+//   Unpaired requests go from home to home (`tried`), twice: first for a free block, then with
+//                     kMayRecall for one that can be called back.
 #pragma once
 
 #include <cstdint>
@@ -13,25 +19,31 @@
 namespace sekisho::nat {
 
 enum class MessageKind : uint8_t {
-    kBlockRequest,   // holder -> home: a block of `external`, or of any address of `pool` homed there if kNoIndex
-    kBlockGrant,     // home -> holder: `external`, `block`
-    kBlockRefusal,   // home -> holder: none is left on the whole appliance (that pairing allows)
-    kBlockReturn,    // holder -> home: `external`, `block` comes back, empty and rested
-    kBlockRecall,    // home -> holder: give back one empty, rested block of `external` (kNoIndex: of `pool`) if you have one
-    kRecallDone,     // holder -> home: nothing (more) to give back
+    kBlockRequest,  // holder -> home: a block of `external`, or of any address of `pool` (kNoIndex)
+    kBlockGrant,    // home -> holder: `external`, `block`
+    kBlockRefusal,  // home -> holder: the whole appliance has none left that pairing allows
+    kBlockReturn,   // holder -> home: `external`, `block` comes back, empty and rested
+    kBlockRecall,   // home -> holder: give back an empty, rested block of `external`, or, with
+                    // kNoIndex, of any address of `pool` that is homed at the sender
+    kRecallDone,    // holder -> home: the recall of `external` or `pool` is answered
+};
+
+enum MessageFlag : uint8_t {
+    kAhead = 1 << 0,      // nobody waits for it: refuse rather than recall
+    kMayRecall = 1 << 1,  // an unpaired request's second round
 };
 
 struct ShardMessage {
     MessageKind kind{};
-    ShardId from;             // who sent this hop
-    ShardId requester;        // on whose behalf: the shard that waits
-    uint8_t reserved = 0;
+    ShardId from;       // who sent this hop
+    ShardId requester;  // on whose behalf: the shard that waits
+    uint8_t flags = 0;  // MessageFlag
     uint16_t block = 0;
     PoolId pool;
     ExternalIndex external{kNoIndex};
     uint32_t subscriber = 0;  // the requester's SubscriberIndex
     uint32_t subscriber_generation = 0;
-    uint64_t tried = 0;       // homes that had none, by shard number
+    uint64_t tried = 0;  // homes that had none, by shard number
 };
 static_assert(sizeof(ShardMessage) == 32);
 

@@ -1,19 +1,31 @@
 // NatShard: the NAT state of one shard and all that changes it.
 //
-//   What it holds   sessions and their index (both directions), mappings and their index (both endpoints), subscribers, the
-//                   blocks granted to it, the free blocks of the addresses homed here, timers. All in one arena.
-//   Who owns it     one worker at a time; nothing in it is read by another thread. Readers ask by message and get slices.
-//   Life of a flow  find (dataplane, over a burst) misses -> make_outbound or admit_inbound -> packets refresh it through
-//                   track() -> its timer fires -> expire. With its last session a mapping ends and its port rests.
-//   Time            `now` is an argument. An entry whose timeout has passed is dead at once for find, even before its timer
-//                   fires.
-//   Memory          everything is allocated by create(); nothing on a packet's route allocates, locks or calls the system.
-//   Source          RFC 4787, 5382, 5508, 6888, 7857; ARCHITECTURE 2 and 3.
+//   Holds     sessions and their index (both directions), mappings and their index (both
+//             endpoints), subscribers, the blocks granted to it, the free blocks of the addresses
+//             homed here, timers. The records lie in one arena.
+//   Owner     one worker at a time; nothing in it is read by another thread. Readers ask by message
+//             and get slices.
+//   Life      of a flow: find (dataplane, over a burst) misses -> make_outbound or admit_inbound ->
+//             packets refresh it through track() -> its timer fires -> expire. With its last
+//             session a mapping ends and its port rests.
+//   Time      `now` is an argument. An entry whose timeout has passed is dead at once for find,
+//             even before its timer fires.
+//   Memory    everything is allocated by create(); nothing on a packet's route allocates, locks or
+//             calls the system.
+//   Files     create.cc, outbound.cc, inbound.cc, mapping.cc, session.cc (expiry), track.cc,
+//             subscriber.cc, holder.cc (blocks that we hold), recall.cc (blocks homed here),
+//             listing.cc.
+//   Source    RFC 4787, 5382, 5508, 6888, 7857; ARCHITECTURE 2 and 3.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "base/arena.h"
 #include "base/drop_reason.h"
@@ -21,17 +33,26 @@
 #include "base/result.h"
 #include "base/types.h"
 #include "flow/flow_index.h"
+#include "flow/record_pool.h"
 #include "flow/session.h"
 #include "flow/session_table.h"
 #include "flow/timing_wheel.h"
+#include "nat/empty_blocks.h"
 #include "nat/external_directory.h"
+#include "nat/home.h"
 #include "nat/messages.h"
+#include "nat/outbox.h"
+#include "nat/permission.h"
+#include "nat/port_block.h"
+#include "nat/recall_book.h"
 #include "nat/settings.h"
+#include "nat/subscriber.h"
 #include "packet/batch.h"
 
 namespace sekisho::nat {
 
-// Mapping (RFC 4787 REQ-1): X:x <-> X':x' of one protocol, shared by its sessions. Lives while it has sessions.
+// Mapping (RFC 4787 REQ-1): X:x <-> X':x' of one protocol, shared by its sessions. Lives while it
+// has sessions.
 struct Mapping {
     uint32_t internal_address;  // network order, like Session's
     uint32_t external_address;
@@ -43,7 +64,7 @@ struct Mapping {
     uint32_t subscriber;        // SubscriberIndex
     uint32_t block;             // BlockIndex that holds the external port
     uint32_t sessions;          // live sessions
-    uint16_t inbound_openings;  // of them, TCP openings from outside that are not answered yet
+    uint16_t inbound_openings;  // of them, TCP openings from outside without a handshake yet
     uint16_t state;             // written last: 0 free, 1 live
 };
 static_assert(sizeof(Mapping) == 32);
@@ -61,7 +82,8 @@ struct AdmitResult {
     enum Kind : uint8_t { kSession, kMappingOnly, kRefused } kind = kRefused;
     DropReason reason{};           // with kRefused
     SessionIndex session{kNoIndex};  // with kSession: a TCP opening from outside
-    MappingIndex mapping{kNoIndex};  // with kMappingOnly: translate from the mapping alone, no state changes
+    // With kMappingOnly: translate from the mapping alone, no state changes.
+    MappingIndex mapping{kNoIndex};
 };
 
 // Told when a subscriber's wait for a block is over; the packets that were held are judged anew.
@@ -98,86 +120,302 @@ struct SubscriberView {
     ShardId shard;
     bool waiting;
 };
-struct PoolView {                // what this shard knows; sums over the shards are the pool's
-    uint32_t free_blocks = 0;    // at home here
-    uint32_t granted_blocks = 0; // held here
-    uint32_t ports_in_use = 0;   // of blocks held here
-    uint32_t ports_resting = 0;
-    uint64_t refused = 0;        // requests answered by a refusal here
+struct BlockView {
+    ExternalIndex external;
+    uint16_t number;
+    uint16_t in_use[3];  // ports: TCP, UDP, ICMP
+    SubscriberIndex subscriber;
+};
+struct PoolView {  // what this shard knows; sums over the shards are the pool's
+    uint32_t free_blocks = 0;     // at home here
+    uint32_t granted_blocks = 0;  // held here
+    uint32_t ports_in_use = 0;    // of blocks held here
+    uint32_t ports_resting = 0;   // at most; exact where a block was looked at in this epoch
+    uint64_t refused = 0;         // requests that ended here without a block
 };
 
 struct NatShardPlan {
     ShardId shard;
-    unsigned shards = 1;
-    uint32_t sessions = 0;       // entries of this shard's tables
+    unsigned shards = 1;    // 64 at most
+    uint32_t sessions = 0;  // entries of this shard's tables
     uint32_t mappings = 0;
     uint32_t subscribers = 0;
     HashSecret secret;
-    std::string arena_path;      // empty: anonymous memory
+    std::string arena_name;      // empty: anonymous memory
+    std::string huge_directory;  // see base/arena.h
+    base::ArenaFacts facts;
 };
 
 class NatShard {
   public:
+    // Waiting requests a shard, so that messages under way are bounded; beyond: kHeldOverflow.
+    static constexpr uint32_t kMaxWaits = 1024;
+
+    // Messages kept for the return of blocks that nobody has asked back; beyond: returned later.
+    static constexpr size_t kReturnRoom = 1024;
+
     // Settings and directory must outlive the shard.
     static Result<std::unique_ptr<NatShard>> create(
-        const NatShardPlan& plan, const NatSettings& settings, ExternalDirectory& directory, Tick now);
-    ~NatShard();
+        const NatShardPlan& plan,
+        const NatSettings& settings,
+        ExternalDirectory& directory,
+        Tick now
+    );
+    NatShard(const NatShard&) = delete;
+    NatShard& operator=(const NatShard&) = delete;
 
-    // --- the fast route: dataplane's find, track and write use these inline -----------------------------------------
-    const HashSecret& secret() const;
-    const flow::FlowIndex& session_index() const;  // values: session << 1 | direction
-    Session& session(SessionIndex index);
+    // --- the fast route: dataplane's find, track and write use these inline ----------------------
+    const HashSecret& secret() const { return secret_; }
+    // Values: session << 1 | direction.
+    const flow::FlowIndex& session_index() const { return session_index_; }
+    Session& session(SessionIndex index) { return sessions_[index.value]; }
+    const Session& session(SessionIndex index) const { return sessions_[index.value]; }
     // Whether its timeout has passed: then find treats it as absent.
-    bool has_expired(const Session& session, Tick now) const;
+    bool has_expired(const Session& s, Tick now) const {
+        return elapsed_ms(Tick{s.last_activity}, now) >= timeout_ms(s.state);
+    }
     // Hash under which a key is indexed. The direction is part of it through the realm byte.
-    uint64_t hash_of(const FlowKey& key) const { return keyed_hash(secret(), key.addresses, key.rest); }
+    uint64_t hash_of(const FlowKey& key) const {
+        return keyed_hash(secret_, key.addresses, key.rest);
+    }
 
-    // A packet of a session: activity, counts, TCP state (`tcp`: its header, bounds checked by parse; nullptr otherwise).
-    // Moves the timer at once when the timeout became shorter. Errors quoted in ICMP never come here (RFC 5508 REQ-6).
+    // A packet of a session: activity, counts, TCP state (`tcp`: its header, bounds checked by
+    // parse; nullptr otherwise). Moves the timer at once when the timeout became shorter. Errors
+    // quoted in ICMP never come here (RFC 5508 REQ-6). Both directions refresh (RFC 4787 REQ-6).
     void track(SessionIndex index, Direction direction, const uint8_t* tcp, Tick now);
 
-    // --- misses ---------------------------------------------------------------------------------------------------
-    // An outbound packet without session: policy, limits, mapping, port, session; builds whole, then publishes.
-    // Looks again first: an earlier packet of the burst may have made it. kHold: ask again after wait_is_over().
+    // --- misses ----------------------------------------------------------------------------------
+    // An outbound packet without session: policy, limits, mapping, port, session; builds whole,
+    // then publishes. Looks again first: an earlier packet of the burst may have made it. kHold:
+    // ask again after wait_is_over().
+    //   Refused   kNoSession (a TCP segment that is no SYN), kIcmpNoSession (a reply), kNoPolicy,
+    //             kSubscriber*Limit, kSubscriberRate, k*TableFull, kPoolExhausted, kHeldOverflow;
+    //             nothing is changed then.
     MakeResult make_outbound(const FlowKey& key, PacketKind kind, uint8_t tcp_flags, Tick now);
-    // An inbound packet without session: mapping, filtering behaviour; a TCP SYN may make a session within the bounds.
+    // An inbound packet without session: mapping, filtering behaviour; a TCP SYN may make a session
+    // within the bounds: no more than limits.inbound_openings a mapping without a handshake, and a
+    // quarter of the session table and of the subscriber's sessions is kept for outbound ones.
+    //   Refused   kStaleOwner (the block is another shard's now), kNoMapping, kIcmpNoSession (the
+    //             same, of ICMP), kFiltered, kNoSession (TCP but no SYN), kTcpUnsolicited,
+    //             kSubscriberSessionLimit, kSessionTableFull.
     AdmitResult admit_inbound(const FlowKey& key, PacketKind kind, uint8_t tcp_flags, Tick now);
     // The mapping of an endpoint, or kNoIndex; for ICMP errors whose session is gone.
     MappingIndex find_mapping_by_external(Ipv4Addr address, Port port, Protocol protocol) const;
-    MappingIndex find_mapping_by_internal(RealmId realm, Ipv4Addr address, Port port, Protocol protocol) const;
-    const Mapping& mapping(MappingIndex index) const;
-    // A session-shaped value that translates from a mapping alone (deltas included); not in any table.
+    MappingIndex find_mapping_by_internal(
+        RealmId realm, Ipv4Addr address, Port port, Protocol protocol
+    ) const;
+    const Mapping& mapping(MappingIndex index) const { return mappings_[index.value]; }
+    // A session-shaped value that translates from a mapping alone (deltas included); in no table.
     Session scratch_session(MappingIndex index, Ipv4Addr remote, Port remote_port) const;
 
-    // --- between bursts -------------------------------------------------------------------------------------------
-    // Fires timers, at most `budget` entries; releases empty blocks; sends messages that had to wait.
+    // --- between bursts --------------------------------------------------------------------------
+    // Fires timers, at most `budget` entries of each kind; releases empty blocks; sends messages
+    // that had to wait.
     void advance(Tick now, uint32_t budget);
     // Entries freed during the burst may be reused from here on.
     void end_of_burst();
     void handle(const ShardMessage& message, Tick now);
     void connect(MessageSink* sink, WaitListener* listener);
 
-    // --- control, in bounded slices --------------------------------------------------------------------------------
-    // Fills `out` from entry `cursor` on and moves the cursor; looks at no more than `limit` entries. False at the end.
-    bool list_sessions(uint32_t& cursor, uint32_t limit, Tick now, std::span<SessionView> out, size_t& filled) const;
-    bool list_mappings(uint32_t& cursor, uint32_t limit, std::span<MappingView> out, size_t& filled) const;
-    bool list_subscribers(uint32_t& cursor, uint32_t limit, std::span<SubscriberView> out, size_t& filled) const;
-    // Ends one session (its mapping with it if it was the last) or one mapping with all its sessions. For a mapping the
-    // sessions are found by a walk in slices: clear_mapping() forbids new sessions at once, list and clear the rest.
+    // --- control, in bounded slices --------------------------------------------------------------
+    // Fills `out` from entry `cursor` on and moves the cursor; looks at no more than `limit`
+    // entries. False at the end.
+    bool list_sessions(
+        uint32_t& cursor, uint32_t limit, Tick now, std::span<SessionView> out, size_t& filled
+    ) const;
+    bool list_mappings(
+        uint32_t& cursor, uint32_t limit, std::span<MappingView> out, size_t& filled
+    ) const;
+    bool list_subscribers(
+        uint32_t& cursor, uint32_t limit, std::span<SubscriberView> out, size_t& filled
+    ) const;
+    bool list_blocks(
+        uint32_t& cursor, uint32_t limit, std::span<BlockView> out, size_t& filled
+    ) const;
+    // Ends one session, its mapping with it if it was the last. A mapping is cleared by clearing
+    // its sessions, found by a walk in slices.
     void clear_session(SessionIndex index, Tick now);
     PoolView pool_view(PoolId pool, Tick now) const;
-    size_t session_count() const;
-    size_t mapping_count() const;
-    size_t subscriber_count() const;
-    size_t session_capacity() const;
-    size_t mapping_capacity() const;
-    size_t subscriber_capacity() const;
-    size_t arena_bytes() const;
+    // Whether a block lies free at its home here.
+    bool is_free_at_home(ExternalIndex external, uint16_t block) const;
+    size_t session_count() const { return sessions_.size(); }
+    size_t mapping_count() const { return mappings_.size(); }
+    size_t subscriber_count() const { return subscribers_.size(); }
+    size_t session_capacity() const { return sessions_.capacity(); }
+    size_t mapping_capacity() const { return mappings_.capacity(); }
+    size_t subscriber_capacity() const { return subscribers_.capacity(); }
+    size_t arena_bytes() const { return arena_.bytes(); }
+    const Arena& arena() const { return arena_; }
 
   private:
-    NatShard();
-    struct State;
-    std::unique_ptr<State> state_;
+    // A pool as the route of a packet needs it.
+    struct Pool {
+        PortRange ports;
+        BlockSpan span{};
+        uint8_t shift = 8;
+        bool is_random = true;
+        bool rests = true;
+        uint32_t blocks_per_subscriber = 0;
+        uint32_t quarantine_ms = 0;
+        uint32_t release_delay_ms = 0;
+        RestClock clock;
+        uint32_t held = 0;
+        uint32_t in_use = 0;
+        uint64_t refused = 0;
+    };
+    // What became of a wish that may have to wait.
+    struct Outcome {
+        MakeResult::Kind kind = MakeResult::kMade;
+        DropReason reason{};
+        uint32_t index = kNoIndex;
+        uint16_t port = 0;  // of allocate_port, host order
+        static Outcome made(uint32_t i) { return {MakeResult::kMade, {}, i, 0}; }
+        static Outcome refused(DropReason r) { return {MakeResult::kRefused, r, kNoIndex, 0}; }
+        static Outcome hold() { return {MakeResult::kHold, {}, kNoIndex, 0}; }
+    };
+
+    NatShard() = default;
+    Result<void> build(const NatShardPlan& plan, Tick now);
+    void lay_out_records(const NatShardPlan& plan, Tick now);
+    void build_pools(Tick now);
+    void set_timeouts(const TimeoutSettings& timeouts);
+
+    int32_t timeout_ms(SessionState state) const {
+        return timeouts_ms_[static_cast<size_t>(state)];
+    }
+    uint32_t random();
+
+    // session.cc
+    uint32_t find_session(const FlowKey& key, uint64_t hash, Direction direction) const;
+    uint32_t find_live_session(const FlowKey& key, Direction direction, Tick now);
+    uint32_t make_session(
+        uint32_t mapping, Ipv4Addr remote, Port remote_port, SessionState state, Tick now
+    );
+    bool index_session(uint32_t session);
+    void expire_session(uint32_t session, Tick now);
+    void fire_session(uint32_t session, Tick now);
+    // track.cc
+    void track_tcp(uint32_t session, Direction direction, const uint8_t* tcp, Tick now);
+    void change_state(uint32_t session, SessionState next, Direction direction, Tick now);
+    void set_opener(Session& s, Direction opener);
+    // mapping.cc
+    uint32_t find_mapping(const FlowKey& key, unsigned side) const;
+    Outcome allocate_mapping(const FlowKey& key, uint32_t subscriber, Tick now);
+    uint32_t make_mapping(const FlowKey& key, uint32_t subscriber, const Outcome& port);
+    void release_mapping(uint32_t mapping, bool rests, Tick now);
+    // outbound.cc
+    std::optional<DropReason> check_limits(uint32_t subscriber, Tick now);
+    uint32_t make_outbound_session(const FlowKey& key, uint32_t mapping, Tick now);
+    // inbound.cc
+    bool admits(uint32_t mapping, Ipv4Addr remote) const;
+    AdmitResult admit_tcp_opening(const FlowKey& key, uint32_t mapping, Tick now);
+    DropReason no_mapping_reason(const FlowKey& key) const;
+    // subscriber.cc
+    uint32_t find_subscriber(Ipv4Addr address, RealmId realm) const;
+    Outcome find_or_make_subscriber(Ipv4Addr address, RealmId realm, Tick now);
+    PolicyId policy_of(Ipv4Addr address, RealmId realm) const;
+    void release_subscriber_if_idle(uint32_t subscriber);
+    void note_refusal(uint32_t subscriber, Tick now);
+    bool was_refused_now(const Subscriber& s, Tick now) const;
+    void release_lingering(Tick now, uint32_t budget);
+    uint32_t available_tokens(const Subscriber& s, uint32_t rate, Tick now) const;
+    void take_token(Subscriber& s, uint32_t rate, Tick now);
+    const SubscriberLimits& limits_of(const Subscriber& s) const {
+        return settings_->policies[s.policy].limits;
+    }
+    PoolId pool_of(const Subscriber& s) const { return settings_->policies[s.policy].pool; }
+    // holder.cc
+    Outcome allocate_port(uint32_t subscriber, Protocol protocol, Tick now);
+    uint32_t allocate_from(uint32_t block, Protocol protocol, Tick now);
+    void release_port(const Mapping& m, bool rests, Tick now);
+    BitSpan usable_bits(const PortBlock& b) const;
+    Outcome acquire_block(uint32_t subscriber, Tick now);
+    void ask_ahead(uint32_t subscriber, uint32_t block, Protocol protocol, Tick now);
+    bool request_block(uint32_t subscriber, BlockWait wait, Tick now);
+    void take_in(const ShardMessage& grant, Tick now);
+    void accept_refusal(const ShardMessage& refusal, Tick now);
+    bool is_awaited(const ShardMessage& answer) const;
+    void end_wait(uint32_t subscriber);
+    void note_empty(uint32_t block, Tick now);
+    void fire_block(uint32_t block, Tick now);
+    void give_up_block(uint32_t block, Tick now);
+    void answer_recall(const ShardMessage& recall, Tick now);
+    // recall.cc
+    void serve(const ShardMessage& request, Tick now);
+    bool grant_free(const ShardMessage& request, Tick now);
+    bool reclaim_own(const ShardMessage& request, Tick now);
+    void recall(const ShardMessage& request, Tick now);
+    void start_recall(const ShardMessage& request);
+    void finish_recall(const ShardMessage& done, Tick now);
+    void none_left(ShardMessage request, Tick now);
+    void take_back(ExternalIndex external, uint16_t block);
+    void dispatch(ShardId to, const ShardMessage& message, Tick now);
+    size_t recall_slot(ExternalIndex external, PoolId pool) const;
+    bool is_home_of(ShardId shard, PoolId pool) const;
+    void refuse(const ShardMessage& request, Tick now);
+
+    RestClock& clock_of(PoolId pool, Tick now) {
+        pools_[pool.value].clock.advance(now);
+        return pools_[pool.value].clock;
+    }
+
+    HashSecret secret_;
+    flow::FlowIndex session_index_;
+    flow::SessionTable sessions_;
+    std::array<int32_t, static_cast<size_t>(SessionState::kCount)> timeouts_ms_{};
+    flow::TimingWheel session_wheel_;
+
+    flow::FlowIndex mapping_index_;  // values: mapping << 1 | side (0 internal, 1 external)
+    flow::RecordPool<Mapping> mappings_;
+    flow::FlowIndex subscriber_index_;
+    flow::RecordPool<Subscriber> subscribers_;
+    PermissionTable permissions_;
+    PortBlockTable blocks_;
+    EmptyBlocks empty_;
+    flow::TimingWheel block_wheel_;
+    std::vector<Pool> pools_;  // by PoolId
+    uint32_t lingering_ = kNoIndex;  // first and last of the list of refused subscribers
+    uint32_t lingering_last_ = kNoIndex;
+    uint32_t waits_ = 0;  // requests under way
+    HashSecret port_secret_;
+    uint64_t port_draws_ = 0;
+
+    HomeBlocks home_;
+    RecallBook recalls_;
+    Outbox outbox_;
+    size_t outbox_reserve_ = 0;  // what is under way at most, besides returns
+    WaitListener* listener_ = nullptr;
+
+    ShardId shard_;
+    unsigned shards_ = 1;
+    const NatSettings* settings_ = nullptr;
+    ExternalDirectory* directory_ = nullptr;
+    Arena arena_;
 };
+
+inline void NatShard::track(SessionIndex index, Direction direction, const uint8_t* tcp, Tick now) {
+    Session& s = sessions_[index.value];
+    const auto d = static_cast<size_t>(direction);
+    s.last_activity = now.ms;
+    ++s.packets[d];
+    s.flags = static_cast<uint16_t>(s.flags | flow::kSeenOutbound << d);
+    if (tcp == nullptr) {
+        return;
+    }
+    constexpr uint8_t kFinSynRst = 7;
+    constexpr uint8_t kAck = 16;
+    if (s.state != SessionState::kTcpEstablished || (tcp[13] & (kFinSynRst | kAck)) != kAck)
+        [[unlikely]] {
+        track_tcp(index.value, direction, tcp, now);
+        return;
+    }
+    uint32_t acknowledgement;
+    uint16_t window;
+    std::memcpy(&acknowledgement, tcp + 8, sizeof(acknowledgement));
+    std::memcpy(&window, tcp + 14, sizeof(window));
+    s.tcp_ack[d] = base::swap32(acknowledgement);
+    s.tcp_window[d] = base::swap16(window);
+    s.flags = static_cast<uint16_t>(s.flags | flow::kHasAckOutbound << d);
+}
 
 }  // namespace sekisho::nat

@@ -1,0 +1,236 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "nat/nat_shard.h"
+#include "nat/record_layouts.h"
+
+namespace sekisho::nat {
+namespace {
+
+enum Section : uint32_t {
+    kSessions = 1,
+    kSessionIndex,
+    kSessionWheel,
+    kMappings,
+    kMappingIndex,
+    kSubscribers,
+    kSubscriberIndex,
+    kBlocks,
+    kBlockBitmaps,
+    kBlockWheel,
+    kPermissions,
+    kPermissionIndex,
+};
+
+bool filters_by_address(const NatSettings& settings) {
+    return std::ranges::any_of(settings.policies, [](const PolicySettings& p) {
+        return p.filtering == FilteringBehaviour::kAddressDependent;
+    });
+}
+
+// Blocks that one shard may come to hold.
+uint32_t most_blocks(const NatSettings& settings, const NatShardPlan& plan) {
+    uint64_t there_are = 0;
+    uint64_t per_subscriber = 0;
+    for (const PoolSettings& pool : settings.pools) {
+        const BlockSpan span = block_span(pool);
+        uint64_t addresses = 0;
+        for (const AddressRange& r : pool.addresses) {
+            addresses += uint64_t{r.last.host()} - r.first.host() + 1;
+        }
+        there_are += addresses * (span.last - span.first + 1U);
+        per_subscriber = std::max<uint64_t>(per_subscriber, pool.blocks_per_subscriber);
+    }
+    const uint64_t wanted = std::min(there_are, per_subscriber * plan.subscribers);
+    return static_cast<uint32_t>(std::clamp<uint64_t>(wanted, 1, 0x7fffffff));
+}
+
+uint32_t largest_block(const NatSettings& settings) {
+    uint32_t largest = 64;
+    for (const PoolSettings& pool : settings.pools) {
+        largest = std::max(largest, pool.port_block_size);
+    }
+    return largest;
+}
+
+base::ArenaPlan arena_plan(const NatShardPlan& plan, const NatSettings& settings) {
+    const uint64_t blocks = most_blocks(settings, plan);
+    const uint64_t words = PortBlockTable::bitmap_words(blocks, largest_block(settings));
+    const uint64_t permissions = filters_by_address(settings) ? plan.sessions : 0;
+    base::ArenaPlan arena;
+    arena.name = plan.arena_name;
+    arena.huge_directory = plan.huge_directory;
+    arena.facts = plan.facts;
+    arena.identity = {
+        static_cast<uint16_t>(plan.shards), plan.shard.value, kNatLayoutDigest};
+    const uint64_t s = plan.sessions;
+    const uint64_t m = plan.mappings;
+    const uint64_t u = plan.subscribers;
+    arena.sections = {
+        {kSessions, flow::SessionTable::bytes_for(s), s, false},
+        {kSessionIndex, flow::FlowIndex::bytes_for(2 * s), 2 * s, false},
+        {kSessionWheel, flow::TimingWheel::bytes_for(s), s, false},
+        {kMappings, m * sizeof(Mapping), m, false},
+        {kMappingIndex, flow::FlowIndex::bytes_for(2 * m), 2 * m, false},
+        {kSubscribers, u * sizeof(Subscriber), u, false},
+        {kSubscriberIndex, flow::FlowIndex::bytes_for(u), u, false},
+        {kBlocks, blocks * sizeof(PortBlock), blocks, true},
+        {kBlockBitmaps, words * sizeof(uint64_t), words, true},
+        {kBlockWheel, flow::TimingWheel::bytes_for(blocks), blocks, true},
+    };
+    if (permissions != 0) {
+        const uint64_t index = flow::FlowIndex::bytes_for(permissions);
+        const uint64_t bytes = permissions * sizeof(Permission);
+        arena.sections.push_back({kPermissions, bytes, permissions, false});
+        arena.sections.push_back({kPermissionIndex, index, permissions, false});
+    }
+    return arena;
+}
+
+// A secret of its own for the choice of ports, so that nothing that a port shows tells of the
+// indexes' secret.
+HashSecret derive_secret(const HashSecret& secret, ShardId shard) {
+    HashSecret derived;
+    for (uint64_t i = 0; i < 4; ++i) {
+        derived.words[i] = keyed_hash(secret, i, 0x706f727473ULL << 8 | shard.value);
+    }
+    return derived;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<NatShard>> NatShard::create(
+    const NatShardPlan& plan, const NatSettings& settings, ExternalDirectory& directory, Tick now
+) {
+    if (plan.shards == 0 || plan.shards > 64 || plan.shard.value >= plan.shards) {
+        return failure(fmt::format(
+            "shard {} of {}: 1 to 64 shards are possible", plan.shard.value, plan.shards
+        ));
+    }
+    if (plan.sessions == 0 || plan.mappings == 0 || plan.subscribers == 0) {
+        return failure(fmt::format(
+            "the table limits leave shard {} no entry: raise limits.sessions, mappings and "
+            "subscribers to the number of workers at least",
+            plan.shard.value
+        ));
+    }
+    std::unique_ptr<NatShard> shard(new NatShard());
+    shard->settings_ = &settings;
+    shard->directory_ = &directory;
+    auto built = shard->build(plan, now);
+    if (!built) {
+        return tl::unexpected<Error>(built.error());
+    }
+    return shard;
+}
+
+Result<void> NatShard::build(const NatShardPlan& plan, Tick now) {
+    auto arena = Arena::create(arena_plan(plan, *settings_));
+    if (!arena) {
+        return tl::unexpected<Error>(arena.error());
+    }
+    arena_ = std::move(*arena);
+    shard_ = plan.shard;
+    shards_ = plan.shards;
+    secret_ = plan.secret;
+    port_secret_ = derive_secret(plan.secret, plan.shard);
+    set_timeouts(settings_->timeouts);
+    lay_out_records(plan, now);
+    build_pools(now);
+    home_ = HomeBlocks(*settings_, *directory_, shard_);
+    empty_ = EmptyBlocks(*directory_, settings_->pools.size());
+    recalls_ = RecallBook(directory_->size() / shards_ + 1 + settings_->pools.size());
+    // One message for each request under way anywhere; for each recall that can run the question, a
+    // block and the answer.
+    outbox_reserve_ = size_t{shards_} * (kMaxWaits + 3 * RecallBook::kMaxRecalls);
+    outbox_ = Outbox(shards_, shards_ == 1 ? 0 : outbox_reserve_ + kReturnRoom);
+    return {};
+}
+
+void NatShard::lay_out_records(const NatShardPlan& plan, Tick now) {
+    const uint32_t blocks = most_blocks(*settings_, plan);
+    sessions_ = flow::SessionTable(arena_.records<Session>(kSessions).first(plan.sessions));
+    session_index_ = flow::FlowIndex(arena_.section(kSessionIndex), size_t{plan.sessions} * 2);
+    session_wheel_ = flow::TimingWheel(arena_.section(kSessionWheel), plan.sessions, now);
+    mappings_ = flow::RecordPool<Mapping>(arena_.records<Mapping>(kMappings).first(plan.mappings));
+    mapping_index_ = flow::FlowIndex(arena_.section(kMappingIndex), size_t{plan.mappings} * 2);
+    subscribers_ = flow::RecordPool<Subscriber>(
+        arena_.records<Subscriber>(kSubscribers).first(plan.subscribers)
+    );
+    subscriber_index_ = flow::FlowIndex(arena_.section(kSubscriberIndex), plan.subscribers);
+    blocks_ = PortBlockTable(
+        arena_.records<PortBlock>(kBlocks).first(blocks),
+        arena_.records<uint64_t>(kBlockBitmaps),
+        largest_block(*settings_)
+    );
+    block_wheel_ = flow::TimingWheel(arena_.section(kBlockWheel), blocks, now);
+    const auto permissions = arena_.records<Permission>(kPermissions);
+    if (!permissions.empty()) {
+        permissions_ = PermissionTable(
+            permissions.first(plan.sessions), arena_.section(kPermissionIndex), &secret_
+        );
+    }
+}
+
+void NatShard::build_pools(Tick now) {
+    for (const PoolSettings& p : settings_->pools) {
+        Pool pool;
+        pool.ports = {std::max<uint16_t>(p.ports.first, 1), p.ports.last};
+        pool.span = block_span(p);
+        pool.shift = static_cast<uint8_t>(std::countr_zero(p.port_block_size));
+        pool.is_random = p.port_selection != PortSelection::kSequential;
+        pool.rests = p.port_quarantine.value != 0;
+        pool.blocks_per_subscriber = p.blocks_per_subscriber;
+        pool.quarantine_ms = p.port_quarantine.ms();
+        pool.release_delay_ms = p.block_release_delay.ms();
+        pool.clock = RestClock(pool.quarantine_ms, now);
+        pools_.push_back(pool);
+    }
+}
+
+void NatShard::set_timeouts(const TimeoutSettings& timeouts) {
+    auto set = [this](SessionState s, Seconds t) {
+        timeouts_ms_[static_cast<size_t>(s)] = static_cast<int32_t>(t.ms());
+    };
+    set(SessionState::kIcmp, timeouts.icmp);
+    set(SessionState::kUdp, timeouts.udp);
+    set(SessionState::kTcpOpenOutbound, timeouts.tcp_transitory);
+    set(SessionState::kTcpOpenInbound, timeouts.tcp_transitory);
+    set(SessionState::kTcpHalfOpen, timeouts.tcp_transitory);
+    set(SessionState::kTcpEstablished, timeouts.tcp_established);
+    set(SessionState::kTcpFinOutbound, timeouts.tcp_established);
+    set(SessionState::kTcpFinInbound, timeouts.tcp_established);
+    set(SessionState::kTcpClosing, timeouts.tcp_closing);
+    set(SessionState::kTcpReset, timeouts.tcp_transitory);
+}
+
+uint32_t NatShard::random() {
+    return static_cast<uint32_t>(keyed_hash(port_secret_, ++port_draws_, 0) >> 32);
+}
+
+void NatShard::connect(MessageSink* sink, WaitListener* listener) {
+    outbox_.connect(sink);
+    listener_ = listener;
+}
+
+void NatShard::advance(Tick now, uint32_t budget) {
+    for (Pool& pool : pools_) {
+        pool.clock.advance(now);  // so that the clock's wrap hides no epoch
+    }
+    session_wheel_.advance(now, budget, [&](uint32_t session) { fire_session(session, now); });
+    block_wheel_.advance(now, budget, [&](uint32_t block) { fire_block(block, now); });
+    release_lingering(now, budget);
+    outbox_.flush();
+}
+
+void NatShard::end_of_burst() {
+    sessions_.end_of_burst();
+    mappings_.end_of_burst();
+    subscribers_.end_of_burst();
+    permissions_.end_of_burst();
+    blocks_.end_of_burst();
+}
+
+}  // namespace sekisho::nat

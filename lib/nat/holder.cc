@@ -1,0 +1,275 @@
+// The blocks that this shard holds: ports out of them, asking for more, giving them up.
+#include <algorithm>
+#include <cassert>
+
+#include "nat/nat_shard.h"
+
+namespace sekisho::nat {
+namespace {
+
+constexpr uint32_t kPortsPerBlockAhead = 8;  // the next block is asked for at 7/8
+
+}  // namespace
+
+// --- ports ---------------------------------------------------------------------------------------
+
+BitSpan NatShard::usable_bits(const PortBlock& b) const {
+    const Pool& pool = pools_[(*directory_)[{b.external}].pool.value];
+    const uint32_t first = uint32_t{b.number} << pool.shift;
+    const uint32_t last = first + (1U << pool.shift) - 1;
+    return {
+        std::max<uint32_t>(first, pool.ports.first) - first,
+        std::min<uint32_t>(last, pool.ports.last) - first};
+}
+
+uint32_t NatShard::allocate_from(uint32_t block, Protocol protocol, Tick now) {
+    PortBlock& b = blocks_[block];
+    const PoolId pool_id = (*directory_)[{b.external}].pool;
+    const Pool& pool = pools_[pool_id.value];
+    const BitSpan span = usable_bits(b);
+    const uint32_t size = span.last - span.first + 1;
+    const uint32_t start = pool.is_random ? span.first + random() % size : b.cursor;
+    const bool was_empty = blocks_.is_empty(block);
+    const uint32_t bit =
+        blocks_.allocate_port(block, protocol_slot(protocol), span, start, clock_of(pool_id, now));
+    if (bit == kNoPort) {
+        return kNoPort;
+    }
+    if (was_empty) {
+        empty_.remove(blocks_, block);
+        block_wheel_.cancel(block);
+    }
+    return (uint32_t{b.number} << pool.shift) + bit;
+}
+
+NatShard::Outcome NatShard::allocate_port(uint32_t subscriber, Protocol protocol, Tick now) {
+    const Subscriber& s = subscribers_[subscriber];
+    if (s.ports >= limits_of(s).ports) {
+        return Outcome::refused(DropReason::kSubscriberPortLimit);
+    }
+    for (uint32_t block = s.first_block; block != kNoIndex; block = blocks_[block].next) {
+        const uint32_t port = allocate_from(block, protocol, now);
+        if (port != kNoPort) {
+            ask_ahead(subscriber, block, protocol, now);
+            return {MakeResult::kMade, {}, block, static_cast<uint16_t>(port)};
+        }
+    }
+    if (s.blocks >= pools_[pool_of(s).value].blocks_per_subscriber) {
+        return Outcome::refused(DropReason::kSubscriberPortLimit);
+    }
+    const Outcome outcome = acquire_block(subscriber, now);
+    if (outcome.kind != MakeResult::kMade) {
+        return outcome;
+    }
+    const uint32_t port = allocate_from(outcome.index, protocol, now);
+    assert(port != kNoPort);
+    return {MakeResult::kMade, {}, outcome.index, static_cast<uint16_t>(port)};
+}
+
+void NatShard::release_port(const Mapping& m, bool rests, Tick now) {
+    const PortBlock& b = blocks_[m.block];
+    const PoolId pool_id = (*directory_)[{b.external}].pool;
+    const Pool& pool = pools_[pool_id.value];
+    const uint32_t bit = Port{m.external_port}.host() & ((1U << pool.shift) - 1);
+    blocks_.release_port(
+        m.block,
+        protocol_slot(static_cast<Protocol>(m.protocol)),
+        bit,
+        rests && pool.rests,
+        clock_of(pool_id, now)
+    );
+    if (blocks_.is_empty(m.block)) {
+        note_empty(m.block, now);
+    }
+}
+
+// --- asking for blocks ---------------------------------------------------------------------------
+
+// A block for a subscriber that has no free port. Where the answer comes from another shard the
+// packet is held; where the home is this one, it is here at once.
+NatShard::Outcome NatShard::acquire_block(uint32_t subscriber, Tick now) {
+    Subscriber& s = subscribers_[subscriber];
+    if (s.wait == BlockWait::kNone) {
+        if (was_refused_now(s, now)) {
+            return Outcome::refused(DropReason::kPoolExhausted);
+        }
+        if (!request_block(subscriber, BlockWait::kNeeded, now)) {
+            return Outcome::refused(DropReason::kHeldOverflow);
+        }
+        if (s.wait == BlockWait::kNone) {
+            return was_refused_now(s, now) ? Outcome::refused(DropReason::kPoolExhausted)
+                                           : Outcome::made(s.first_block);
+        }
+    }
+    s.wait = BlockWait::kNeeded;
+    s.is_held = true;
+    return Outcome::hold();
+}
+
+// Asks another shard for the next block before this one is full. Never done where the home is this
+// shard; a block that came too early is empty and can be called back.
+void NatShard::ask_ahead(uint32_t subscriber, uint32_t block, Protocol protocol, Tick now) {
+    const Subscriber& s = subscribers_[subscriber];
+    const PortBlock& b = blocks_[block];
+    if (shards_ == 1 || (*directory_)[{b.external}].home == shard_) {
+        return;
+    }
+    const BitSpan span = usable_bits(b);
+    const uint32_t size = span.last - span.first + 1;
+    const bool is_due = b.in_use[protocol_slot(protocol)] == size - size / kPortsPerBlockAhead;
+    if (is_due && block == s.first_block && s.wait == BlockWait::kNone &&
+        s.blocks < pools_[pool_of(s).value].blocks_per_subscriber) {
+        (void)request_block(subscriber, BlockWait::kAhead, now);
+    }
+}
+
+// False if too many requests are under way.
+bool NatShard::request_block(uint32_t subscriber, BlockWait wait, Tick now) {
+    if (waits_ >= kMaxWaits) {
+        return false;
+    }
+    Subscriber& s = subscribers_[subscriber];
+    ++waits_;
+    s.wait = wait;
+    s.was_refused = false;
+    ShardMessage request;
+    request.kind = MessageKind::kBlockRequest;
+    request.from = shard_;
+    request.requester = shard_;
+    request.flags = wait == BlockWait::kAhead ? kAhead : 0;
+    request.pool = pool_of(s);
+    request.external = {s.external};
+    request.subscriber = subscriber;
+    request.subscriber_generation = s.generation;
+    const ShardId home = s.external == kNoIndex ? shard_ : (*directory_)[{s.external}].home;
+    dispatch(home, request, now);
+    return true;
+}
+
+void NatShard::end_wait(uint32_t subscriber) {
+    Subscriber& s = subscribers_[subscriber];
+    s.wait = BlockWait::kNone;
+    --waits_;
+    if (s.is_held) {
+        s.is_held = false;
+        if (listener_ != nullptr) {
+            listener_->wait_is_over({subscriber});
+        }
+    }
+}
+
+bool NatShard::is_awaited(const ShardMessage& answer) const {
+    if (answer.subscriber >= subscribers_.high_water()) {
+        return false;
+    }
+    const Subscriber& s = subscribers_[answer.subscriber];
+    return s.state != 0 && s.generation == answer.subscriber_generation &&
+           s.wait != BlockWait::kNone;
+}
+
+void NatShard::take_in(const ShardMessage& grant, Tick now) {
+    const bool is_wanted = is_awaited(grant);
+    const uint32_t block = is_wanted ? blocks_.allocate(
+                                           grant.external,
+                                           grant.block,
+                                           grant.subscriber,
+                                           clock_of(grant.pool, now).epoch()
+                                       )
+                                     : kNoIndex;
+    if (block == kNoIndex) {
+        ShardMessage back = grant;
+        back.kind = MessageKind::kBlockReturn;
+        back.from = shard_;
+        dispatch((*directory_)[grant.external].home, back, now);
+        if (is_wanted) {
+            accept_refusal(grant, now);
+        }
+        return;
+    }
+    Subscriber& s = subscribers_[grant.subscriber];
+    blocks_[block].next = s.first_block;
+    s.first_block = block;
+    ++s.blocks;
+    s.external = grant.external.value;
+    ++pools_[grant.pool.value].held;
+    directory_->set_owner(grant.external, grant.block, shard_.value);
+    note_empty(block, now);
+    end_wait(grant.subscriber);
+}
+
+void NatShard::accept_refusal(const ShardMessage& refusal, Tick now) {
+    if (!is_awaited(refusal)) {
+        return;
+    }
+    if ((refusal.flags & kAhead) == 0) {
+        note_refusal(refusal.subscriber, now);
+    }
+    end_wait(refusal.subscriber);
+    release_subscriber_if_idle(refusal.subscriber);
+}
+
+// --- giving blocks up ----------------------------------------------------------------------------
+
+// The last port of a block is free: it may be called back as soon as it has rested, and goes home
+// by itself after the release delay. What was freed last rests less than two quarantines.
+void NatShard::note_empty(uint32_t block, Tick now) {
+    const PoolId pool_id = (*directory_)[{blocks_[block].external}].pool;
+    const Pool& pool = pools_[pool_id.value];
+    const bool is_rested = blocks_.is_rested(block, clock_of(pool_id, now));
+    empty_.push(blocks_, block, is_rested);
+    const uint32_t rest = is_rested ? 0 : 2 * pool.quarantine_ms;
+    block_wheel_.schedule(block, now + (rest + pool.release_delay_ms));
+}
+
+void NatShard::fire_block(uint32_t block, Tick now) {
+    const PoolId pool_id = (*directory_)[{blocks_[block].external}].pool;
+    assert(blocks_.is_empty(block));
+    const bool is_rested = blocks_.is_rested(block, clock_of(pool_id, now));
+    const bool has_room = shards_ == 1 || outbox_.room() > outbox_reserve_;
+    if (!is_rested || !has_room) {
+        block_wheel_.schedule(block, now + flow::TimingWheel::kSlotMs);
+        return;
+    }
+    give_up_block(block, now);
+}
+
+void NatShard::give_up_block(uint32_t block, Tick now) {
+    const PortBlock b = blocks_[block];
+    Subscriber& s = subscribers_[b.subscriber];
+    uint32_t* link = &s.first_block;
+    while (*link != block) {
+        link = &blocks_[*link].next;
+    }
+    *link = b.next;
+    --s.blocks;
+    empty_.remove(blocks_, block);
+    block_wheel_.cancel(block);
+    blocks_.release(block);
+    const ExternalAddress& address = (*directory_)[{b.external}];
+    --pools_[address.pool.value].held;
+    directory_->set_owner({b.external}, b.number, kOwnedByHome);
+    ShardMessage back;
+    back.kind = MessageKind::kBlockReturn;
+    back.from = shard_;
+    back.requester = shard_;
+    back.block = b.number;
+    back.pool = address.pool;
+    back.external = {b.external};
+    dispatch(address.home, back, now);
+    release_subscriber_if_idle(b.subscriber);
+}
+
+void NatShard::answer_recall(const ShardMessage& recall, Tick now) {
+    const uint32_t block = empty_.find_rested(
+        blocks_, recall.external, recall.pool, recall.from, clock_of(recall.pool, now)
+    );
+    if (block != kNoIndex) {
+        give_up_block(block, now);
+    }
+    ShardMessage done = recall;
+    done.kind = MessageKind::kRecallDone;
+    done.from = shard_;
+    dispatch(recall.from, done, now);
+}
+
+}  // namespace sekisho::nat

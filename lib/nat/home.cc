@@ -1,0 +1,128 @@
+#include "nat/home.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace sekisho::nat {
+
+BlockSpan block_span(const PoolSettings& pool) {
+    const auto shift = static_cast<unsigned>(std::countr_zero(pool.port_block_size));
+    const uint32_t first = std::max<uint32_t>(pool.ports.first, 1);
+    return {
+        static_cast<uint16_t>(first >> shift),
+        static_cast<uint16_t>(uint32_t{pool.ports.last} >> shift)};
+}
+
+HomeBlocks::HomeBlocks(
+    const NatSettings& settings, const ExternalDirectory& directory, ShardId home
+)
+    : shards_(directory.shards()), home_(home.value) {
+    for (const PoolSettings& pool : settings.pools) {
+        const BlockSpan span = block_span(pool);
+        const size_t blocks = size_t{span.last} - span.first + 1;
+        pools_.push_back({std::vector<uint32_t>(blocks + 1, kNoIndex), 0, 0, span});
+    }
+    for (uint32_t e = home_; e < directory.size(); e += shards_) {
+        const PoolId pool = directory[ExternalIndex{e}].pool;
+        const BlockSpan span = pools_[pool.value].span;
+        const auto words = static_cast<uint32_t>(span.last / 64 + 1);
+        const auto first_word = static_cast<uint32_t>(free_bits_.size());
+        free_bits_.resize(first_word + words, 0);
+        for (uint32_t b = span.first; b <= span.last; ++b) {
+            free_bits_[first_word + b / 64] |= uint64_t{1} << (b % 64);
+        }
+        const auto blocks = static_cast<uint16_t>(span.last - span.first + 1);
+        addresses_.push_back({first_word, kNoIndex, kNoIndex, blocks, pool});
+        pools_[pool.value].free += blocks;
+    }
+    // The last linked comes first in its list: so the lowest address is given first.
+    for (size_t a = addresses_.size(); a-- > 0;) {
+        link(static_cast<uint32_t>(a));
+    }
+}
+
+void HomeBlocks::link(uint32_t address) {
+    Address& a = addresses_[address];
+    Pool& pool = pools_[a.pool.value];
+    a.previous = kNoIndex;
+    a.next = pool.heads[a.free];
+    if (a.next != kNoIndex) {
+        addresses_[a.next].previous = address;
+    }
+    pool.heads[a.free] = address;
+    pool.most = std::max<uint32_t>(pool.most, a.free);
+}
+
+void HomeBlocks::unlink(uint32_t address) {
+    const Address& a = addresses_[address];
+    if (a.next != kNoIndex) {
+        addresses_[a.next].previous = a.previous;
+    }
+    if (a.previous != kNoIndex) {
+        addresses_[a.previous].next = a.next;
+    } else {
+        pools_[a.pool.value].heads[a.free] = a.next;
+    }
+}
+
+ExternalIndex HomeBlocks::find_most(PoolId pool) const {
+    const Pool& p = pools_[pool.value];
+    if (p.free == 0) {
+        return ExternalIndex{kNoIndex};
+    }
+    return ExternalIndex{p.heads[p.most] * shards_ + home_};
+}
+
+uint16_t HomeBlocks::take(ExternalIndex external, uint32_t start) {
+    const uint32_t address = external.value / shards_;
+    Address& a = addresses_[address];
+    if (a.free == 0) {
+        return kNoBlock;
+    }
+    Pool& pool = pools_[a.pool.value];
+    const uint32_t words = pool.span.last / 64U + 1;
+    const uint32_t from = std::min<uint32_t>(start, pool.span.last);
+    uint64_t* bits = &free_bits_[a.first_word];
+    uint64_t mask = ~uint64_t{0} << (from % 64);
+    uint32_t w = from / 64;
+    while ((bits[w] & mask) == 0) {
+        w = w + 1 == words ? 0 : w + 1;
+        mask = ~uint64_t{0};
+    }
+    const auto bit = static_cast<uint32_t>(std::countr_zero(bits[w] & mask));
+    unlink(address);
+    bits[w] &= ~(uint64_t{1} << bit);
+    --a.free;
+    --pool.free;
+    link(address);
+    // A count moves by one, so this takes one step at most.
+    while (pool.most > 0 && pool.heads[pool.most] == kNoIndex) {
+        --pool.most;
+    }
+    return static_cast<uint16_t>(w * 64 + bit);
+}
+
+bool HomeBlocks::is_free(ExternalIndex external, uint16_t block) const {
+    const Address& a = addresses_[external.value / shards_];
+    return (free_bits_[a.first_word + block / 64U] >> (block % 64) & 1) != 0;
+}
+
+bool HomeBlocks::give_back(ExternalIndex external, uint16_t block) {
+    const uint32_t address = external.value / shards_;
+    if (external.value % shards_ != home_ || address >= addresses_.size()) {
+        return false;
+    }
+    Address& a = addresses_[address];
+    Pool& pool = pools_[a.pool.value];
+    if (block < pool.span.first || block > pool.span.last || is_free(external, block)) {
+        return false;
+    }
+    unlink(address);
+    free_bits_[a.first_word + block / 64U] |= uint64_t{1} << (block % 64);
+    ++a.free;
+    ++pool.free;
+    link(address);
+    return true;
+}
+
+}  // namespace sekisho::nat

@@ -1,0 +1,92 @@
+// An inbound packet without session: does anything inside have its destination, and does the
+// filtering behaviour admit its sender (RFC 4787 REQ-8, RFC 5382 REQ-3).
+#include "nat/nat_shard.h"
+#include "packet/views.h"
+
+namespace sekisho::nat {
+namespace {
+
+AdmitResult refused(DropReason reason) {
+    return {AdmitResult::kRefused, reason, {kNoIndex}, {kNoIndex}};
+}
+AdmitResult admitted(uint32_t session) {
+    return {AdmitResult::kSession, {}, {session}, {kNoIndex}};
+}
+
+// What outsiders may use of a table or limit of this size; the rest is kept for outbound sessions.
+constexpr uint32_t share_for_inbound(uint32_t size) { return size - size / 4; }
+
+}  // namespace
+
+AdmitResult NatShard::admit_inbound(
+    const FlowKey& key, PacketKind kind, uint8_t tcp_flags, Tick now
+) {
+    const uint32_t found = find_live_session(key, Direction::kInbound, now);
+    if (found != kNoIndex) {
+        return admitted(found);
+    }
+    const uint32_t mapping =
+        find_mapping_by_external(key.destination(), key.destination_port(), key.protocol()).value;
+    if (mapping == kNoIndex) {
+        return refused(no_mapping_reason(key));
+    }
+    if (!admits(mapping, key.source())) {
+        return refused(DropReason::kFiltered);
+    }
+    if (kind != PacketKind::kTcp) {
+        return {AdmitResult::kMappingOnly, {}, {kNoIndex}, {mapping}};
+    }
+    const bool opens = (tcp_flags & (packet::kSyn | packet::kAck | packet::kRst | packet::kFin)) == packet::kSyn;
+    return opens ? admit_tcp_opening(key, mapping, now) : refused(DropReason::kNoSession);
+}
+
+// A block that another shard holds by now: the packet was on its way here when it changed.
+DropReason NatShard::no_mapping_reason(const FlowKey& key) const {
+    const ExternalIndex external = directory_->find(key.destination());
+    if (external.value != kNoIndex) {
+        const ShardId owner = directory_->owner_of(external, key.destination_port());
+        if (owner != shard_) {
+            return DropReason::kStaleOwner;
+        }
+    }
+    return key.protocol() == Protocol::kIcmp ? DropReason::kIcmpNoSession : DropReason::kNoMapping;
+}
+
+bool NatShard::admits(uint32_t mapping, Ipv4Addr remote) const {
+    switch (settings_->policies[mappings_[mapping].policy].filtering) {
+        case FilteringBehaviour::kEndpointIndependent:
+            return true;
+        case FilteringBehaviour::kAddressDependent:
+            return permissions_.has({mapping}, remote);
+        case FilteringBehaviour::kAddressAndPortDependent:
+            return false;  // only what has a session, and this packet has none
+    }
+    return false;
+}
+
+AdmitResult NatShard::admit_tcp_opening(const FlowKey& key, uint32_t mapping, Tick now) {
+    Mapping& m = mappings_[mapping];
+    const Subscriber& s = subscribers_[m.subscriber];
+    const SubscriberLimits& limits = limits_of(s);
+    if (m.inbound_openings >= limits.inbound_openings) {
+        return refused(DropReason::kTcpUnsolicited);
+    }
+    if (s.sessions >= share_for_inbound(limits.sessions)) {
+        return refused(DropReason::kSubscriberSessionLimit);
+    }
+    if (sessions_.size() >= share_for_inbound(sessions_.capacity())) {
+        return refused(DropReason::kSessionTableFull);
+    }
+    const uint32_t session = make_session(
+        mapping, key.source(), key.source_port(), SessionState::kTcpOpenInbound, now
+    );
+    if (session == kNoIndex) {
+        return refused(DropReason::kSessionTableFull);
+    }
+    Session& made = sessions_[session];
+    made.flags = static_cast<uint16_t>(made.flags | flow::kInboundOpened);
+    ++m.inbound_openings;
+    return admitted(session);
+}
+
+}  // namespace sekisho::nat

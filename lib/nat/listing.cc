@@ -1,0 +1,104 @@
+// Listings for readers, in bounded slices: copied out on the worker, never walked whole.
+#include "nat/nat_shard.h"
+
+namespace sekisho::nat {
+namespace {
+
+// Walks entries from `cursor` to `end`, at most `limit` and as many as `room` takes; fill(i) says
+// whether entry i was taken. False at the end.
+template <class Fill>
+bool walk(uint32_t& cursor, uint32_t end, uint32_t limit, size_t room, size_t& filled, Fill fill) {
+    filled = 0;
+    for (; cursor < end && limit > 0 && filled < room; ++cursor, --limit) {
+        if (fill(cursor)) {
+            ++filled;
+        }
+    }
+    return cursor < end;
+}
+
+}  // namespace
+
+bool NatShard::list_sessions(
+    uint32_t& cursor, uint32_t limit, Tick now, std::span<SessionView> out, size_t& filled
+) const {
+    return walk(cursor, sessions_.high_water(), limit, out.size(), filled, [&](uint32_t i) {
+        const Session& s = sessions_[i];
+        if ((s.flags & flow::kLive) == 0 || has_expired(s, now)) {
+            return false;
+        }
+        const Mapping& m = mappings_[s.mapping];
+        const int32_t idle = elapsed_ms(Tick{s.last_activity}, now);
+        const int32_t left = timeout_ms(s.state) - idle;
+        out[filled] = {
+            s,
+            i,
+            static_cast<uint32_t>(idle < 0 ? 0 : idle),
+            static_cast<uint32_t>(left),
+            settings_->policies[m.policy].pool.value,
+            m.policy,
+            shard_};
+        return true;
+    });
+}
+
+bool NatShard::list_mappings(
+    uint32_t& cursor, uint32_t limit, std::span<MappingView> out, size_t& filled
+) const {
+    return walk(cursor, mappings_.high_water(), limit, out.size(), filled, [&](uint32_t i) {
+        const Mapping& m = mappings_[i];
+        if (m.state == 0) {
+            return false;
+        }
+        out[filled] = {m, i, settings_->policies[m.policy].pool.value, shard_};
+        return true;
+    });
+}
+
+bool NatShard::list_subscribers(
+    uint32_t& cursor, uint32_t limit, std::span<SubscriberView> out, size_t& filled
+) const {
+    return walk(cursor, subscribers_.high_water(), limit, out.size(), filled, [&](uint32_t i) {
+        const Subscriber& s = subscribers_[i];
+        if (s.state == 0) {
+            return false;
+        }
+        const Ipv4Addr paired =
+            s.external == kNoIndex ? Ipv4Addr{} : (*directory_)[{s.external}].address;
+        const bool waits = s.wait == BlockWait::kNeeded;
+        out[filled] = {
+            {s.address}, {s.realm}, paired, s.sessions, s.ports, s.blocks, s.policy, shard_, waits};
+        return true;
+    });
+}
+
+bool NatShard::list_blocks(
+    uint32_t& cursor, uint32_t limit, std::span<BlockView> out, size_t& filled
+) const {
+    return walk(cursor, blocks_.high_water(), limit, out.size(), filled, [&](uint32_t i) {
+        const PortBlock& b = blocks_[i];
+        if (b.state == 0) {
+            return false;
+        }
+        out[filled] = {
+            {b.external}, b.number, {b.in_use[0], b.in_use[1], b.in_use[2]}, {b.subscriber}};
+        return true;
+    });
+}
+
+PoolView NatShard::pool_view(PoolId pool, Tick /*now*/) const {
+    const Pool& p = pools_[pool.value];
+    PoolView view;
+    view.free_blocks = home_.free_blocks(pool);
+    view.granted_blocks = p.held;
+    view.ports_in_use = p.in_use;
+    view.ports_resting = p.clock.resting();
+    view.refused = p.refused;
+    return view;
+}
+
+bool NatShard::is_free_at_home(ExternalIndex external, uint16_t block) const {
+    return (*directory_)[external].home == shard_ && home_.is_free(external, block);
+}
+
+}  // namespace sekisho::nat

@@ -1,0 +1,115 @@
+// An outbound packet without session: may it have one, and with which mapping and port.
+#include "nat/nat_shard.h"
+#include "packet/views.h"
+
+namespace sekisho::nat {
+namespace {
+
+MakeResult refused(DropReason reason) {
+    return {MakeResult::kRefused, reason, {kNoIndex}, {kNoIndex}};
+}
+MakeResult made(uint32_t session) { return {MakeResult::kMade, {}, {session}, {kNoIndex}}; }
+
+// Why a packet may not open a session, whoever sent it. Only a SYN opens a TCP session (RFC 5382
+// REQ-2; picking up connections is a later setting); an ICMP reply answers nothing that we know.
+std::optional<DropReason> why_no_opener(const FlowKey& key, PacketKind kind, uint8_t tcp_flags) {
+    if (kind == PacketKind::kTcp) {
+        const bool opens = (tcp_flags & (packet::kSyn | packet::kAck | packet::kRst | packet::kFin)) == packet::kSyn;
+        return opens ? std::nullopt : std::optional(DropReason::kNoSession);
+    }
+    if (kind == PacketKind::kIcmpQuery) {
+        const bool is_reply = key.destination_port().raw != 0;
+        return is_reply ? std::optional(DropReason::kIcmpNoSession) : std::nullopt;
+    }
+    return kind == PacketKind::kUdp ? std::nullopt : std::optional(DropReason::kUnknownProtocol);
+}
+
+SessionState first_state(Protocol protocol) {
+    switch (protocol) {
+        case Protocol::kTcp:
+            return SessionState::kTcpOpenOutbound;
+        case Protocol::kUdp:
+            return SessionState::kUdp;
+        case Protocol::kIcmp:
+            return SessionState::kIcmp;
+    }
+    return SessionState::kFree;
+}
+
+}  // namespace
+
+MakeResult NatShard::make_outbound(
+    const FlowKey& key, PacketKind kind, uint8_t tcp_flags, Tick now
+) {
+    const uint32_t found = find_live_session(key, Direction::kOutbound, now);
+    if (found != kNoIndex) {
+        return made(found);
+    }
+    if (const auto reason = why_no_opener(key, kind, tcp_flags)) {
+        return refused(*reason);
+    }
+    uint32_t mapping =
+        find_mapping_by_internal(key.realm(), key.source(), key.source_port(), key.protocol())
+            .value;
+    const Outcome owner = mapping != kNoIndex
+                              ? Outcome::made(mappings_[mapping].subscriber)
+                              : find_or_make_subscriber(key.source(), key.realm(), now);
+    if (owner.kind != MakeResult::kMade) {
+        return refused(owner.reason);
+    }
+    const uint32_t subscriber = owner.index;
+    if (const auto reason = check_limits(subscriber, now)) {
+        release_subscriber_if_idle(subscriber);
+        return refused(*reason);
+    }
+    if (mapping == kNoIndex) {
+        const Outcome outcome = allocate_mapping(key, subscriber, now);
+        if (outcome.kind == MakeResult::kHold) {
+            return {MakeResult::kHold, {}, {kNoIndex}, {subscriber}};
+        }
+        if (outcome.kind == MakeResult::kRefused) {
+            release_subscriber_if_idle(subscriber);
+            return refused(outcome.reason);
+        }
+        mapping = outcome.index;
+    }
+    const uint32_t session = make_outbound_session(key, mapping, now);
+    if (session == kNoIndex) {
+        return refused(DropReason::kSessionTableFull);
+    }
+    Subscriber& s = subscribers_[subscriber];
+    take_token(s, limits_of(s).sessions_per_second, now);
+    return made(session);
+}
+
+// The session and, where the filter asks for it, the permission; a mapping made in vain goes again.
+uint32_t NatShard::make_outbound_session(const FlowKey& key, uint32_t mapping, Tick now) {
+    Mapping& m = mappings_[mapping];
+    const bool needs_permission = settings_->policies[m.policy].filtering ==
+                                  FilteringBehaviour::kAddressDependent;
+    const bool permitted =
+        !needs_permission || permissions_.add({mapping}, key.destination());
+    const uint32_t session = permitted ? make_session(
+                                             mapping,
+                                             key.destination(),
+                                             key.destination_port(),
+                                             first_state(key.protocol()),
+                                             now
+                                         )
+                                       : kNoIndex;
+    if (session != kNoIndex) {
+        Session& s = sessions_[session];
+        const uint16_t flag = needs_permission ? flow::kPermission : 0;
+        s.flags = static_cast<uint16_t>(s.flags | flag);
+        return session;
+    }
+    if (needs_permission && permitted) {
+        permissions_.remove({mapping}, key.destination());
+    }
+    if (m.sessions == 0) {
+        release_mapping(mapping, false, now);
+    }
+    return kNoIndex;
+}
+
+}  // namespace sekisho::nat

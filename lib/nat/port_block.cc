@@ -1,0 +1,155 @@
+#include "nat/port_block.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+
+namespace sekisho::nat {
+namespace {
+
+constexpr size_t kMapsPerBlock = size_t{kProtocolSlots} * 3;
+
+uint32_t words_for(uint32_t largest) { return (largest + 63) / 64; }
+
+}  // namespace
+
+size_t PortBlockTable::bitmap_words(size_t blocks, uint32_t largest) {
+    return blocks * kMapsPerBlock * words_for(largest);
+}
+
+PortBlockTable::PortBlockTable(
+    std::span<PortBlock> blocks, std::span<uint64_t> bitmaps, uint32_t largest
+)
+    : pool_(blocks), bitmaps_(bitmaps), words_(words_for(largest)) {}
+
+PortBlockTable::Bitmaps PortBlockTable::bitmaps_of(uint32_t block, unsigned slot) const {
+    uint64_t* first = bitmaps_.data() + (size_t{block} * kMapsPerBlock + size_t{slot} * 3) * words_;
+    return {first, first + words_, first + 2 * size_t{words_}};
+}
+
+uint32_t PortBlockTable::allocate(
+    ExternalIndex external, uint16_t number, uint32_t subscriber, uint8_t epoch
+) {
+    const uint32_t block = pool_.allocate();
+    if (block == kNoIndex) {
+        return kNoIndex;
+    }
+    std::fill_n(bitmaps_of(block, 0).in_use, kMapsPerBlock * words_, 0);
+    pool_[block] = PortBlock{
+        .next = kNoIndex,
+        .external = external.value,
+        .number = number,
+        .cursor = 0,
+        .subscriber = subscriber,
+        .in_use = {0, 0, 0},
+        .epoch = epoch,
+        .state = 0,
+        .empty_previous = kNoIndex,
+        .empty_next = kNoIndex};
+    std::atomic_signal_fence(std::memory_order_release);
+    pool_[block].state = 1;
+    return block;
+}
+
+void PortBlockTable::release(uint32_t block) {
+    pool_[block].state = 0;
+    std::atomic_signal_fence(std::memory_order_release);
+    pool_.release(block);
+}
+
+// Brings the rest bitmaps to the clock's epoch. An 8-bit difference that has come round lets ports rest
+// longer, never shorter.
+void PortBlockTable::look(uint32_t block, RestClock& clock) {
+    PortBlock& b = pool_[block];
+    const auto passed = static_cast<uint8_t>(clock.epoch() - b.epoch);
+    if (passed == 0) {
+        return;
+    }
+    b.epoch = clock.epoch();
+    uint32_t ended = 0;
+    for (unsigned slot = 0; slot < kProtocolSlots; ++slot) {
+        const Bitmaps maps = bitmaps_of(block, slot);
+        for (uint32_t w = 0; w < words_; ++w) {
+            const uint64_t kept = passed == 1 ? maps.now[w] : 0;
+            ended += static_cast<uint32_t>(std::popcount(maps.before[w]));
+            ended += static_cast<uint32_t>(std::popcount(maps.now[w] & ~kept));
+            maps.before[w] = kept;
+            maps.now[w] = 0;
+        }
+    }
+    clock.remove_resting(ended);
+}
+
+uint32_t PortBlockTable::first_free(const Bitmaps& maps, uint32_t from, uint32_t to) const {
+    uint64_t mask = ~uint64_t{0} << (from % 64);
+    for (uint32_t w = from / 64; w <= to / 64; ++w) {
+        const uint64_t free = ~(maps.in_use[w] | maps.now[w] | maps.before[w]) & mask;
+        if (free != 0) {
+            const uint32_t bit = w * 64 + static_cast<uint32_t>(std::countr_zero(free));
+            return bit <= to ? bit : kNoPort;
+        }
+        mask = ~uint64_t{0};
+    }
+    return kNoPort;
+}
+
+uint32_t PortBlockTable::allocate_port(
+    uint32_t block, unsigned slot, BitSpan span, uint32_t start, RestClock& clock
+) {
+    PortBlock& b = pool_[block];
+    if (b.in_use[slot] > span.last - span.first) {
+        return kNoPort;
+    }
+    look(block, clock);
+    const Bitmaps maps = bitmaps_of(block, slot);
+    const uint32_t from = std::clamp(start, span.first, span.last);
+    uint32_t bit = first_free(maps, from, span.last);
+    if (bit == kNoPort && from > span.first) {
+        bit = first_free(maps, span.first, from - 1);
+    }
+    if (bit == kNoPort) {
+        return kNoPort;
+    }
+    maps.in_use[bit / 64] |= uint64_t{1} << (bit % 64);
+    ++b.in_use[slot];
+    b.cursor = static_cast<uint16_t>(bit == span.last ? span.first : bit + 1);
+    return bit;
+}
+
+void PortBlockTable::release_port(
+    uint32_t block, unsigned slot, uint32_t bit, bool rests, RestClock& clock
+) {
+    look(block, clock);
+    const Bitmaps maps = bitmaps_of(block, slot);
+    const uint64_t mask = uint64_t{1} << (bit % 64);
+    maps.in_use[bit / 64] &= ~mask;
+    --pool_[block].in_use[slot];
+    if (rests) {
+        maps.now[bit / 64] |= mask;
+        clock.add_resting(1);
+    }
+}
+
+bool PortBlockTable::is_in_use(uint32_t block, unsigned slot, uint32_t bit) const {
+    return (bitmaps_of(block, slot).in_use[bit / 64] >> (bit % 64) & 1) != 0;
+}
+
+bool PortBlockTable::is_resting(uint32_t block, unsigned slot, uint32_t bit, RestClock& clock) {
+    look(block, clock);
+    const Bitmaps maps = bitmaps_of(block, slot);
+    return ((maps.now[bit / 64] | maps.before[bit / 64]) >> (bit % 64) & 1) != 0;
+}
+
+bool PortBlockTable::is_rested(uint32_t block, RestClock& clock) {
+    look(block, clock);
+    uint64_t any = 0;
+    for (unsigned slot = 0; slot < kProtocolSlots; ++slot) {
+        const Bitmaps maps = bitmaps_of(block, slot);
+        for (uint32_t w = 0; w < words_; ++w) {
+            any |= maps.now[w] | maps.before[w];
+        }
+    }
+    return any == 0;
+}
+
+}  // namespace sekisho::nat

@@ -1,0 +1,130 @@
+// PortBlock: the port blocks that a shard holds, and which of their ports are in use or rest.
+//
+//   Shape     a header of 32 bytes a block; beside it, for each of three protocols, three bitmaps:
+//             in use, resting now, resting before. 320 bytes at 256 ports.
+//   Rest      a freed port rests at least the pool's quarantine T and less than 2 T (RFC 6888
+//             REQ-8). Time is cut into epochs of T: a freed port is noted in "now"; when a block is
+//             looked at in a later epoch, "now" becomes "before" and "before" becomes free. No
+//             timer a port.
+//   Free      a port that is in none of the three bitmaps and within the pool's range; never 0.
+//   Protocols TCP ports, UDP ports and ICMP identifiers are three separate spaces.
+//   Cost      allocate_port: O(words of a block), until the last port; release_port: O(1).
+//   Owner     the shard that holds the block. Truth: the header, whose `state` is written last; the
+//             bitmaps can be rebuilt from the mappings.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/types.h"
+#include "flow/record_pool.h"
+
+namespace sekisho::nat {
+
+struct PortBlock {
+    uint32_t next;            // in the subscriber's list
+    uint32_t external;        // ExternalIndex
+    uint16_t number;          // within the address: first port >> block shift
+    uint16_t cursor;          // sequential selection: the bit after the last one given
+    uint32_t subscriber;      // SubscriberIndex
+    uint16_t in_use[3];       // ports, by protocol_slot()
+    uint8_t epoch;            // in which the bitmaps were last looked at
+    uint8_t state;            // written last: 0 free, 1 held
+    uint32_t empty_previous;  // in its address's list of empty blocks, while it is empty
+    uint32_t empty_next;
+};
+static_assert(sizeof(PortBlock) == 32);
+
+inline constexpr unsigned kProtocolSlots = 3;
+inline constexpr uint32_t kNoPort = 0xffffffff;
+
+constexpr unsigned protocol_slot(Protocol p) {
+    return p == Protocol::kTcp ? 0 : p == Protocol::kUdp ? 1 : 2;
+}
+
+// The bits of a block that lie within the pool's port range, both included.
+struct BitSpan {
+    uint32_t first;
+    uint32_t last;
+};
+
+// The pool's epochs: how long ago a block was looked at, whatever the clock does; and how many of
+// its ports rest.
+class RestClock {
+  public:
+    RestClock() = default;
+    RestClock(uint32_t quarantine_ms, Tick now) : length_(quarantine_ms), start_(now) {}
+    // Goes to the epoch that `now` lies in. At least every 24 days, or the clock's wrap hides some.
+    void advance(Tick now) {
+        const int32_t elapsed = elapsed_ms(start_, now);
+        if (length_ != 0 && elapsed >= 0 && static_cast<uint32_t>(elapsed) >= length_) {
+            const uint32_t epochs = static_cast<uint32_t>(elapsed) / length_;
+            start_ = start_ + epochs * length_;
+            epoch_ += epochs;
+        }
+    }
+    uint8_t epoch() const { return static_cast<uint8_t>(epoch_); }
+    // Ports that rest; too many by those of blocks that were not looked at in this epoch.
+    uint32_t resting() const { return resting_; }
+    void add_resting(uint32_t ports) { resting_ += ports; }
+    void remove_resting(uint32_t ports) { resting_ -= ports; }
+
+  private:
+    uint32_t length_ = 0;
+    uint32_t epoch_ = 0;
+    uint32_t resting_ = 0;
+    Tick start_;
+};
+
+class PortBlockTable {
+  public:
+    // Bytes beside the headers for `blocks` blocks of at most `largest` ports.
+    static size_t bitmap_words(size_t blocks, uint32_t largest);
+
+    PortBlockTable() = default;
+    PortBlockTable(std::span<PortBlock> blocks, std::span<uint64_t> bitmaps, uint32_t largest);
+
+    // A held block without a port in use or resting, or kNoIndex; its lists are the caller's.
+    uint32_t allocate(ExternalIndex external, uint16_t number, uint32_t subscriber, uint8_t epoch);
+    void release(uint32_t block);
+    void end_of_burst() { pool_.end_of_burst(); }
+
+    // Takes the first free port's bit at or after `start`, going round; kNoPort if there is none.
+    uint32_t allocate_port(
+        uint32_t block, unsigned slot, BitSpan span, uint32_t start, RestClock& clock
+    );
+    // Gives a port back; it rests if `rests`.
+    void release_port(uint32_t block, unsigned slot, uint32_t bit, bool rests, RestClock& clock);
+    bool is_in_use(uint32_t block, unsigned slot, uint32_t bit) const;
+    bool is_resting(uint32_t block, unsigned slot, uint32_t bit, RestClock& clock);
+
+    bool is_empty(uint32_t block) const {
+        const PortBlock& b = pool_[block];
+        return (b.in_use[0] | b.in_use[1] | b.in_use[2]) == 0;
+    }
+    // Whether no port of it rests any more.
+    bool is_rested(uint32_t block, RestClock& clock);
+
+    PortBlock& operator[](uint32_t block) { return pool_[block]; }
+    const PortBlock& operator[](uint32_t block) const { return pool_[block]; }
+    uint32_t size() const { return pool_.size(); }
+    uint32_t capacity() const { return pool_.capacity(); }
+    uint32_t high_water() const { return pool_.high_water(); }
+
+  private:
+    struct Bitmaps {
+        uint64_t* in_use;
+        uint64_t* now;
+        uint64_t* before;
+    };
+    Bitmaps bitmaps_of(uint32_t block, unsigned slot) const;
+    void look(uint32_t block, RestClock& clock);
+    uint32_t first_free(const Bitmaps& maps, uint32_t from, uint32_t to) const;
+
+    flow::RecordPool<PortBlock> pool_;
+    std::span<uint64_t> bitmaps_;
+    uint32_t words_ = 0;  // of one bitmap
+};
+
+}  // namespace sekisho::nat

@@ -1,0 +1,73 @@
+// The layouts of the NAT's records for the arena's digest (base/record_layout.h).
+#pragma once
+
+#include "base/record_layout.h"
+#include "flow/session_layout.h"
+#include "nat/nat_shard.h"
+#include "nat/port_block.h"
+#include "nat/subscriber.h"
+
+namespace sekisho::nat {
+
+#define SEKISHO_FIELD(record, field) {#field, offsetof(record, field), sizeof(record::field)}
+inline constexpr FieldLayout kMappingFields[] = {
+    SEKISHO_FIELD(Mapping, internal_address),
+    SEKISHO_FIELD(Mapping, external_address),
+    SEKISHO_FIELD(Mapping, internal_port),
+    SEKISHO_FIELD(Mapping, external_port),
+    SEKISHO_FIELD(Mapping, protocol),
+    SEKISHO_FIELD(Mapping, realm),
+    SEKISHO_FIELD(Mapping, policy),
+    SEKISHO_FIELD(Mapping, subscriber),
+    SEKISHO_FIELD(Mapping, block),
+    SEKISHO_FIELD(Mapping, sessions),
+    SEKISHO_FIELD(Mapping, inbound_openings),
+    SEKISHO_FIELD(Mapping, state),
+};
+inline constexpr FieldLayout kSubscriberFields[] = {
+    SEKISHO_FIELD(Subscriber, next_lingering),
+    SEKISHO_FIELD(Subscriber, address),
+    SEKISHO_FIELD(Subscriber, realm),
+    SEKISHO_FIELD(Subscriber, state),
+    SEKISHO_FIELD(Subscriber, policy),
+    SEKISHO_FIELD(Subscriber, external),
+    SEKISHO_FIELD(Subscriber, first_block),
+    SEKISHO_FIELD(Subscriber, blocks),
+    SEKISHO_FIELD(Subscriber, sessions),
+    SEKISHO_FIELD(Subscriber, ports),
+    SEKISHO_FIELD(Subscriber, generation),
+    SEKISHO_FIELD(Subscriber, refused_at),
+    SEKISHO_FIELD(Subscriber, tokens_at),
+    SEKISHO_FIELD(Subscriber, tokens),
+    SEKISHO_FIELD(Subscriber, wait),
+    SEKISHO_FIELD(Subscriber, is_held),
+    SEKISHO_FIELD(Subscriber, was_refused),
+    SEKISHO_FIELD(Subscriber, lingers),
+    SEKISHO_FIELD(Subscriber, reserved),
+};
+inline constexpr FieldLayout kPortBlockFields[] = {
+    SEKISHO_FIELD(PortBlock, next),
+    SEKISHO_FIELD(PortBlock, external),
+    SEKISHO_FIELD(PortBlock, number),
+    SEKISHO_FIELD(PortBlock, cursor),
+    SEKISHO_FIELD(PortBlock, subscriber),
+    SEKISHO_FIELD(PortBlock, in_use),
+    SEKISHO_FIELD(PortBlock, epoch),
+    SEKISHO_FIELD(PortBlock, state),
+    SEKISHO_FIELD(PortBlock, empty_previous),
+    SEKISHO_FIELD(PortBlock, empty_next),
+};
+#undef SEKISHO_FIELD
+
+inline constexpr RecordLayout kMappingLayout{"mapping", sizeof(Mapping), kMappingFields};
+inline constexpr RecordLayout kSubscriberLayout{
+    "subscriber", sizeof(Subscriber), kSubscriberFields};
+inline constexpr RecordLayout kPortBlockLayout{"port block", sizeof(PortBlock), kPortBlockFields};
+static_assert(base::covers(kMappingLayout) && base::covers(kPortBlockLayout));
+static_assert(base::covers(kSubscriberLayout));
+
+inline constexpr uint64_t kNatLayoutDigest = layout_digest(
+    {flow::kSessionLayout, kMappingLayout, kSubscriberLayout, kPortBlockLayout}
+);
+
+}  // namespace sekisho::nat

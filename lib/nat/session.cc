@@ -1,0 +1,147 @@
+// Sessions: found, made and ended; each stands in the index under its key of either direction.
+#include <cassert>
+
+#include "nat/nat_shard.h"
+#include "nat/tcp_state.h"
+#include "packet/checksum.h"
+
+namespace sekisho::nat {
+namespace {
+
+bool translates_icmp(const Mapping& m) {
+    return static_cast<Protocol>(m.protocol) == Protocol::kIcmp;
+}
+
+// Everything of a session that follows from its mapping and its remote endpoint.
+Session translation_of(const Mapping& m, uint32_t mapping, Ipv4Addr remote, Port remote_port) {
+    Session s{};
+    s.internal_address = m.internal_address;
+    s.remote_address = remote.raw;
+    s.external_address = m.external_address;
+    s.internal_port = m.internal_port;
+    s.remote_port = remote_port.raw;
+    s.external_port = m.external_port;
+    s.protocol = m.protocol;
+    s.realm = m.realm;
+    s.mapping = mapping;
+    s.ip_delta = packet::checksum_delta(m.internal_address, m.external_address);
+    const uint16_t port_delta = packet::checksum_delta16(m.internal_port, m.external_port);
+    s.l4_delta = translates_icmp(m) ? port_delta : packet::add_deltas(s.ip_delta, port_delta);
+    s.window_scales = static_cast<uint8_t>(kNoScale << 4 | kNoScale);
+    return s;
+}
+
+}  // namespace
+
+uint32_t NatShard::find_session(const FlowKey& key, uint64_t hash, Direction direction) const {
+    const uint32_t value = session_index_.find(hash, [&](uint32_t v) {
+        return (v & 1) == static_cast<uint32_t>(direction) &&
+               flow::is_flow(sessions_[v >> 1], key, direction);
+    });
+    return value == kNoIndex ? kNoIndex : value >> 1;
+}
+
+// One whose timeout has passed is ended here, so that what follows does not depend on when its
+// timer fires.
+uint32_t NatShard::find_live_session(const FlowKey& key, Direction direction, Tick now) {
+    const uint32_t found = find_session(key, hash_of(key), direction);
+    if (found == kNoIndex || !has_expired(sessions_[found], now)) {
+        return found;
+    }
+    expire_session(found, now);
+    return kNoIndex;
+}
+
+uint32_t NatShard::make_session(
+    uint32_t mapping, Ipv4Addr remote, Port remote_port, SessionState state, Tick now
+) {
+    const uint32_t index = sessions_.allocate();
+    if (index == kNoIndex) {
+        return kNoIndex;
+    }
+    Mapping& m = mappings_[mapping];
+    Session& s = sessions_[index];
+    s = translation_of(m, mapping, remote, remote_port);
+    s.last_activity = now.ms;
+    s.state = state;
+    if (directory_->find(remote).value != kNoIndex) {
+        s.flags = static_cast<uint16_t>(s.flags | flow::kSessionHairpin);
+    }
+    if (!index_session(index)) {
+        sessions_.release(index);
+        return kNoIndex;
+    }
+    ++m.sessions;
+    ++subscribers_[m.subscriber].sessions;
+    session_wheel_.schedule(index, now + static_cast<uint32_t>(timeout_ms(state)));
+    sessions_.publish(index);
+    return index;
+}
+
+bool NatShard::index_session(uint32_t session) {
+    const Session& s = sessions_[session];
+    const uint64_t outbound = hash_of(key_of(s, Direction::kOutbound));
+    const uint64_t inbound = hash_of(key_of(s, Direction::kInbound));
+    session_index_.prefetch_first(inbound);
+    if (!session_index_.insert(outbound, session << 1)) {
+        return false;
+    }
+    if (!session_index_.insert(inbound, session << 1 | 1)) {
+        session_index_.erase(outbound, session << 1);
+        return false;
+    }
+    return true;
+}
+
+void NatShard::expire_session(uint32_t session, Tick now) {
+    Session& s = sessions_[session];
+    const uint32_t mapping = s.mapping;
+    Mapping& m = mappings_[mapping];
+    const bool was_closed = is_tcp_closed(s.state);
+    [[maybe_unused]] const bool outbound =
+        session_index_.erase(hash_of(key_of(s, Direction::kOutbound)), session << 1);
+    [[maybe_unused]] const bool inbound =
+        session_index_.erase(hash_of(key_of(s, Direction::kInbound)), session << 1 | 1);
+    assert(outbound && inbound);
+    session_wheel_.cancel(session);
+    if ((s.flags & flow::kPermission) != 0) {
+        permissions_.remove({mapping}, {s.remote_address});
+    }
+    if ((s.flags & flow::kInboundOpened) != 0) {
+        --m.inbound_openings;
+    }
+    --subscribers_[m.subscriber].sessions;
+    sessions_.release(session);
+    if (--m.sessions == 0) {
+        release_mapping(mapping, !was_closed, now);
+    }
+}
+
+void NatShard::fire_session(uint32_t session, Tick now) {
+    const Session& s = sessions_[session];
+    if (has_expired(s, now)) {
+        expire_session(session, now);
+        return;
+    }
+    const Tick deadline = Tick{s.last_activity} + static_cast<uint32_t>(timeout_ms(s.state));
+    session_wheel_.schedule(session, deadline);
+}
+
+void NatShard::clear_session(SessionIndex index, Tick now) {
+    const bool is_live = index.value < sessions_.high_water() &&
+                         (sessions_[index.value].flags & flow::kLive) != 0;
+    if (is_live) {
+        expire_session(index.value, now);
+    }
+}
+
+Session NatShard::scratch_session(MappingIndex index, Ipv4Addr remote, Port remote_port) const {
+    Session s = translation_of(mappings_[index.value], index.value, remote, remote_port);
+    s.flags = flow::kLive;
+    if (directory_->find(remote).value != kNoIndex) {
+        s.flags = static_cast<uint16_t>(s.flags | flow::kSessionHairpin);
+    }
+    return s;
+}
+
+}  // namespace sekisho::nat

@@ -1,0 +1,155 @@
+// Subscribers: found, made and ended; their limits (RFC 6888 REQ-4, REQ-5).
+#include <algorithm>
+#include <atomic>
+
+#include "nat/nat_shard.h"
+
+namespace sekisho::nat {
+namespace {
+
+constexpr uint16_t kNoPolicy = 0xffff;
+constexpr uint32_t kTokensPerSession = 1000;
+constexpr uint32_t kMsPerSecond = 1000;
+constexpr int32_t kRefusalMs = 1;  // a refusal stands for this tick and the next
+
+FlowKey subscriber_key(Ipv4Addr address, RealmId realm) {
+    return FlowKey::of(address, {}, {}, {}, Protocol{}, realm);
+}
+
+}  // namespace
+
+uint32_t NatShard::find_subscriber(Ipv4Addr address, RealmId realm) const {
+    return subscriber_index_.find(hash_of(subscriber_key(address, realm)), [&](uint32_t v) {
+        const Subscriber& s = subscribers_[v];
+        return s.address == address.raw && s.realm == realm.value && s.state != 0;
+    });
+}
+
+PolicyId NatShard::policy_of(Ipv4Addr address, RealmId realm) const {
+    for (size_t p = 0; p < settings_->policies.size(); ++p) {
+        const PolicySettings& policy = settings_->policies[p];
+        const auto covers = [address](const Ipv4Prefix& prefix) {
+            return prefix.contains(address);
+        };
+        if (policy.realm == realm && std::ranges::any_of(policy.source, covers)) {
+            return {static_cast<uint16_t>(p)};
+        }
+    }
+    return {kNoPolicy};
+}
+
+NatShard::Outcome NatShard::find_or_make_subscriber(Ipv4Addr address, RealmId realm, Tick now) {
+    const uint32_t found = find_subscriber(address, realm);
+    if (found != kNoIndex) {
+        return Outcome::made(found);
+    }
+    const PolicyId policy = policy_of(address, realm);
+    if (policy.value == kNoPolicy) {
+        return Outcome::refused(DropReason::kNoPolicy);
+    }
+    const uint32_t index = subscribers_.allocate();
+    if (index == kNoIndex) {
+        return Outcome::refused(DropReason::kSubscriberTableFull);
+    }
+    Subscriber& s = subscribers_[index];
+    const uint32_t generation = s.generation;
+    s = Subscriber{};
+    s.address = address.raw;
+    s.realm = realm.value;
+    s.policy = policy.value;
+    s.external = kNoIndex;
+    s.first_block = kNoIndex;
+    s.generation = generation;
+    s.tokens_at = now.ms;
+    s.tokens = std::min(
+        limits_of(s).sessions_per_second, 0xffffffff / kTokensPerSession
+    ) * kTokensPerSession;
+    if (!subscriber_index_.insert(hash_of(subscriber_key(address, realm)), index)) {
+        subscribers_.release(index);
+        return Outcome::refused(DropReason::kSubscriberTableFull);
+    }
+    std::atomic_signal_fence(std::memory_order_release);
+    s.state = 1;
+    return Outcome::made(index);
+}
+
+void NatShard::release_subscriber_if_idle(uint32_t subscriber) {
+    Subscriber& s = subscribers_[subscriber];
+    const bool is_idle = s.sessions == 0 && s.ports == 0 && s.blocks == 0 &&
+                         s.wait == BlockWait::kNone && !s.lingers;
+    if (!is_idle) {
+        return;
+    }
+    subscriber_index_.erase(hash_of(subscriber_key({s.address}, {s.realm})), subscriber);
+    s.state = 0;
+    ++s.generation;
+    subscribers_.release(subscriber);
+}
+
+// What was refused is refused again at once in this tick and the next, without asking any home
+// (PITFALLS 4). Its record stays that long even if the subscriber has nothing.
+void NatShard::note_refusal(uint32_t subscriber, Tick now) {
+    Subscriber& s = subscribers_[subscriber];
+    s.was_refused = true;
+    s.refused_at = now.ms;
+    if (s.lingers) {
+        return;
+    }
+    s.lingers = true;
+    s.next_lingering = kNoIndex;
+    (lingering_ == kNoIndex ? lingering_ : subscribers_[lingering_last_].next_lingering) =
+        subscriber;
+    lingering_last_ = subscriber;
+}
+
+bool NatShard::was_refused_now(const Subscriber& s, Tick now) const {
+    const int32_t ago = elapsed_ms(Tick{s.refused_at}, now);
+    return s.was_refused && ago >= 0 && ago <= kRefusalMs;
+}
+
+void NatShard::release_lingering(Tick now, uint32_t budget) {
+    for (; lingering_ != kNoIndex && budget > 0; --budget) {
+        const uint32_t subscriber = lingering_;
+        Subscriber& s = subscribers_[subscriber];
+        if (was_refused_now(s, now)) {
+            return;
+        }
+        lingering_ = s.next_lingering;
+        s.lingers = false;
+        s.was_refused = false;
+        release_subscriber_if_idle(subscriber);
+    }
+}
+
+// A bucket of one second's worth; an absence of any length fills it.
+uint32_t NatShard::available_tokens(const Subscriber& s, uint32_t rate, Tick now) const {
+    const uint32_t elapsed = std::min(now.ms - s.tokens_at, kMsPerSecond);
+    const uint64_t full = uint64_t{rate} * kTokensPerSession;
+    const uint64_t tokens = s.tokens + uint64_t{elapsed} * rate;
+    return static_cast<uint32_t>(std::min({tokens, full, uint64_t{0xffffffff}}));
+}
+
+void NatShard::take_token(Subscriber& s, uint32_t rate, Tick now) {
+    if (rate != 0) {
+        s.tokens = available_tokens(s, rate, now) - kTokensPerSession;
+        s.tokens_at = now.ms;
+    }
+}
+
+std::optional<DropReason> NatShard::check_limits(uint32_t subscriber, Tick now) {
+    const Subscriber& s = subscribers_[subscriber];
+    const SubscriberLimits& limits = limits_of(s);
+    if (s.sessions >= limits.sessions) {
+        return DropReason::kSubscriberSessionLimit;
+    }
+    const uint32_t rate = limits.sessions_per_second;
+    if (rate != 0 && available_tokens(s, rate, now) < kTokensPerSession) {
+        return DropReason::kSubscriberRate;
+    }
+    if (!sessions_.has_room()) {
+        return DropReason::kSessionTableFull;
+    }
+    return std::nullopt;
+}
+
+}  // namespace sekisho::nat

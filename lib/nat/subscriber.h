@@ -1,0 +1,48 @@
+// Subscriber: a realm and an internal address, its paired external address, its blocks and counts.
+//
+//   Life      made with its first mapping (or with the request for its first block); goes when it
+//             has neither sessions nor mappings nor blocks nor a request under way.
+//   Pairing   all its mappings, of all protocols, have one external address (RFC 4787 REQ-2, RFC
+//             6888 REQ-2), kept while the record lives.
+//   Units     tokens in thousandths of a session.
+//   Owner     the shard's worker. `state` is written last.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/types.h"
+
+namespace sekisho::nat {
+
+// What a subscriber has asked its address's home for.
+enum class BlockWait : uint8_t {
+    kNone,
+    kAhead,   // a block before the last is full; nobody waits for it
+    kNeeded,  // packets may be held for it
+};
+
+struct alignas(64) Subscriber {
+    uint32_t next_lingering;  // list of refused subscribers that have nothing else
+    uint32_t address;         // network order
+    uint8_t realm;
+    uint8_t state;            // written last: 0 free, 1 live
+    uint16_t policy;          // PolicyId
+    uint32_t external;        // ExternalIndex, or kNoIndex while it has none
+    uint32_t first_block;     // newest first
+    uint32_t blocks;
+    uint32_t sessions;
+    uint32_t ports;           // in use, all protocols: its mappings
+    uint32_t generation;      // of the record: survives the subscriber
+    uint32_t refused_at;      // Tick of the last refusal, if was_refused
+    uint32_t tokens_at;       // Tick
+    uint32_t tokens;
+    BlockWait wait;
+    bool is_held;             // somebody was told kHold
+    bool was_refused;
+    bool lingers;             // in the list of next_lingering
+    uint32_t reserved[3];
+};
+static_assert(sizeof(Subscriber) == 64 && offsetof(Subscriber, generation) != 0);
+
+}  // namespace sekisho::nat
