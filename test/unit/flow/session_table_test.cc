@@ -105,4 +105,11 @@ TEST_CASE(
         }
     }
     CHECK(pool.high_water() == pool.capacity());
+    // None is lost and none is there twice.
+    for (uint32_t index = pool.allocate(); index != kNoIndex; index = pool.allocate()) {
+        REQUIRE(pool[index].state == 0);
+        pool[index].state = 1;
+        held.push_back(index);
+    }
+    CHECK(held.size() == pool.capacity());
 }
