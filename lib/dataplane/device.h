@@ -27,7 +27,7 @@ class DeviceQueue {
 struct DeviceStats {
     uint64_t rx_packets = 0;
     uint64_t rx_bytes = 0;
-    uint64_t rx_missed = 0;   // the NIC or the kernel had no room
+    uint64_t rx_missed = 0;  // the NIC or the kernel had no room
     uint64_t rx_errors = 0;
     uint64_t tx_packets = 0;
     uint64_t tx_bytes = 0;
@@ -39,12 +39,12 @@ class Device {
   public:
     virtual ~Device() = default;
     virtual MacAddr mac() const = 0;
-    virtual unsigned queues() const = 0;            // queue pairs, at least 1
+    virtual unsigned queues() const = 0;  // queue pairs, at least 1
     virtual DeviceQueue& queue(unsigned index) = 0;
     virtual bool is_up() const = 0;
     virtual DeviceStats stats() const = 0;
-    virtual std::string driver() const = 0;         // net_af_packet, net_virtio, ...
-    virtual std::string steering() const = 0;       // how it spreads packets over its queues, for people
+    virtual std::string driver() const = 0;    // net_af_packet, net_virtio, ...
+    virtual std::string steering() const = 0;  // how it spreads packets over its queues, for people
     // Whether a queue's packets are already on the right shard (the start-up probe agreed); false: steer computes.
     virtual bool steers_by_source() const = 0;
 };

@@ -21,15 +21,19 @@
 
 namespace sekisho::dataplane {
 
-enum class PuntClass : uint8_t { kNeighbour, kError, kHelper };  // ARP, own addresses, unresolved hops | errors owed | helpers
+enum class PuntClass : uint8_t {
+    kNeighbour,
+    kError,
+    kHelper
+};  // ARP, own addresses, unresolved hops | errors owed | helpers
 inline constexpr unsigned kPuntClasses = 3;
 
 struct Punt {
     enum Kind : uint8_t {
-        kArp,            // an ARP frame
-        kToAppliance,    // an IPv4 packet for an own address
-        kUnresolved,     // translated and routed, but its next hop `address` on `link` has no address yet: hold, resolve, send back
-        kIcmpError,      // an error is owed for this packet (already counted as dropped); `reason`, `mtu`
+        kArp,          // an ARP frame
+        kToAppliance,  // an IPv4 packet for an own address
+        kUnresolved,  // translated and routed, but its next hop `address` on `link` has no address yet: hold, resolve, send back
+        kIcmpError,  // an error is owed for this packet (already counted as dropped); `reason`, `mtu`
     };
     PacketRef packet;
     Kind kind{};
@@ -51,37 +55,44 @@ struct Punt {
 //             L2 header: transmit it as it stands on the device of `packet.in_link`.
 struct Back {
     enum Kind : uint8_t {
-        kNeighbour,      // `update` replaces what the shard knows of update.id
-        kSend,           // `packet` (kRouteOnly or kGenerated) waited for its neighbour: nothing to count; route, transmit
-        kConsumed,       // count consumed 1, free the buffer
-        kAnswer,         // the packet is dealt with and its buffer carries the answer: count consumed 1 and generated 1; transmit
+        kNeighbour,  // `update` replaces what the shard knows of update.id
+        kSend,  // `packet` (kRouteOnly or kGenerated) waited for its neighbour: nothing to count; route, transmit
+        kConsumed,  // count consumed 1, free the buffer
+        kAnswer,  // the packet is dealt with and its buffer carries the answer: count consumed 1 and generated 1; transmit
         kGeneratedSend,  // the packet was counted as dropped, its buffer carries an ICMP error: count generated 1; transmit
-        kDropped,        // count dropped[`reason`] 1, free the buffer
-        kFree,           // count nothing (it was counted as dropped before), free the buffer
-        kArpRequest,     // no packet. Allocate a buffer, build an ARP request for update.entry.address on update.entry.link to
-                         // the link address update.entry.mac (all ones or the neighbour's), asked by `sender` (sender ==
-                         // the address: gratuitous); count generated 1; transmit. No buffer: nothing happens, it is retried
+        kDropped,     // count dropped[`reason`] 1, free the buffer
+        kFree,        // count nothing (it was counted as dropped before), free the buffer
+        kArpRequest,  // no packet. Allocate a buffer, build an ARP request for update.entry.address on update.entry.link to
+        // the link address update.entry.mac (all ones or the neighbour's), asked by `sender` (sender ==
+        // the address: gratuitous); count generated 1; transmit. No buffer: nothing happens, it is retried
     };
     Kind kind{};
     uint8_t reason = 0;      // kDropped: DropReason
     uint16_t l3_offset = 0;  // see Frames
     Ipv4Addr sender;         // kArpRequest: own address of the link
     NeighbourUpdate update;  // kNeighbour, kArpRequest
-    PacketRef packet;        // flags as they came, plus kGenerated for kAnswer and kGeneratedSend; in_link: see kind
+    PacketRef
+        packet;  // flags as they came, plus kGenerated for kAnswer and kGeneratedSend; in_link: see kind
 };
 static_assert(sizeof(Back) == 128);
 
-// A request of the control thread; lives in the control thread's memory until the reply ring names it.
+// A request of the control thread. It and what `out` names live in the control thread's memory, and stay there untouched
+// until the reply ring has named the request: a worker that answers late must find them.
 struct ControlRequest {
-    enum Kind : uint8_t { kSessions, kMappings, kSubscribers, kPools, kClearSession, kClearMapping, kRelease };
+    enum Kind : uint8_t {
+        kSessions,
+        kMappings,
+        kSubscribers,   // a slice of a listing: SessionView, MappingView, SubscriberView
+        kPools,         // PoolView by PoolId
+        kClearSession,  // out[0]: the SessionView that is to end; filled: 1 if it did
+    };
     Kind kind{};
-    uint32_t cursor = 0;     // in, out
-    uint32_t limit = 256;    // entries to look at in this slice
-    void* out = nullptr;     // array of the view type
-    uint32_t room = 0;       // its elements
-    uint32_t filled = 0;     // out
-    bool more = false;       // out
-    uint32_t index = 0;      // kClear*
+    uint32_t cursor = 0;   // in, out
+    uint32_t limit = 256;  // entries to look at in this slice, at most 256
+    void* out = nullptr;   // array of the view type
+    uint32_t room = 0;     // its elements
+    uint32_t filled = 0;   // out
+    bool more = false;     // out
 };
 
 class Fabric {
@@ -98,8 +109,12 @@ class Fabric {
     using PacketRing = base::SpscRing<PacketRef>;
     unsigned shards() const { return shards_; }
     PacketRing& hand_off(ShardId from, ShardId to) { return *hand_off_[index(from, to)]; }
-    base::SpscRing<nat::ShardMessage>& message(ShardId from, ShardId to) { return *message_[index(from, to)]; }
-    base::SpscRing<Punt>& punt(ShardId from, PuntClass c) { return *punt_[from.value * kPuntClasses + static_cast<unsigned>(c)]; }
+    base::SpscRing<nat::ShardMessage>& message(ShardId from, ShardId to) {
+        return *message_[index(from, to)];
+    }
+    base::SpscRing<Punt>& punt(ShardId from, PuntClass c) {
+        return *punt_[from.value * kPuntClasses + static_cast<unsigned>(c)];
+    }
     base::SpscRing<Back>& back(ShardId to) { return *back_[to.value]; }
     base::SpscRing<ControlRequest*>& request(ShardId to) { return *request_[to.value]; }
     base::SpscRing<ControlRequest*>& reply(ShardId from) { return *reply_[from.value]; }

@@ -22,7 +22,8 @@
 namespace sekisho::dataplane {
 
 struct CounterTotals {
-    uint64_t received = 0, generated = 0, forwarded = 0, consumed = 0, held = 0, handed_off = 0, punted = 0;
+    uint64_t received = 0, generated = 0, forwarded = 0, consumed = 0, held = 0, handed_off = 0,
+             punted = 0;
     std::array<uint64_t, base::kDropReasonCount> dropped{};
 };
 
@@ -31,13 +32,13 @@ struct WorkerView {
     unsigned cpu = 0;
     std::vector<unsigned> shards;
     uint64_t heartbeat = 0, busy = 0, packets = 0, pauses = 0, tx_handed = 0;
-    bool alive = true;                   // its heartbeat moved within the last second
-    std::vector<std::string> queues;     // "int0/0", ...
+    bool alive = true;                // its heartbeat moved within the last second
+    std::vector<std::string> queues;  // "int0/0", ...
 };
 
 struct LinkView {
     LinkId id;
-    DeviceStats stats;                   // of the device that carries it
+    DeviceStats stats;  // of the device that carries it
     bool up = false;
     MacAddr mac;
     std::string driver;
@@ -71,29 +72,37 @@ class Inspector {
     virtual ~Inspector() = default;
     virtual StatusView status() = 0;
     virtual std::vector<WorkerView> workers() = 0;
-    virtual std::vector<LinkView> links() = 0;           // by LinkId
+    virtual std::vector<LinkView> links() = 0;  // by LinkId
     virtual std::vector<NeighbourView> neighbours() = 0;
     virtual const Network& network() const = 0;
     virtual Result<std::vector<nat::PoolView>> pools() = 0;  // summed over shards, by PoolId
-    virtual CounterTotals counters() = 0;                // since start, or since the last clear (a baseline is kept)
+    virtual CounterTotals counters(
+    ) = 0;  // since start, or since the last clear (a baseline is kept)
     virtual void clear_counters() = 0;
     // Calls visit for every entry, slice by slice; visit returns false to stop.
     virtual Result<void> sessions(const std::function<bool(const nat::SessionView&)>& visit) = 0;
     virtual Result<void> mappings(const std::function<bool(const nat::MappingView&)>& visit) = 0;
-    virtual Result<void> subscribers(const std::function<bool(const nat::SubscriberView&)>& visit) = 0;
+    virtual Result<void> subscribers(const std::function<bool(const nat::SubscriberView&)>& visit
+    ) = 0;
     // The same, resumable (for whoever implements Inspector: lib/control uses only these three for its listings). Looks at
     // no more than `entries` table entries from `cursor` on, in as many bounded requests to the workers as that takes,
     // calls visit for each live one (so at most `entries` times) and moves the cursor behind the last entry looked at.
     // Going from a shard to the next within a call is welcome. True: there may be more; false: the listing is over.
     // Ends at each table's high-water mark, so that a large empty table costs nothing.
     virtual Result<bool> list_sessions(
-        ListCursor& cursor, uint32_t entries, const std::function<void(const nat::SessionView&)>& visit
+        ListCursor& cursor,
+        uint32_t entries,
+        const std::function<void(const nat::SessionView&)>& visit
     ) = 0;
     virtual Result<bool> list_mappings(
-        ListCursor& cursor, uint32_t entries, const std::function<void(const nat::MappingView&)>& visit
+        ListCursor& cursor,
+        uint32_t entries,
+        const std::function<void(const nat::MappingView&)>& visit
     ) = 0;
     virtual Result<bool> list_subscribers(
-        ListCursor& cursor, uint32_t entries, const std::function<void(const nat::SubscriberView&)>& visit
+        ListCursor& cursor,
+        uint32_t entries,
+        const std::function<void(const nat::SubscriberView&)>& visit
     ) = 0;
     // Ends one session if it still is the one that was listed.
     virtual Result<bool> clear_session(const nat::SessionView& session) = 0;

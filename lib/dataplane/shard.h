@@ -1,12 +1,14 @@
 // Shard: one worker's whole world, and the one way of a burst through it (pipeline.cc is one page).
 //
-//   rx - parse - steer - find - (judge - make) - track - write - route - tx
+//   rx - parse - screen - steer - find - (make) - fit - track - write - route - tx
 //
 //   Owner     the worker that carries it; counters may be read by anyone. N shards on one thread behave as N workers.
 //   Buffers   every packet given to it ends in exactly one place: transmitted, handed to another shard, held (bounded),
 //             punted to the slow path, or freed with a counted reason.
+//   Memory    nothing is allocated after it is made.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -14,21 +16,22 @@
 
 #include "base/counters.h"
 #include "base/toeplitz.h"
-#include "dataplane/device.h"
 #include "dataplane/fabric.h"
-#include "dataplane/neighbour.h"
+#include "dataplane/held_list.h"
+#include "dataplane/hop_table.h"
 #include "dataplane/network.h"
+#include "dataplane/stages.h"
+#include "dataplane/transmitter.h"
 #include "nat/nat_shard.h"
 #include "packet/batch.h"
 
 namespace sekisho::dataplane {
 
-// Where routed packets go: collects by device, sends what it has in bursts. One a worker.
-class Transmitter {
-  public:
-    virtual ~Transmitter() = default;
-    // Takes the packet; the frame is complete. What the device refuses comes back through the counters of `shard`.
-    virtual void transmit(unsigned device, const PacketRef& packet, PacketCounters& counters) = 0;
+// How much of its tables a shard uses; set once a poll, read by anyone.
+struct ShardGauges {
+    Counter sessions;
+    Counter mappings;
+    Counter subscribers;
 };
 
 struct ShardPlan {
@@ -36,11 +39,12 @@ struct ShardPlan {
     const Network* network = nullptr;
     const nat::NatSettings* settings = nullptr;
     nat::ExternalDirectory* directory = nullptr;
-    const base::ShardTable* table = nullptr;   // subscriber -> shard
+    const base::Toeplitz* toeplitz = nullptr;  // subscriber -> hash
+    const base::ShardTable* table = nullptr;   // hash -> shard
     Fabric* fabric = nullptr;
     PacketStore* store = nullptr;
     Transmitter* transmitter = nullptr;
-    size_t held_packets = 512;                 // bound of the list of packets that wait for a port block
+    size_t held_packets = 512;  // bound of the list of packets that wait for a port block
 };
 
 class Shard final : public nat::MessageSink, public nat::WaitListener {
@@ -50,23 +54,66 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
 
     // A burst fresh from a device's queue (at most kBurst). `steered`: the device has put each on its shard.
     void receive(std::span<PacketRef> burst, bool steered, Tick now);
-    // What other threads sent: hand-offs, messages, answers of the slow path, control requests (one slice); then timers.
+    // What other threads sent: messages, hand-offs, answers of the slow path, control requests (one slice); then timers.
     // Returns the number of packets and entries dealt with: 0 when idle.
     unsigned poll(Tick now);
-    // At the end: frees what is held or queued, counted as kShutdown.
+    // At the end: frees what is held or queued here, counted as kShutdown.
     void shut_down();
 
+    ShardId id() const { return tables_.self; }
     nat::NatShard& nat() { return *nat_; }
+    PacketCounters& counters() { return counters_; }
     const PacketCounters& counters() const { return counters_; }
-    size_t held() const;
+    size_t held() const { return held_.size(); }  // may be read by anyone
+    const ShardGauges& gauges() const { return gauges_; }
 
-    bool send(ShardId to, const nat::ShardMessage& message) override;   // MessageSink
-    void wait_is_over(SubscriberIndex subscriber) override;             // WaitListener
+    bool send(ShardId to, const nat::ShardMessage& message) override;  // MessageSink
+    void wait_is_over(SubscriberIndex subscriber) override;            // WaitListener
 
   private:
+    // pipeline.cc: the one way of burst_, and that of the appliance's own packets.
+    void run(Origin origin, Tick now);
+    void run_own();
+    // finish.cc: every packet of burst_ leaves by its verdict.
+    void finish();
+    void finish_unusual(uint32_t i);
+    void hand_off_all();
+    void hold(uint32_t i);
+    void punt_neighbour(uint32_t i);
+    void punt_error(uint32_t i);
+    void free_later(const PacketRef& packet);
+    void free_now();
+    // poll.cc: what comes from other threads.
+    void load(std::span<const PacketRef> packets);
+    void run_loaded(Origin origin, Tick now);
+    unsigned poll_messages(Tick now);
+    unsigned poll_hand_offs(Tick now);
+    unsigned resume_held(Tick now);
+    unsigned poll_back(Tick now);
+    void run_answers(Tick now);
+    void take_back(const Back& back);
+    void take_answer(const Back& back);
+    void send_arp_request(const Back& back);
+    // control.cc: one slice of a listing, or one change.
+    unsigned poll_control(Tick now);
+    void serve(ControlRequest& request, Tick now);
+    bool clear_session(const nat::SessionView& wanted, Tick now);
+
+    ShardPlan plan_;
     std::unique_ptr<nat::NatShard> nat_;
     PacketCounters counters_;
-    // the dataplane module completes this
+    ShardGauges gauges_;
+    HopTable hops_;
+    HeldList held_;
+    std::vector<packet::LinkView> links_;
+    StageTables tables_;
+    Burst burst_;
+    std::array<PacketRef, kBurst> again_;  // second halves of hairpins, for the next pass
+    uint32_t again_count_ = 0;
+    std::array<PacketRef, kBurst> freed_;
+    uint32_t freed_count_ = 0;
+    std::array<PacketRef, kBurst> own_;  // from the slow path, to be routed
+    uint32_t own_count_ = 0;
 };
 
 }  // namespace sekisho::dataplane

@@ -2,6 +2,7 @@
 //
 //   Loop      receive from each of its queues, run the shards, drain the rings, send what was collected.
 //   Owner     one thread; heartbeat and the other counters may be read by anyone.
+//   Counting  what the devices accept or refuse is counted in the counters of the worker's first shard.
 #pragma once
 
 #include <cstdint>
@@ -11,52 +12,70 @@
 #include "base/counters.h"
 #include "dataplane/device.h"
 #include "dataplane/shard.h"
+#include "dataplane/transmitter.h"
 
 namespace sekisho::dataplane {
 
 struct WorkerPlan {
     WorkerId id;
-    std::vector<Device*> devices;                          // all of them, by device index
-    std::vector<std::pair<unsigned, unsigned>> queues;     // (device, queue) pairs that this worker owns; may be empty
-    std::vector<Shard*> shards;                            // that it carries, at least one
-    // Per device: the queue on which this worker sends, or, if it owns none there, the worker that sends for it.
+    std::vector<Device*> devices;  // all of them, by device index
+    std::vector<std::pair<unsigned, unsigned>>
+        queues;  // (device, queue) pairs that this worker owns; may be empty
+    // Per device: the queue on which this worker sends, or, if it owns none there, the ring to the worker that sends for it.
     struct SendPath {
         bool own = true;
         unsigned queue = 0;
-        base::SpscRing<PacketRef>* ring = nullptr;         // to the owner, when !own
+        base::SpscRing<PacketRef>* ring = nullptr;  // to the owner, when !own
     };
-    std::vector<SendPath> send_paths;                      // by device index
-    struct SendFor {                                       // packets of others that this worker sends
+    std::vector<SendPath> send_paths;  // by device index
+    struct SendFor {                   // packets of another worker that this one sends
         unsigned device = 0;
         base::SpscRing<PacketRef>* ring = nullptr;
-        PacketCounters* counters = nullptr;                // of this worker's first shard: sent or refused is counted there
     };
     std::vector<SendFor> sends_for;
     PacketStore* store = nullptr;
 };
 
 struct WorkerCounters {
-    Counter heartbeat;      // turns of the loop
-    Counter busy;           // turns with work
-    Counter packets;        // received
-    Counter pauses;         // times it slept because nothing came
-    Counter tx_handed;      // packets given to another worker to send
+    Counter heartbeat;  // turns of the loop
+    Counter busy;       // turns with work
+    Counter packets;    // received
+    Counter pauses;     // times it slept because nothing came: whoever runs the loop counts them
+    Counter tx_handed;  // packets given to another worker to send
 };
 
 class Worker final : public Transmitter {
   public:
     explicit Worker(const WorkerPlan& plan);
     ~Worker() override;
-    // Two-step because shards name their transmitter.
+    // Two-step because shards name their transmitter. At least one; fresh packets go to the first.
     void carry(std::vector<Shard*> shards);
     // One turn; returns the amount of work done (0: idle).
     unsigned run_once(Tick now);
-    void transmit(unsigned device, const PacketRef& packet, PacketCounters& counters) override;
+    // At the end, after the last turn of every worker: its shards' packets, and those in the rings to it, are freed.
+    void shut_down();
+
+    WorkerId id() const { return plan_.id; }
+    const WorkerPlan& plan() const { return plan_; }
+    const std::vector<Shard*>& shards() const { return shards_; }
     WorkerCounters& counters() { return counters_; }
+    const WorkerCounters& counters() const { return counters_; }
 
   private:
+    struct Receiving {
+        DeviceQueue* queue = nullptr;
+        bool steers = false;
+    };
+
+    void send(unsigned device, std::span<PacketRef> packets) override;
+    void send_on_own_queue(unsigned device, std::span<PacketRef> packets);
+    unsigned receive_all(Tick now);
+    unsigned send_for_others();
+
+    WorkerPlan plan_;
+    std::vector<Shard*> shards_;
+    std::vector<Receiving> receiving_;
     WorkerCounters counters_;
-    // the dataplane module completes this
 };
 
 }  // namespace sekisho::dataplane

@@ -1,0 +1,152 @@
+#include "dataplane/shard.h"
+
+namespace sekisho::dataplane {
+
+void Shard::finish() {
+    Batch& batch = burst_.batch;
+    bool any_hand_off = false;
+    for (uint32_t i = 0; i < batch.count; ++i) {
+        const PacketMeta& meta = batch.meta[i];
+        if (meta.verdict == Verdict::kTransmit) [[likely]] {
+            plan_.transmitter->transmit(links_[meta.out_link.value].device, batch.ref[i]);
+        } else if (meta.verdict == Verdict::kHandOff) {
+            any_hand_off = true;
+        } else {
+            finish_unusual(i);
+        }
+    }
+    if (any_hand_off) {
+        hand_off_all();
+    }
+    free_now();
+}
+
+void Shard::finish_unusual(uint32_t i) {
+    PacketRef& ref = burst_.batch.ref[i];
+    const PacketMeta& meta = burst_.batch.meta[i];
+    switch (meta.verdict) {
+        case Verdict::kDrop:
+            counters_.drop(meta.reason);
+            free_later(ref);
+            return;
+        case Verdict::kPuntNeighbour:
+            punt_neighbour(i);
+            return;
+        case Verdict::kPuntError:
+            punt_error(i);
+            return;
+        case Verdict::kHold:
+            hold(i);
+            return;
+        case Verdict::kHairpin:
+            ref.flags = static_cast<uint8_t>(
+                (ref.flags | packet::kHairpin | packet::kCounted) & ~packet::kGenerated
+            );
+            again_[again_count_++] = ref;
+            return;
+        case Verdict::kPending:
+        case Verdict::kMiss:
+        case Verdict::kHandOff:
+        case Verdict::kTransmit:
+            counters_.drop(DropReason::kBug);
+            free_later(ref);
+            return;
+    }
+}
+
+// In bulk: all packets for one shard in one push, in order.
+void Shard::hand_off_all() {
+    Batch& batch = burst_.batch;
+    std::array<PacketRef, kBurst> group;
+    for (uint32_t first = 0; first < batch.count; ++first) {
+        if (batch.meta[first].verdict != Verdict::kHandOff) {
+            continue;
+        }
+        const ShardId target = batch.meta[first].target;
+        uint32_t count = 0;
+        for (uint32_t i = first; i < batch.count; ++i) {
+            if (batch.meta[i].verdict == Verdict::kHandOff && batch.meta[i].target == target) {
+                batch.meta[i].verdict = Verdict::kDrop;  // this loop has dealt with it
+                group[count] = batch.ref[i];
+                group[count].flags = static_cast<uint8_t>(group[count].flags | packet::kCounted);
+                ++count;
+            }
+        }
+        const size_t taken =
+            plan_.fabric->hand_off(tables_.self, target).push(std::span(group).first(count));
+        counters_.handed_off.add(taken);
+        for (size_t i = taken; i < count; ++i) {
+            counters_.drop(DropReason::kHandOffRingFull);
+            free_later(group[i]);
+        }
+    }
+}
+
+void Shard::hold(uint32_t i) {
+    PacketRef& ref = burst_.batch.ref[i];
+    ref.flags = static_cast<uint8_t>(ref.flags | packet::kCounted);
+    if (!held_.hold(burst_.waiting[i], ref)) {
+        counters_.drop(DropReason::kHeldOverflow);
+        free_later(ref);
+    }
+}
+
+// ARP, packets for the appliance itself, and translated packets whose next hop has no address yet.
+void Shard::punt_neighbour(uint32_t i) {
+    PacketRef& ref = burst_.batch.ref[i];
+    const PacketMeta& meta = burst_.batch.meta[i];
+    ref.flags = static_cast<uint8_t>(ref.flags | packet::kCounted);
+    Punt punt;
+    punt.kind = meta.kind == PacketKind::kArp ? Punt::kArp : Punt::kToAppliance;
+    punt.link = ref.in_link;
+    punt.l3_offset = meta.l3_offset;
+    if ((ref.flags & packet::kRouteOnly) != 0) {
+        const Hop& hop = burst_.hop[i];
+        punt.kind = Punt::kUnresolved;
+        punt.link = hop.link;
+        punt.gateway = hop.on_link ? 0 : 1;
+        punt.address = hop.next_hop;
+    }
+    punt.packet = ref;
+    if (plan_.fabric->punt(tables_.self, PuntClass::kNeighbour).push(punt)) {
+        counters_.punted.add(1);
+        return;
+    }
+    counters_.drop(DropReason::kSlowPathRingFull);
+    free_later(ref);
+}
+
+// The packet ends here, counted; its buffer goes on, to carry the error. If the slow path is busy no error is sent.
+void Shard::punt_error(uint32_t i) {
+    const PacketRef& ref = burst_.batch.ref[i];
+    const PacketMeta& meta = burst_.batch.meta[i];
+    counters_.drop(meta.reason);
+    Punt punt;
+    punt.packet = ref;
+    punt.kind = Punt::kIcmpError;
+    punt.link = ref.in_link;
+    punt.reason = static_cast<uint8_t>(meta.reason);
+    punt.mtu = meta.error_mtu;
+    punt.l3_offset = meta.l3_offset;
+    if (plan_.fabric->punt(tables_.self, PuntClass::kError).push(punt)) {
+        counters_.punted.add(1);
+        return;
+    }
+    free_later(ref);
+}
+
+void Shard::free_later(const PacketRef& packet) {
+    if (freed_count_ == kBurst) {
+        free_now();
+    }
+    freed_[freed_count_++] = packet;
+}
+
+void Shard::free_now() {
+    if (freed_count_ > 0) {
+        plan_.store->free(std::span<const PacketRef>(freed_).first(freed_count_));
+        freed_count_ = 0;
+    }
+}
+
+}  // namespace sekisho::dataplane

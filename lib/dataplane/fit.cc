@@ -1,0 +1,47 @@
+#include "dataplane/stages.h"
+
+namespace sekisho::dataplane {
+namespace {
+
+// Where the translated packet goes; an outbound ICMP error keeps its outer destination.
+Ipv4Addr translated_destination(const PacketRef& ref, const PacketMeta& meta) {
+    const auto& session = *static_cast<const flow::Session*>(meta.session);
+    if (meta.direction == Direction::kInbound) {
+        return {session.internal_address};
+    }
+    return meta.kind == PacketKind::kIcmpError ? destination_of(ref, meta)
+                                               : Ipv4Addr{session.remote_address};
+}
+
+void judge_size(const PacketRef& ref, PacketMeta& meta, const StageTables& tables) {
+    const Ipv4Addr destination = translated_destination(ref, meta);
+    if (tables.is_pool(destination)) {
+        return;  // the second half of the hairpin will tell
+    }
+    const HopResult hop = find_hop(tables, destination, meta.direction);
+    if (!hop.found || meta.l3_length <= tables.network->link(hop.hop.link).mtu) {
+        return;
+    }
+    const auto fragment_word =
+        Be16{packet::load<uint16_t>(ref.data + meta.l3_offset + packet::offset::kIpFragment)}.host(
+        );
+    const bool owed =
+        (fragment_word & packet::kDontFragment) != 0 && meta.kind != PacketKind::kIcmpError;
+    meta.verdict = owed ? Verdict::kPuntError : Verdict::kDrop;
+    meta.reason = DropReason::kTooBig;
+    meta.error_mtu = tables.network->link(hop.hop.link).mtu;
+}
+
+}  // namespace
+
+void fit(Burst& burst, const StageTables& tables) {
+    Batch& batch = burst.batch;
+    for (uint32_t i = 0; i < batch.count; ++i) {
+        if (batch.meta[i].verdict == Verdict::kPending &&
+            batch.meta[i].l3_length > tables.smallest_mtu) {
+            judge_size(batch.ref[i], batch.meta[i], tables);
+        }
+    }
+}
+
+}  // namespace sekisho::dataplane

@@ -1,0 +1,143 @@
+#include "dataplane/stages.h"
+
+namespace sekisho::dataplane {
+namespace {
+
+void drop(PacketMeta& meta, DropReason reason) {
+    meta.verdict = Verdict::kDrop;
+    meta.reason = reason;
+}
+
+void pass(PacketMeta& meta, SessionIndex index, const StageTables& tables) {
+    meta.verdict = Verdict::kPending;
+    meta.session = &tables.nat->session(index);
+    meta.session_index = index.value;
+}
+
+// Translates packet `i` from a mapping alone; it has no session index, so track leaves it alone.
+void pass_by_mapping(
+    Burst& burst,
+    uint32_t i,
+    MappingIndex mapping,
+    Ipv4Addr remote,
+    Port remote_port,
+    const StageTables& tables
+) {
+    PacketMeta& meta = burst.batch.meta[i];
+    burst.scratch[i] = tables.nat->scratch_session(mapping, remote, remote_port);
+    meta.verdict = Verdict::kPending;
+    meta.session = &burst.scratch[i];
+    meta.session_index = kNoIndex;
+}
+
+// Nothing inside has the external endpoint that an ICMP error is about; if its block is another shard's now, say so.
+DropReason missing(const PacketMeta& meta, const StageTables& tables) {
+    const ExternalIndex index = tables.directory->find(meta.key.destination());
+    const bool ours = index.value == kNoIndex ||
+                      tables.directory->owner_of(index, meta.key.destination_port()) == tables.self;
+    return ours ? DropReason::kIcmpNoSession : DropReason::kStaleOwner;
+}
+
+// RFC 5508 REQ-4 and 5: the session of the quoted packet is gone or was never made; its mapping is enough.
+void judge_icmp_error(Burst& burst, uint32_t i, const StageTables& tables) {
+    PacketMeta& meta = burst.batch.meta[i];
+    const FlowKey& key = meta.key;
+    if (tables.network->is_own(destination_of(burst.batch.ref[i], meta))) {
+        meta.verdict = Verdict::kPuntNeighbour;
+        return;
+    }
+    const bool outbound = meta.direction == Direction::kOutbound;
+    const MappingIndex mapping =
+        outbound ? tables.nat->find_mapping_by_internal(
+                       key.realm(), key.source(), key.source_port(), key.protocol()
+                   )
+                 : tables.nat->find_mapping_by_external(
+                       key.destination(), key.destination_port(), key.protocol()
+                   );
+    if (mapping.value == kNoIndex) {
+        return drop(meta, outbound ? DropReason::kIcmpNoSession : missing(meta, tables));
+    }
+    if (outbound) {
+        pass_by_mapping(burst, i, mapping, key.destination(), key.destination_port(), tables);
+    } else {
+        pass_by_mapping(burst, i, mapping, key.source(), key.source_port(), tables);
+    }
+}
+
+void judge_outbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+    PacketMeta& meta = burst.batch.meta[i];
+    const Ipv4Addr destination = meta.key.destination();
+    if (tables.is_ours(meta.key.source())) {
+        return drop(meta, DropReason::kSpoofedSource);
+    }
+    if (!tables.is_pool(destination)) {
+        if (tables.network->is_own(destination)) {
+            meta.verdict = Verdict::kPuntNeighbour;
+            return;
+        }
+        const HopResult hop = find_hop(tables, destination, Direction::kOutbound);
+        if (!hop.found) {
+            return drop(meta, hop.reason);
+        }
+    }
+    const nat::MakeResult made =
+        tables.nat->make_outbound(meta.key, meta.kind, meta.tcp_flags, now);
+    switch (made.kind) {
+        case nat::MakeResult::kMade:
+            return pass(meta, made.session, tables);
+        case nat::MakeResult::kHold:
+            meta.verdict = Verdict::kHold;
+            burst.waiting[i] = made.waiting;
+            return;
+        case nat::MakeResult::kRefused:
+            return drop(meta, made.reason);
+    }
+}
+
+void judge_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+    PacketMeta& meta = burst.batch.meta[i];
+    const bool hairpin = (burst.batch.ref[i].flags & packet::kHairpin) != 0;
+    if (!hairpin && tables.is_ours(meta.key.source())) {
+        return drop(meta, DropReason::kSpoofedSource);
+    }
+    if (!tables.is_pool(meta.key.destination())) {
+        if (tables.network->is_own(meta.key.destination())) {
+            meta.verdict = Verdict::kPuntNeighbour;
+            return;
+        }
+        return drop(meta, DropReason::kNotForwarded);
+    }
+    const nat::AdmitResult admitted =
+        tables.nat->admit_inbound(meta.key, meta.kind, meta.tcp_flags, now);
+    switch (admitted.kind) {
+        case nat::AdmitResult::kSession:
+            return pass(meta, admitted.session, tables);
+        case nat::AdmitResult::kMappingOnly:
+            return pass_by_mapping(
+                burst, i, admitted.mapping, meta.key.source(), meta.key.source_port(), tables
+            );
+        case nat::AdmitResult::kRefused:
+            return drop(meta, admitted.reason);
+    }
+}
+
+}  // namespace
+
+void make(Burst& burst, const StageTables& tables, Tick now) {
+    Batch& batch = burst.batch;
+    for (uint32_t i = 0; i < batch.count; ++i) {
+        const PacketMeta& meta = batch.meta[i];
+        if (meta.verdict != Verdict::kMiss) {
+            continue;
+        }
+        if (meta.kind == PacketKind::kIcmpError) {
+            judge_icmp_error(burst, i, tables);
+        } else if (meta.direction == Direction::kOutbound) {
+            judge_outbound(burst, i, tables, now);
+        } else {
+            judge_inbound(burst, i, tables, now);
+        }
+    }
+}
+
+}  // namespace sekisho::dataplane

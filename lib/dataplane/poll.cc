@@ -1,0 +1,165 @@
+// What other threads have sent to a shard: messages, hand-offs, answers of the slow path, requests of the control thread.
+#include "dataplane/shard.h"
+#include "packet/build.h"
+
+namespace sekisho::dataplane {
+namespace {
+
+constexpr unsigned kMessagesAPoll = 64;  // from each shard
+constexpr unsigned kBackAPoll = 64;
+constexpr uint32_t kTimersAPoll = 64;
+
+// What handling one message may send to one shard at most; the NAT keeps what finds no room even so.
+constexpr size_t kMessageRoom = 4;
+
+}  // namespace
+
+unsigned Shard::poll(Tick now) {
+    unsigned work = 0;
+    work += poll_messages(now);
+    work += resume_held(now);
+    work += poll_hand_offs(now);
+    work += poll_back(now);
+    work += poll_control(now);
+    nat_->advance(now, kTimersAPoll);
+    nat_->end_of_burst();
+    work += resume_held(now);
+    gauges_.sessions.set(nat_->session_count());
+    gauges_.mappings.set(nat_->mapping_count());
+    gauges_.subscribers.set(nat_->subscriber_count());
+    return work;
+}
+
+unsigned Shard::poll_messages(Tick now) {
+    Fabric& fabric = *plan_.fabric;
+    const auto has_room = [&] {
+        for (unsigned to = 0; to < tables_.shards; ++to) {
+            if (fabric.message(tables_.self, ShardId{static_cast<uint8_t>(to)}).room() <
+                kMessageRoom) {
+                return false;
+            }
+        }
+        return true;
+    };
+    unsigned handled = 0;
+    for (unsigned from = 0; from < tables_.shards; ++from) {
+        auto& ring = fabric.message(ShardId{static_cast<uint8_t>(from)}, tables_.self);
+        nat::ShardMessage message;
+        for (unsigned n = 0; n < kMessagesAPoll && has_room() && ring.pop(message); ++n) {
+            nat_->handle(message, now);
+            ++handled;
+        }
+    }
+    return handled;
+}
+
+unsigned Shard::poll_hand_offs(Tick now) {
+    unsigned taken = 0;
+    for (unsigned from = 0; from < tables_.shards; ++from) {
+        auto& ring = plan_.fabric->hand_off(ShardId{static_cast<uint8_t>(from)}, tables_.self);
+        const size_t count = ring.pop(std::span(burst_.batch.ref));
+        if (count > 0) {
+            burst_.batch.count = static_cast<uint32_t>(count);
+            run_loaded(Origin::kHandedOff, now);
+            taken += static_cast<unsigned>(count);
+        }
+    }
+    return taken;
+}
+
+// A packet may have to wait again, so the number of passes is bounded.
+unsigned Shard::resume_held(Tick now) {
+    unsigned resumed = 0;
+    for (size_t bound = held_.size(); resumed < bound && held_.has_ready();) {
+        const unsigned count = held_.take_ready(std::span(burst_.batch.ref));
+        burst_.batch.count = count;
+        run_loaded(Origin::kResumed, now);
+        resumed += count;
+    }
+    return resumed;
+}
+
+unsigned Shard::poll_back(Tick now) {
+    auto& ring = plan_.fabric->back(tables_.self);
+    Back back;
+    unsigned taken = 0;
+    while (taken < kBackAPoll && ring.pop(back)) {
+        ++taken;
+        take_back(back);
+        if (own_count_ == kBurst) {
+            run_answers(now);
+        }
+    }
+    run_answers(now);
+    return taken;
+}
+
+void Shard::run_answers(Tick now) {
+    if (own_count_ > 0) {
+        load(std::span(own_).first(own_count_));
+        own_count_ = 0;
+        run_own();
+        if (again_count_ > 0) {
+            load(std::span(again_).first(again_count_));
+            again_count_ = 0;
+            run_loaded(Origin::kResumed, now);
+        }
+    }
+    free_now();
+}
+
+void Shard::take_back(const Back& back) {
+    switch (back.kind) {
+        case Back::kNeighbour:
+            hops_.put(back.update);
+            return;
+        case Back::kSend:
+            return take_answer(back);
+        case Back::kAnswer:
+            counters_.consumed.add(1);
+            counters_.generated.add(1);
+            return take_answer(back);
+        case Back::kGeneratedSend:
+            counters_.generated.add(1);
+            return take_answer(back);
+        case Back::kConsumed:
+            counters_.consumed.add(1);
+            return free_later(back.packet);
+        case Back::kDropped:
+            counters_.drop(static_cast<DropReason>(back.reason));
+            return free_later(back.packet);
+        case Back::kFree:
+            return free_later(back.packet);
+        case Back::kArpRequest:
+            return send_arp_request(back);
+    }
+}
+
+// An ARP frame is complete; an IPv4 packet is still to be routed.
+void Shard::take_answer(const Back& back) {
+    if (back.l3_offset == 0) {
+        plan_.transmitter->transmit(links_[back.packet.in_link.value].device, back.packet);
+        return;
+    }
+    own_[own_count_++] = back.packet;
+}
+
+// The slow path has no buffers; it asks again when there was none here.
+void Shard::send_arp_request(const Back& back) {
+    PacketRef packet = plan_.store->allocate();
+    if (packet.handle == nullptr) {
+        return;
+    }
+    const Link& link = plan_.network->link(back.update.entry.link);
+    packet::ArpMessage message;
+    message.sender_mac = link.mac;
+    message.sender = back.sender;
+    message.target = back.update.entry.address;
+    packet::build_arp(packet, back.update.entry.mac, link.vlans, message);
+    packet.in_link = back.update.entry.link;
+    packet.flags = packet::kGenerated | packet::kCounted;
+    counters_.generated.add(1);
+    plan_.transmitter->transmit(static_cast<unsigned>(link.device), packet);
+}
+
+}  // namespace sekisho::dataplane

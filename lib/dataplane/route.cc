@@ -1,0 +1,140 @@
+#include <cstring>
+
+#include "dataplane/stages.h"
+#include "packet/build.h"
+
+namespace sekisho::dataplane {
+namespace {
+
+void drop(PacketMeta& meta, DropReason reason) {
+    meta.verdict = Verdict::kDrop;
+    meta.reason = reason;
+}
+
+void move_start(PacketRef& ref, int by) {
+    ref.data += by;
+    ref.length = static_cast<uint16_t>(ref.length - by);
+    ref.frame_length = static_cast<uint16_t>(ref.frame_length - by);
+    ref.headroom = static_cast<uint16_t>(ref.headroom + by);
+}
+
+// The untagged header is one 16-byte store, whose first two bytes fall into the room before the frame.
+[[gnu::always_inline]] inline void put_header(
+    PacketRef& ref, PacketMeta& meta, const NeighbourEntry& hop, const Network& network
+) {
+    const size_t before = size_t{ref.headroom} + meta.l3_offset;
+    if (before < size_t{hop.header_length} + 2) [[unlikely]] {
+        return drop(meta, DropReason::kBug);
+    }
+    uint8_t* l3 = ref.data + meta.l3_offset;
+    if (hop.header_length == packet::kEthernetHeader) [[likely]] {
+        std::memcpy(l3 - sizeof hop.reserved, hop.reserved, sizeof hop.reserved);
+    } else {
+        const Link& link = network.link(hop.link);
+        packet::write_l2_header(
+            l3 - hop.header_length, hop.mac, link.mac, link.vlans, packet::kEtherIpv4
+        );
+    }
+    move_start(ref, int{meta.l3_offset} - hop.header_length);
+    meta.out_link = hop.link;
+    meta.verdict = Verdict::kTransmit;
+}
+
+// A hop that no session remembers. Returns the id that a session may remember, or 0.
+[[gnu::noinline]] NeighbourId route_slowly(
+    Burst& burst,
+    uint32_t i,
+    Ipv4Addr destination,
+    const HopResult& result,
+    const StageTables& tables
+) {
+    PacketMeta& meta = burst.batch.meta[i];
+    if (!result.found) {
+        drop(meta, result.reason);
+        return NeighbourId{};
+    }
+    const NeighbourId id = tables.hops->find(result.hop.next_hop, result.hop.link);
+    const NeighbourEntry& entry = tables.hops->at(id);
+    if (id.value == 0 || entry.resolved == 0) {
+        meta.verdict = Verdict::kPuntNeighbour;
+        burst.hop[i] = result.hop;
+        burst.batch.ref[i].flags =
+            static_cast<uint8_t>(burst.batch.ref[i].flags | packet::kRouteOnly);
+        return NeighbourId{};
+    }
+    put_header(burst.batch.ref[i], meta, entry, *tables.network);
+    const bool believable = entry.gateway != 0 || entry.address == destination;
+    return believable ? id : NeighbourId{};
+}
+
+}  // namespace
+
+HopResult find_hop(const StageTables& tables, Ipv4Addr destination, Direction direction) {
+    const auto hop = tables.network->route(destination);
+    if (!hop) {
+        return {false, DropReason::kNoRoute, {}};
+    }
+    if (tables.network->is_own(destination)) {
+        return {false, DropReason::kToAppliance, {}};
+    }
+    const auto wanted =
+        direction == Direction::kOutbound ? config::Side::kExternal : config::Side::kInternal;
+    if (tables.network->link(hop->link).side != wanted) {
+        return {false, DropReason::kWrongSide, {}};
+    }
+    return {true, {}, *hop};
+}
+
+void route(Burst& burst, const StageTables& tables) {
+    Batch& batch = burst.batch;
+    for (uint32_t i = 0; i < batch.count; ++i) {
+        PacketMeta& meta = batch.meta[i];
+        if (meta.verdict != Verdict::kPending) {
+            continue;
+        }
+        if (meta.kind == PacketKind::kIcmpError)
+            [[unlikely]] {  // its outer destination is not the session's
+            const Ipv4Addr destination = destination_of(batch.ref[i], meta);
+            route_slowly(
+                burst, i, destination, find_hop(tables, destination, meta.direction), tables
+            );
+            continue;
+        }
+        auto& session = *static_cast<flow::Session*>(meta.session);
+        const bool outbound = meta.direction == Direction::kOutbound;
+        const Ipv4Addr destination{outbound ? session.remote_address : session.internal_address};
+        uint16_t& cached = session.next_hop[static_cast<size_t>(meta.direction)];
+        const NeighbourEntry& hop = tables.hops->at(NeighbourId{cached});
+        if (hop.resolved != 0 && (hop.gateway != 0 || hop.address == destination)) [[likely]] {
+            put_header(batch.ref[i], meta, hop, *tables.network);
+            continue;
+        }
+        const HopResult result = find_hop(tables, destination, meta.direction);
+        cached = route_slowly(burst, i, destination, result, tables).value;
+    }
+}
+
+void route_own(Burst& burst, const StageTables& tables) {
+    Batch& batch = burst.batch;
+    for (uint32_t i = 0; i < batch.count; ++i) {
+        PacketMeta& meta = batch.meta[i];
+        if (meta.verdict != Verdict::kPending) {
+            continue;
+        }
+        const Ipv4Addr destination = destination_of(batch.ref[i], meta);
+        const bool translated = (batch.ref[i].flags & packet::kGenerated) == 0;
+        if (!translated &&
+            tables.is_pool(destination)) {  // an error owed to the first half of a hairpin
+            meta.verdict = Verdict::kHairpin;
+            continue;
+        }
+        const auto hop = tables.network->route(destination);
+        HopResult result;
+        if (hop && !tables.network->is_own(destination)) {
+            result = {true, {}, *hop};
+        }
+        route_slowly(burst, i, destination, result, tables);
+    }
+}
+
+}  // namespace sekisho::dataplane

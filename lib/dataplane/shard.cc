@@ -1,0 +1,102 @@
+#include "dataplane/shard.h"
+
+#include <algorithm>
+
+namespace sekisho::dataplane {
+namespace {
+
+uint16_t smallest_mtu(const Network& network) {
+    uint16_t smallest = 0xffff;
+    for (const Link& link : network.links()) {
+        smallest = std::min(smallest, link.mtu);
+    }
+    return smallest;
+}
+
+}  // namespace
+
+Shard::Shard(const ShardPlan& plan, std::unique_ptr<nat::NatShard> nat)
+    : plan_(plan),
+      nat_(std::move(nat)),
+      hops_(*plan.network, nat_->secret()),
+      held_(plan.held_packets),
+      links_(plan.network->link_views()) {
+    tables_.self = plan.id;
+    tables_.shards = plan.fabric->shards();
+    tables_.network = plan.network;
+    tables_.directory = plan.directory;
+    tables_.toeplitz = plan.toeplitz;
+    tables_.table = plan.table;
+    tables_.nat = nat_.get();
+    tables_.hops = &hops_;
+    tables_.links = links_;
+    tables_.smallest_mtu = smallest_mtu(*plan.network);
+    nat_->connect(this, this);
+}
+
+Shard::~Shard() = default;
+
+bool Shard::send(ShardId to, const nat::ShardMessage& message) {
+    return plan_.fabric->message(tables_.self, to).push(message);
+}
+
+// May come in the middle of a burst, so the packets are only marked; poll() runs them.
+void Shard::wait_is_over(SubscriberIndex subscriber) {
+    held_.release(subscriber);
+}
+
+void Shard::receive(std::span<PacketRef> burst, bool steered, Tick now) {
+    counters_.received.add(burst.size());
+    load(burst);
+    burst_.steered = steered;
+    run_loaded(Origin::kFresh, now);
+    resume_held(now);
+}
+
+void Shard::load(std::span<const PacketRef> packets) {
+    burst_.batch.count = static_cast<uint32_t>(packets.size());
+    std::copy(packets.begin(), packets.end(), burst_.batch.ref.begin());
+}
+
+// A pass, and a second one for the hairpins that the first has turned round; an inbound half never turns again.
+void Shard::run_loaded(Origin origin, Tick now) {
+    run(origin, now);
+    if (again_count_ > 0) {
+        load(std::span(again_).first(again_count_));
+        again_count_ = 0;
+        run(Origin::kResumed, now);
+    }
+}
+
+// Whatever is still on its way to this shard ends here; what other shards still send is theirs to end.
+void Shard::shut_down() {
+    const auto end = [&](const PacketRef& packet) {
+        counters_.drop(DropReason::kShutdown);
+        free_later(packet);
+    };
+    PacketRef packet;
+    held_.release_all();
+    while (held_.take_ready({&packet, 1}) == 1) {
+        end(packet);
+    }
+    for (unsigned from = 0; from < tables_.shards; ++from) {
+        auto& ring = plan_.fabric->hand_off(ShardId{static_cast<uint8_t>(from)}, tables_.self);
+        while (ring.pop(packet)) {
+            end(packet);
+        }
+    }
+    Back back;
+    while (plan_.fabric->back(tables_.self).pop(back)) {
+        if (back.kind == Back::kArpRequest) {
+            continue;
+        }
+        take_back(back);
+        for (uint32_t i = 0; i < own_count_; ++i) {
+            end(own_[i]);
+        }
+        own_count_ = 0;
+    }
+    free_now();
+}
+
+}  // namespace sekisho::dataplane

@@ -1,0 +1,102 @@
+// Stages: what a burst and the tables of a shard look like to the stages of the pipeline, and the stages themselves.
+//
+//   parse (lib/packet) - screen - steer - find - make - fit - track - write - route - finish (Shard)
+//
+//   Law       a stage is a function over the whole burst; it looks only at packets whose verdict is kPending (make: kMiss
+//             too), ends some of them with another verdict, and leaves the rest to the next stage. None calls a later one.
+//   Never     allocates, locks, logs, reads a clock. Thread: the shard's worker.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "base/toeplitz.h"
+#include "dataplane/hop_table.h"
+#include "dataplane/network.h"
+#include "nat/external_directory.h"
+#include "nat/nat_shard.h"
+#include "packet/batch.h"
+#include "packet/parse.h"
+
+namespace sekisho::dataplane {
+
+using packet::kBurst;
+
+// How a burst came to this pass.
+enum class Origin : uint8_t {
+    kFresh,      // from a device's queue
+    kHandedOff,  // from another shard, which believes that the packets belong here
+    kResumed,    // was held here, or begins the second half of a hairpin here
+};
+
+struct StageTables {
+    ShardId self;
+    unsigned shards = 1;
+    const Network* network = nullptr;
+    const nat::ExternalDirectory* directory = nullptr;
+    const base::Toeplitz* toeplitz = nullptr;
+    const base::ShardTable* table = nullptr;
+    nat::NatShard* nat = nullptr;
+    HopTable* hops = nullptr;
+    std::span<const packet::LinkView> links;  // by LinkId
+    uint16_t smallest_mtu = 1500;             // of all links: what fits there fits everywhere
+
+    ShardId shard_of(Ipv4Addr address) const { return table->of((*toeplitz)(address)); }
+    bool is_pool(Ipv4Addr address) const { return directory->find(address).value != kNoIndex; }
+    bool is_ours(Ipv4Addr address) const { return is_pool(address) || network->is_own(address); }
+};
+
+struct Burst {
+    Batch batch;
+    Origin origin = Origin::kFresh;
+    bool steered = false;   // kFresh: the device has put outbound packets on their shard
+    bool oversize = false;  // screen: some packet may not fit the next link
+    uint32_t misses = 0;    // find: packets without a session
+    // Beside the metadata, for the few packets that need it:
+    std::array<flow::Session, kBurst> scratch;    // make: translation from a mapping alone
+    std::array<SubscriberIndex, kBurst> waiting;  // make: with kHold
+    std::array<Hop, kBurst> hop;                  // route: with kPuntNeighbour of an unresolved hop
+};
+
+// TTL, before anything else is decided: what would run out here goes no further, unless it is for the appliance.
+void screen(Burst& burst, const StageTables& tables);
+
+// Whose packet is it? Ends those of other shards with kHandOff. Only called when there are several shards.
+void steer(Burst& burst, const StageTables& tables);
+
+// Sessions of known flows: meta.session and session_index; the others get kMiss and are counted in `misses`.
+void find(Burst& burst, const StageTables& tables, Tick now);
+
+// Judges misses and makes sessions; those that pass are kPending again.
+void make(Burst& burst, const StageTables& tables, Tick now);
+
+// Ends what is larger than the next link's MTU. Only called when `oversize`.
+void fit(Burst& burst, const StageTables& tables);
+
+// Activity, counts, TCP state.
+void track(Burst& burst, const StageTables& tables, Tick now);
+
+// Translates. Outbound packets to a pool address end with kHairpin: their second half begins.
+void write(Burst& burst, const StageTables& tables);
+
+// Next hop and link header: kTransmit, or kPuntNeighbour for a next hop without address.
+void route(Burst& burst, const StageTables& tables);
+
+// The same for packets of the appliance itself and for those that waited for a neighbour: by the destination in the packet.
+void route_own(Burst& burst, const StageTables& tables);
+
+// The next hop of a destination on the side where it must be, or the reason why there is none.
+struct HopResult {
+    bool found = false;
+    DropReason reason = DropReason::kNoRoute;
+    Hop hop;
+};
+HopResult find_hop(const StageTables& tables, Ipv4Addr destination, Direction direction);
+
+// The destination that an IPv4 packet carries.
+inline Ipv4Addr destination_of(const PacketRef& ref, const PacketMeta& meta) {
+    return {packet::load<uint32_t>(ref.data + meta.l3_offset + packet::offset::kIpDestination)};
+}
+
+}  // namespace sekisho::dataplane

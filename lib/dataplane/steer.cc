@@ -1,0 +1,61 @@
+#include "dataplane/stages.h"
+
+namespace sekisho::dataplane {
+namespace {
+
+// An ICMP error's source may be any router inside, so the device's spreading says nothing about it.
+ShardId shard_of_outbound(const Burst& burst, const PacketMeta& meta, const StageTables& tables) {
+    const bool believed = burst.steered && meta.kind != PacketKind::kIcmpError;
+    if (burst.origin != Origin::kFresh || believed) {
+        return tables.self;
+    }
+    return tables.shard_of(meta.key.source());
+}
+
+// The owner byte is a hint that may change while the packet is on its way. A home shard passes on; any other shard that was
+// handed the packet keeps it, so that no packet runs after a block for ever.
+ShardId shard_of_inbound(const Burst& burst, const PacketMeta& meta, const StageTables& tables) {
+    const Ipv4Addr destination = meta.key.destination();
+    const ExternalIndex index = tables.directory->find(destination);
+    if (index.value != kNoIndex) {
+        const bool arrived =
+            burst.origin == Origin::kHandedOff && (*tables.directory)[index].home != tables.self;
+        return arrived ? tables.self
+                       : tables.directory->owner_of(index, meta.key.destination_port());
+    }
+    if (burst.origin != Origin::kFresh || tables.network->is_own(destination)) {
+        return tables.self;
+    }
+    return tables.shard_of(destination);
+}
+
+void hand_off(PacketRef& ref, PacketMeta& meta, ShardId target) {
+    if (ref.hops >= packet::kMaxHops) {
+        meta.verdict = Verdict::kDrop;
+        meta.reason = DropReason::kTooManyHops;
+        return;
+    }
+    ++ref.hops;
+    meta.verdict = Verdict::kHandOff;
+    meta.target = target;
+}
+
+}  // namespace
+
+void steer(Burst& burst, const StageTables& tables) {
+    Batch& batch = burst.batch;
+    for (uint32_t i = 0; i < batch.count; ++i) {
+        PacketMeta& meta = batch.meta[i];
+        if (meta.verdict != Verdict::kPending) {
+            continue;
+        }
+        const ShardId target = meta.direction == Direction::kOutbound
+                                   ? shard_of_outbound(burst, meta, tables)
+                                   : shard_of_inbound(burst, meta, tables);
+        if (target != tables.self) {
+            hand_off(batch.ref[i], meta, target);
+        }
+    }
+}
+
+}  // namespace sekisho::dataplane

@@ -1,0 +1,31 @@
+#include "dataplane/stages.h"
+
+namespace sekisho::dataplane {
+
+// A packet from a link whose source is a pool's would hit the session of a hairpin: only our own second halves may.
+void track(Burst& burst, const StageTables& tables, Tick now) {
+    Batch& batch = burst.batch;
+    nat::NatShard& nat = *tables.nat;
+    for (uint32_t i = 0; i < batch.count; ++i) {
+        PacketMeta& meta = batch.meta[i];
+        if (meta.verdict != Verdict::kPending) {
+            continue;
+        }
+        const auto& session = *static_cast<const flow::Session*>(meta.session);
+        const bool inbound = meta.direction == Direction::kInbound;
+        if (inbound && (session.flags & flow::kSessionHairpin) != 0 &&
+            (batch.ref[i].flags & packet::kHairpin) == 0) [[unlikely]] {
+            batch.drop(i, DropReason::kSpoofedSource);
+            continue;
+        }
+        tables.hops->prefetch(NeighbourId{session.next_hop[static_cast<size_t>(meta.direction)]});
+        if (meta.session_index == kNoIndex || meta.kind == PacketKind::kIcmpError) [[unlikely]] {
+            continue;
+        }
+        const uint8_t* tcp =
+            meta.kind == PacketKind::kTcp ? batch.ref[i].data + meta.l4_offset : nullptr;
+        nat.track(SessionIndex{meta.session_index}, meta.direction, tcp, now);
+    }
+}
+
+}  // namespace sekisho::dataplane

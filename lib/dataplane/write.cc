@@ -1,0 +1,73 @@
+#include <algorithm>
+
+#include "dataplane/stages.h"
+#include "nat/icmp_error.h"
+#include "nat/rewrite.h"
+
+namespace sekisho::dataplane {
+namespace {
+
+using flow::Session;
+
+// Where the appliance speaks for a router inside that has no mapping (RFC 5508 REQ-5 c); to a subscriber, with the mapping's
+// own address.
+Ipv4Addr speaker(const Session& session, Ipv4Addr destination, const StageTables& tables) {
+    const auto hop = tables.network->route(destination);
+    return !hop || tables.is_pool(destination)
+               ? Ipv4Addr{session.external_address}
+               : tables.network->own_address(hop->link, destination);
+}
+
+[[gnu::noinline]] void write_icmp_error(
+    PacketRef& ref, PacketMeta& meta, const StageTables& tables
+) {
+    const auto& session = *static_cast<const Session*>(meta.session);
+    const bool outbound = meta.direction == Direction::kOutbound;
+    const size_t room = std::min<size_t>(meta.l3_length, size_t{ref.length} - meta.l3_offset);
+    nat::IcmpErrorPacket error;
+    error.datagram = std::span<uint8_t>(ref.data + meta.l3_offset, room);
+    error.l4 = static_cast<uint16_t>(meta.l4_offset - meta.l3_offset);
+    error.quote = static_cast<uint16_t>(meta.quote_offset - meta.l3_offset);
+    error.ttl_step = (ref.flags & packet::kHairpin) == 0 ? 1 : 0;
+    const Ipv4Addr destination = destination_of(ref, meta);
+    const bool done = outbound ? nat::rewrite_icmp_error_outbound(
+                                     error, session, speaker(session, destination, tables)
+                                 )
+                               : nat::rewrite_icmp_error_inbound(error, session);
+    if (!done) {
+        meta.verdict = Verdict::kDrop;
+        meta.reason = DropReason::kBadIcmpQuote;
+    } else if (outbound && tables.is_pool(destination)) {
+        meta.verdict = Verdict::kHairpin;
+    }
+}
+
+}  // namespace
+
+void write(Burst& burst, const StageTables& tables) {
+    Batch& batch = burst.batch;
+    for (uint32_t i = 0; i < batch.count; ++i) {
+        PacketMeta& meta = batch.meta[i];
+        if (meta.verdict != Verdict::kPending) {
+            continue;
+        }
+        if (meta.kind == PacketKind::kIcmpError) [[unlikely]] {
+            write_icmp_error(batch.ref[i], meta, tables);
+            continue;
+        }
+        const auto& session = *static_cast<const Session*>(meta.session);
+        uint8_t* ip = batch.ref[i].data + meta.l3_offset;
+        uint8_t* l4 = batch.ref[i].data + meta.l4_offset;
+        if (meta.direction == Direction::kInbound) {
+            const unsigned ttl_step = (batch.ref[i].flags & packet::kHairpin) == 0 ? 1 : 0;
+            nat::rewrite_inbound(ip, l4, session, meta.kind, ttl_step);
+            continue;
+        }
+        nat::rewrite_outbound(ip, l4, session, meta.kind, 1);
+        if ((session.flags & flow::kSessionHairpin) != 0) [[unlikely]] {
+            meta.verdict = Verdict::kHairpin;
+        }
+    }
+}
+
+}  // namespace sekisho::dataplane
