@@ -28,7 +28,7 @@ using namespace sekisho;
 namespace {
 
 constexpr unsigned kBurstPackets = 32;
-// A sample is shorter than a scheduler's time slice, so that on a shared machine the least ones are undisturbed.
+// A sample is shorter than a time slice, so that on a shared machine the least are undisturbed.
 constexpr unsigned kSamples = 64;
 constexpr size_t kProbes = size_t{1} << 14;
 constexpr HashSecret kSecret{

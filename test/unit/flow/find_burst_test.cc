@@ -17,7 +17,7 @@ TEST_CASE("a burst finds what each packet alone would find", "[flow][index]") {
     std::mt19937_64 random(8);
     std::vector<uint64_t> hashes;  // by value
     while (hashes.size() < index.slots() * 9 / 10) {
-        // Every fourth one repeats the hash of another: the first candidate is then the wrong one at times.
+        // Every fourth one repeats another's hash: the first candidate is then wrong at times.
         hashes.push_back(hashes.size() % 4 == 3 ? hashes[hashes.size() / 2] : random());
         REQUIRE(index.insert(hashes.back(), static_cast<uint32_t>(hashes.size() - 1)));
     }
