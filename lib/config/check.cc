@@ -32,6 +32,39 @@ void check_both_sides(const Draft& draft, Mistakes& mistakes) {
     }
 }
 
+// What two links on one device must not have in common; false if nothing is wrong between them.
+bool report_shared_device(const Draft& draft, size_t first, size_t second, Mistakes& mistakes) {
+    const LinkSettings& earlier = draft.config.links[first];
+    const LinkSettings& link = draft.config.links[second];
+    const int line = draft.links[first].device.line;
+    if (link.device.kind != earlier.device.kind) {
+        mistakes.add(
+            draft.links[second].device,
+            fmt::format(
+                "{}, opened as {} on line {}",
+                quote(link.device.text),
+                quote(earlier.device.text),
+                line
+            ),
+            "one driver for a device"
+        );
+        return true;
+    }
+    if (link.vlans == earlier.vlans) {
+        mistakes.add(
+            draft.links[second].device,
+            fmt::format(
+                "{} a second time with the same VLAN tags (first on line {})",
+                quote(link.device.text),
+                line
+            ),
+            "a device or a vlan of its own for each link"
+        );
+        return true;
+    }
+    return false;
+}
+
 // A device may carry several links if the tags of a frame say which one it belongs to.
 void check_devices(const Draft& draft, Mistakes& mistakes) {
     std::map<std::string, std::vector<size_t>> by_device;
@@ -39,37 +72,11 @@ void check_devices(const Draft& draft, Mistakes& mistakes) {
         if (!draft.links[i].device_read || !draft.links[i].vlan_read) {
             continue;
         }
-        const LinkSettings& link = draft.config.links[i];
-        auto& others = by_device[device_identity(link.device)];
-        for (const size_t other : others) {
-            const LinkSettings& earlier = draft.config.links[other];
-            const int line = draft.links[other].device.line;
-            if (link.device.kind != earlier.device.kind) {
-                mistakes.add(
-                    draft.links[i].device,
-                    fmt::format(
-                        "{}, opened as {} on line {}",
-                        quote(link.device.text),
-                        quote(earlier.device.text),
-                        line
-                    ),
-                    "one driver for a device"
-                );
-                break;
-            }
-            if (link.vlans == earlier.vlans) {
-                mistakes.add(
-                    draft.links[i].device,
-                    fmt::format(
-                        "{} a second time with the same VLAN tags (first on line {})",
-                        quote(link.device.text),
-                        line
-                    ),
-                    "a device or a vlan of its own for each link"
-                );
-                break;
-            }
-        }
+        auto& others = by_device[device_identity(draft.config.links[i].device)];
+        const auto clashes = [&](size_t other) {
+            return report_shared_device(draft, other, i, mistakes);
+        };
+        std::ignore = std::any_of(others.begin(), others.end(), clashes);  // the first is enough
         others.push_back(i);
     }
 }
@@ -96,24 +103,18 @@ std::vector<OnLink> on_link_prefixes(const Draft& draft) {
 }
 
 void check_link_addresses(const Draft& draft, Mistakes& mistakes) {
-    std::map<uint32_t, std::pair<size_t, int>> owners;
-    for (size_t i = 0; i < draft.links.size(); ++i) {
-        const LinkSettings& link = draft.config.links[i];
-        for (size_t k = 0; k < link.addresses.size(); ++k) {
-            const Place place = draft.links[i].addresses[k];
-            const auto [at, fresh] =
-                owners.try_emplace(link.addresses[k].address.host(), i, place.line);
-            if (!fresh) {
-                mistakes.add(
-                    place,
-                    fmt::format(
-                        "the address {} a second time (first on line {})",
-                        format(link.addresses[k].address),
-                        at->second.second
-                    ),
-                    "an own address once"
-                );
-            }
+    std::map<uint32_t, int> first_line;
+    for (const OnLink& p : on_link_prefixes(draft)) {
+        const Place place = draft.links[p.link].addresses[p.address];
+        const auto [at, fresh] = first_line.try_emplace(p.own.host(), place.line);
+        if (!fresh) {
+            mistakes.add(
+                place,
+                fmt::format(
+                    "the address {} a second time (first on line {})", format(p.own), at->second
+                ),
+                "an own address once"
+            );
         }
     }
 }
@@ -181,14 +182,61 @@ bool all_addresses_read(const Draft& draft) {
     });
 }
 
-std::map<uint32_t, std::string> own_addresses(const Config& config) {
-    std::map<uint32_t, std::string> own;
-    for (const LinkSettings& link : config.links) {
-        for (const InterfaceAddress& address : link.addresses) {
-            own.emplace(address.address.host(), link.name);
+// The link that leads to a route's next hop.
+LinkId find_next_hop(
+    const Draft& draft, const std::vector<OnLink>& prefixes, size_t route, Mistakes& mistakes
+) {
+    const Ipv4Addr next_hop = draft.config.routes[route].next_hop;
+    const Place place = draft.routes[route].next_hop;
+    const auto own = std::find_if(prefixes.begin(), prefixes.end(), [&](const OnLink& p) {
+        return p.own == next_hop;
+    });
+    if (own != prefixes.end()) {
+        mistakes.add(
+            place,
+            fmt::format(
+                "the next hop {}, the link {}'s own address",
+                format(next_hop),
+                draft.config.links[own->link].name
+            ),
+            "the address of a neighbour"
+        );
+        return {};
+    }
+    const OnLink* on_link = find_on_link(prefixes, next_hop);
+    if (on_link != nullptr) {
+        return LinkId{static_cast<uint8_t>(on_link->link)};
+    }
+    if (all_addresses_read(draft)) {
+        mistakes.add(
+            place,
+            fmt::format("the next hop {}, to which no link leads", format(next_hop)),
+            "a neighbour in a link's own prefix"
+        );
+    }
+    return {};
+}
+
+void check_route_prefixes(const Draft& draft, Mistakes& mistakes) {
+    std::map<std::pair<uint32_t, uint8_t>, int> first_line;
+    for (size_t i = 0; i < draft.routes.size(); ++i) {
+        const Ipv4Prefix prefix = draft.config.routes[i].prefix;
+        const RoutePlaces& places = draft.routes[i];
+        if (!places.prefix_read) {
+            continue;
+        }
+        const auto [at, fresh] =
+            first_line.try_emplace({prefix.address.host(), prefix.length}, places.prefix.line);
+        if (!fresh) {
+            mistakes.add(
+                places.prefix,
+                fmt::format(
+                    "the prefix {} a second time (first on line {})", format(prefix), at->second
+                ),
+                "one route for a prefix"
+            );
         }
     }
-    return own;
 }
 
 struct PlacedRange {
@@ -241,26 +289,39 @@ void check_pool_overlaps(const std::vector<PlacedRange>& ranges, Mistakes& mista
 void check_own_addresses(
     const Draft& draft, const std::vector<PlacedRange>& ranges, Mistakes& mistakes
 ) {
-    for (const LinkSettings& link : draft.config.links) {
-        for (const InterfaceAddress& own : link.addresses) {
-            for (const PlacedRange& r : ranges) {
-                if (r.range.first > own.address) {
-                    break;
-                }
-                if (own.address <= r.range.last) {
-                    mistakes.add(
-                        r.place,
-                        fmt::format(
-                            "{}, which holds {}, the link {}'s own address",
-                            format(r.range),
-                            format(own.address),
-                            link.name
-                        ),
-                        "pool addresses that no link has"
-                    );
-                }
-            }
+    for (const OnLink& p : on_link_prefixes(draft)) {
+        const auto holds = [&](const PlacedRange& r) {
+            return r.range.first <= p.own && p.own <= r.range.last;
+        };
+        const auto r = std::find_if(ranges.begin(), ranges.end(), holds);
+        if (r != ranges.end()) {
+            mistakes.add(
+                r->place,
+                fmt::format(
+                    "{}, which holds {}, the link {}'s own address",
+                    format(r->range),
+                    format(p.own),
+                    draft.config.links[p.link].name
+                ),
+                "pool addresses that no link has"
+            );
         }
+    }
+}
+
+void check_pool_size(const std::vector<PlacedRange>& ranges, Mistakes& mistakes) {
+    uint64_t count = 0;
+    const PlacedRange* last = nullptr;  // in the file
+    for (const PlacedRange& r : ranges) {
+        count += uint64_t{r.range.last.host()} - r.range.first.host() + 1;
+        last = last == nullptr || is_before_in_file(last->place, r.place) ? &r : last;
+    }
+    if (count > kMaxPoolAddresses) {
+        mistakes.add(
+            last->place,
+            fmt::format("{} pool addresses in all with {}", count, format(last->range)),
+            fmt::format("at most {}", kMaxPoolAddresses)
+        );
     }
 }
 
@@ -280,47 +341,11 @@ void check_links(const Draft& draft, Mistakes& mistakes) {
 }
 
 void check_routes(Draft& draft, Mistakes& mistakes) {
-    std::map<std::pair<uint32_t, uint8_t>, int> first_line;
+    check_route_prefixes(draft, mistakes);
     const std::vector<OnLink> prefixes = on_link_prefixes(draft);
-    const std::map<uint32_t, std::string> own = own_addresses(draft.config);
     for (size_t i = 0; i < draft.routes.size(); ++i) {
-        RouteSettings& route = draft.config.routes[i];
-        const RoutePlaces& places = draft.routes[i];
-        if (places.prefix_read) {
-            const auto [at, fresh] = first_line.try_emplace(
-                {route.prefix.address.host(), route.prefix.length}, places.prefix.line
-            );
-            if (!fresh) {
-                mistakes.add(
-                    places.prefix,
-                    fmt::format(
-                        "the prefix {} a second time (first on line {})",
-                        format(route.prefix),
-                        at->second
-                    ),
-                    "one route for a prefix"
-                );
-            }
-        }
-        if (!places.next_hop_read) {
-            continue;
-        }
-        if (const auto at = own.find(route.next_hop.host()); at != own.end()) {
-            mistakes.add(
-                places.next_hop,
-                fmt::format(
-                    "the next hop {}, the link {}'s own address", format(route.next_hop), at->second
-                ),
-                "the address of a neighbour"
-            );
-        } else if (const OnLink* on_link = find_on_link(prefixes, route.next_hop)) {
-            route.link = LinkId{static_cast<uint8_t>(on_link->link)};
-        } else if (all_addresses_read(draft)) {
-            mistakes.add(
-                places.next_hop,
-                fmt::format("the next hop {}, to which no link leads", format(route.next_hop)),
-                "a neighbour in a link's own prefix"
-            );
+        if (draft.routes[i].next_hop_read) {
+            draft.config.routes[i].link = find_next_hop(draft, prefixes, i, mistakes);
         }
     }
 }
@@ -329,25 +354,7 @@ void check_pools(const Draft& draft, Mistakes& mistakes) {
     const std::vector<PlacedRange> ranges = pool_ranges(draft);
     check_pool_overlaps(ranges, mistakes);
     check_own_addresses(draft, ranges, mistakes);
-    uint64_t count = 0;
-    for (size_t i = 0; i < draft.pools.size(); ++i) {
-        const auto& addresses = draft.config.nat.pools[i].addresses;
-        for (size_t k = 0; k < addresses.size(); ++k) {
-            count += uint64_t{addresses[k].last.host()} - addresses[k].first.host() + 1;
-            if (count > kMaxPoolAddresses) {
-                mistakes.add(
-                    draft.pools[i].addresses[k],
-                    fmt::format(
-                        "more than {} pool addresses with {}",
-                        kMaxPoolAddresses,
-                        format(addresses[k])
-                    ),
-                    fmt::format("at most {} in all pools together", kMaxPoolAddresses)
-                );
-                return;
-            }
-        }
-    }
+    check_pool_size(ranges, mistakes);
 }
 
 }  // namespace sekisho::config

@@ -69,14 +69,14 @@ std::vector<std::string> split_at_commas(std::string_view text) {
 }
 
 bool is_pci_address(std::string_view text) {
-    constexpr std::string_view kPattern = "xxxx:xx:xx.x";
-    if (text.size() != kPattern.size() || text.back() > '7') {  // a device has eight functions
+    constexpr std::string_view pattern = "xxxx:xx:xx.x";
+    if (text.size() != pattern.size() || text.back() > '7') {  // a device has eight functions
         return false;
     }
     for (size_t i = 0; i < text.size(); ++i) {
-        const bool fits = kPattern[i] == 'x'
+        const bool fits = pattern[i] == 'x'
                               ? std::isxdigit(static_cast<unsigned char>(text[i])) != 0
-                              : text[i] == kPattern[i];
+                              : text[i] == pattern[i];
         if (!fits) {
             return false;
         }
@@ -139,21 +139,18 @@ tl::expected<DeviceSettings, DeviceMistake> parse_device(std::string_view text) 
 }
 
 std::string device_identity(const DeviceSettings& device) {
-    switch (device.kind) {
-        case DeviceKind::kAfXdp:
-        case DeviceKind::kAfPacket:
-        case DeviceKind::kTap:
-            return "interface " + device.arguments.front();
-        case DeviceKind::kPci: {
-            std::string address = device.arguments.front();
-            std::transform(address.begin(), address.end(), address.begin(), [](unsigned char c) {
-                return static_cast<char>(std::tolower(c));
-            });
-            return "PCI device " + address;
-        }
-        default:
-            return device.text;
+    const bool interface = device.kind == DeviceKind::kAfXdp ||
+                           device.kind == DeviceKind::kAfPacket || device.kind == DeviceKind::kTap;
+    if (interface) {
+        return "interface " + device.arguments.front();
     }
+    std::string identity = device.text;
+    if (device.kind == DeviceKind::kPci) {  // its hex digits may be written either way
+        std::transform(identity.begin(), identity.end(), identity.begin(), [](unsigned char c) {
+            return static_cast<char>(std::tolower(c));
+        });
+    }
+    return identity;
 }
 
 }  // namespace sekisho::config

@@ -17,7 +17,6 @@
 namespace sekisho::config {
 
 struct LinkPlaces {
-    Place link;
     Place device;
     std::vector<Place> addresses;  // in step with LinkSettings::addresses
     bool realm_read = false;

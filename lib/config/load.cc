@@ -33,7 +33,7 @@ void read_sections(const Map& top, const MachineFacts& machine, Draft& draft, Mi
         read_system(*node, machine, draft, mistakes);
     }
     using Read = void (*)(const Node&, Draft&, Mistakes&);
-    static constexpr std::pair<std::string_view, Read> kReaders[] = {
+    static constexpr std::pair<std::string_view, Read> readers[] = {
         {"realms", read_realms},
         {"links", read_links},
         {"routes", read_routes},
@@ -43,7 +43,7 @@ void read_sections(const Map& top, const MachineFacts& machine, Draft& draft, Mi
         {"limits", read_table_limits},
         {"control", read_control},
     };
-    for (const auto& [name, read] : kReaders) {
+    for (const auto& [name, read] : readers) {
         if (const Node* node = top.find(name)) {
             read(*node, draft, mistakes);
         }
@@ -70,29 +70,30 @@ Checked refuse(std::string file, std::string found) {
         {Mistake{std::move(file), 1, 1, std::move(found), "a readable configuration file"}}};
 }
 
+// The CPUs of the process's affinity below `count`; none if the kernel wants a larger set.
+std::vector<unsigned> usable_cpus(size_t count) {
+    using CpuSet = std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)>;
+    const CpuSet set(CPU_ALLOC(count), [](cpu_set_t* s) { CPU_FREE(s); });
+    const size_t bytes = CPU_ALLOC_SIZE(count);
+    std::vector<unsigned> cpus;
+    if (set == nullptr || sched_getaffinity(0, bytes, set.get()) != 0) {
+        return cpus;
+    }
+    for (size_t cpu = 0; cpu < count; ++cpu) {
+        if (CPU_ISSET_S(cpu, bytes, set.get())) {
+            cpus.push_back(static_cast<unsigned>(cpu));
+        }
+    }
+    return cpus;
+}
+
 }  // namespace
 
 MachineFacts MachineFacts::of_this_machine() {
-    // The mask of a kernel with more CPUs than cpu_set_t is refused with EINVAL: then a larger one
-    // is tried.
+    // A kernel with more possible CPUs than the set has refuses it with EINVAL: then a larger one is tried.
     MachineFacts facts;
-    for (size_t count = CPU_SETSIZE; count <= size_t{1} << 16; count *= 2) {
-        const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set(
-            CPU_ALLOC(count), [](cpu_set_t* s) { CPU_FREE(s); }
-        );
-        const size_t bytes = CPU_ALLOC_SIZE(count);
-        if (set == nullptr) {
-            return facts;
-        }
-        if (sched_getaffinity(0, bytes, set.get()) != 0) {
-            continue;
-        }
-        for (size_t cpu = 0; cpu < count; ++cpu) {
-            if (CPU_ISSET_S(cpu, bytes, set.get())) {
-                facts.cpus.push_back(static_cast<unsigned>(cpu));
-            }
-        }
-        return facts;
+    for (size_t count = CPU_SETSIZE; facts.cpus.empty() && count <= size_t{1} << 16; count *= 2) {
+        facts.cpus = usable_cpus(count);
     }
     return facts;
 }

@@ -1,4 +1,6 @@
 // The sections links and routes.
+#include <span>
+
 #include <fmt/format.h>
 
 #include "config/device.h"
@@ -79,28 +81,24 @@ void read_mtu(const Node& node, LinkSettings& link, Mistakes& mistakes) {
 }
 
 void read_vlan(const Node& node, LinkSettings& link, LinkPlaces& places, Mistakes& mistakes) {
+    const bool one = node.kind != Node::Kind::kList;
+    const std::span<const Node> written =
+        one ? std::span<const Node>(&node, 1) : std::span<const Node>(node.items);
     places.vlan_read = false;
-    std::vector<uint16_t> tags;
-    if (node.kind == Node::Kind::kList) {
-        if (node.items.size() != 2) {
-            mistakes.add(
-                node.place,
-                fmt::format("a list of {}", node.items.size()),
-                "one VLAN tag, or two: [outer, inner]"
-            );
-            return;
-        }
-        for (const Node& item : node.items) {
-            if (const auto tag = read_number(item, kVlan, mistakes)) {
-                tags.push_back(static_cast<uint16_t>(*tag));
-            }
-        }
-        places.vlan_read = tags.size() == 2;
-    } else if (const auto tag = read_number(node, kVlan, mistakes)) {
-        tags.push_back(static_cast<uint16_t>(*tag));
-        places.vlan_read = true;
+    if (!one && written.size() != 2) {
+        mistakes.add(
+            node.place,
+            fmt::format("a list of {}", written.size()),
+            "one VLAN tag, or two: [outer, inner]"
+        );
+        return;
     }
-    link.vlans = tags;
+    for (const Node& item : written) {
+        if (const auto tag = read_number(item, kVlan, mistakes)) {
+            link.vlans.push_back(static_cast<uint16_t>(*tag));
+        }
+    }
+    places.vlan_read = link.vlans.size() == written.size();
 }
 
 void read_link_keys(
@@ -127,6 +125,47 @@ void read_link_keys(
     read_number(map, "queues", kQueues, link.queues, mistakes);
 }
 
+void read_link(
+    const Node& node, Draft& draft, LinkSettings& link, LinkPlaces& places, Mistakes& mistakes
+) {
+    const auto map = Map::open(node, kLink, mistakes);
+    if (!map) {
+        return;
+    }
+    const Node* name = map->find("name");
+    if (name != nullptr && read_name(*name, mistakes) != nullptr) {
+        link.name = name->text;
+        draft.link_names.declare(*name, draft.config.links.size(), mistakes);
+    }
+    read_link_keys(*map, draft, link, places, mistakes);
+}
+
+void read_route_prefix(
+    const Node& node, RouteSettings& route, RoutePlaces& places, Mistakes& mistakes
+) {
+    places.prefix = node.place;
+    const auto prefix = parse_prefix(node.kind == Node::Kind::kScalar ? node.text : "");
+    if (!prefix) {
+        mistakes.add(node.place, describe(node), prefix.error());
+        return;
+    }
+    route.prefix = *prefix;
+    places.prefix_read = true;
+}
+
+void read_next_hop(
+    const Node& node, RouteSettings& route, RoutePlaces& places, Mistakes& mistakes
+) {
+    places.next_hop = node.place;
+    const auto address = parse_address(node.kind == Node::Kind::kScalar ? node.text : "");
+    if (!address || !is_unicast(*address)) {
+        mistakes.add(node.place, describe(node), "the IPv4 address of a neighbour");
+        return;
+    }
+    route.next_hop = *address;
+    places.next_hop_read = true;
+}
+
 }  // namespace
 
 void read_links(const Node& node, Draft& draft, Mistakes& mistakes) {
@@ -140,15 +179,7 @@ void read_links(const Node& node, Draft& draft, Mistakes& mistakes) {
     for (const Node& item : *items) {
         LinkSettings link;
         LinkPlaces places;
-        places.link = item.place;
-        if (const auto map = Map::open(item, kLink, mistakes)) {
-            const Node* name = map->find("name");
-            if (name != nullptr && read_name(*name, mistakes) != nullptr) {
-                link.name = name->text;
-                draft.link_names.declare(*name, draft.config.links.size(), mistakes);
-            }
-            read_link_keys(*map, draft, link, places, mistakes);
-        }
+        read_link(item, draft, link, places, mistakes);
         draft.config.links.push_back(std::move(link));
         draft.links.push_back(std::move(places));
     }
@@ -164,34 +195,11 @@ void read_routes(const Node& node, Draft& draft, Mistakes& mistakes) {
         RouteSettings route;
         RoutePlaces places;
         const auto map = Map::open(item, kRoute, mistakes);
-        const Node* prefix_node = map ? map->find("prefix") : nullptr;
-        const Node* next_hop_node = map ? map->find("next-hop") : nullptr;
-        if (prefix_node != nullptr) {
-            places.prefix = prefix_node->place;
-            const auto prefix =
-                parse_prefix(prefix_node->kind == Node::Kind::kScalar ? prefix_node->text : "");
-            if (prefix) {
-                route.prefix = *prefix;
-                places.prefix_read = true;
-            } else {
-                mistakes.add(prefix_node->place, describe(*prefix_node), prefix.error());
-            }
+        if (const Node* prefix = map ? map->find("prefix") : nullptr) {
+            read_route_prefix(*prefix, route, places, mistakes);
         }
-        if (next_hop_node != nullptr) {
-            places.next_hop = next_hop_node->place;
-            const auto address = parse_address(
-                next_hop_node->kind == Node::Kind::kScalar ? next_hop_node->text : ""
-            );
-            if (address && is_unicast(*address)) {
-                route.next_hop = *address;
-                places.next_hop_read = true;
-            } else {
-                mistakes.add(
-                    next_hop_node->place,
-                    describe(*next_hop_node),
-                    "the IPv4 address of a neighbour"
-                );
-            }
+        if (const Node* next_hop = map ? map->find("next-hop") : nullptr) {
+            read_next_hop(*next_hop, route, places, mistakes);
         }
         draft.config.routes.push_back(route);
         draft.routes.push_back(places);

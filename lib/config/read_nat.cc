@@ -214,6 +214,17 @@ void read_policy(
     }
 }
 
+// Reads a pool's or a policy's name and gives the entry its place among the names.
+void read_entry_name(
+    const Map& map, std::string& name, Names& names, size_t index, Mistakes& mistakes
+) {
+    const Node* node = map.find("name");
+    if (node != nullptr && read_name(*node, mistakes) != nullptr) {
+        name = node->text;
+        names.declare(*node, index, mistakes);
+    }
+}
+
 }  // namespace
 
 void read_pools(const Node& node, Draft& draft, Mistakes& mistakes) {
@@ -226,11 +237,7 @@ void read_pools(const Node& node, Draft& draft, Mistakes& mistakes) {
         nat::PoolSettings pool;
         PoolPlaces places;
         if (const auto map = Map::open(item, kPool, mistakes)) {
-            const Node* name = map->find("name");
-            if (name != nullptr && read_name(*name, mistakes) != nullptr) {
-                pool.name = name->text;
-                draft.pool_names.declare(*name, draft.config.nat.pools.size(), mistakes);
-            }
+            read_entry_name(*map, pool.name, draft.pool_names, draft.pools.size(), mistakes);
             read_pool(*map, pool, places, mistakes);
         }
         draft.config.nat.pools.push_back(std::move(pool));
@@ -245,17 +252,14 @@ void read_policies(const Node& node, Draft& draft, Mistakes& mistakes) {
     if (items == nullptr) {
         return;
     }
+    auto& policies = draft.config.nat.policies;
     for (const Node& item : *items) {
         nat::PolicySettings policy;
         if (const auto map = Map::open(item, kPolicy, mistakes)) {
-            const Node* name = map->find("name");
-            if (name != nullptr && read_name(*name, mistakes) != nullptr) {
-                policy.name = name->text;
-                draft.policy_names.declare(*name, draft.config.nat.policies.size(), mistakes);
-            }
+            read_entry_name(*map, policy.name, draft.policy_names, policies.size(), mistakes);
             read_policy(*map, draft, policy, mistakes);
         }
-        draft.config.nat.policies.push_back(std::move(policy));
+        policies.push_back(std::move(policy));
     }
 }
 

@@ -14,7 +14,10 @@ struct UnitName {
     uint64_t factor;
 };
 constexpr std::array kCountUnits = {
-    UnitName{"Ki", 1024}, UnitName{"Mi", 1024 * 1024}, UnitName{"k", 1000}, UnitName{"M", 1000000}};
+    UnitName{"Ki", 1024},
+    UnitName{"Mi", uint64_t{1024} * 1024},
+    UnitName{"k", 1000},
+    UnitName{"M", 1000000}};
 constexpr std::array kTimeUnits = {UnitName{"s", 1}, UnitName{"m", 60}, UnitName{"h", 3600}};
 
 std::optional<uint64_t> parse_digits(std::string_view text) {
@@ -160,14 +163,14 @@ Parsed<InterfaceAddress> parse_interface_address(std::string_view text) {
 }
 
 Parsed<nat::AddressRange> parse_address_range(std::string_view text) {
-    static constexpr std::string_view kWanted =
+    static constexpr std::string_view wanted =
         "an IPv4 address, a prefix or a range, such as 203.0.113.0/28 or 203.0.113.64-203.0.113.79";
     nat::AddressRange range;
     const size_t dash = text.find('-');
     if (text.find('/') != std::string_view::npos) {
         const auto prefix = parse_prefix(text);
         if (!prefix) {
-            return split_prefix(text) ? want(prefix.error()) : want(std::string(kWanted));
+            return split_prefix(text) ? want(prefix.error()) : want(std::string(wanted));
         }
         range = {prefix->address, last_of(*prefix)};
     } else {
@@ -175,7 +178,7 @@ Parsed<nat::AddressRange> parse_address_range(std::string_view text) {
         const auto last =
             dash == std::string_view::npos ? first : parse_address(text.substr(dash + 1));
         if (!first || !last) {
-            return want(std::string(kWanted));
+            return want(std::string(wanted));
         }
         range = {*first, *last};
     }

@@ -37,7 +37,7 @@ std::string list_keys(const Section& section) {
 }
 
 std::string nearest_key(const Section& section, std::string_view written) {
-    const std::string any = (section.keys.size() == 1 ? "" : "one of ") + list_keys(section);
+    std::string any = (section.keys.size() == 1 ? "" : "one of ") + list_keys(section);
     if (written.size() > kLongestKey) {
         return any;
     }

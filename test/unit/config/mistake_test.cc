@@ -378,8 +378,7 @@ TEST_CASE("pools are checked", "[config]") {
         {"too many addresses",
          16,
          "    addresses: [10.0.0.0/11]",
-         "f:16:17: found more than 1048576 pool addresses with 10.0.0.0/11, wanted at most 1048576 in "
-         "all pools together"},
+         "f:16:17: found 2097152 pool addresses in all with 10.0.0.0/11, wanted at most 1048576"},
         {"a second pool of a name",
          17,
          "  - {name: main, addresses: [192.0.2.7]}",
