@@ -79,6 +79,14 @@ TEST_CASE(
     CHECK_FALSE(checksums_hold(only(rig.poll()).bytes));
 }
 
+TEST_CASE("an echo reply of nothing but zeros has a checksum that verifies", "[dataplane][icmp]") {
+    SlowPathRig rig;
+    rig.start();
+    const ByteVector bytes = frame().ipv4("100.64.0.9", "100.64.0.1").echo_request(0, 0).bytes();
+    REQUIRE(rig.punt(Punt::kToAppliance, bytes, kInt));
+    CHECK(checksums_hold(only(rig.poll()).bytes));
+}
+
 TEST_CASE("echo answers have a rate", "[dataplane][icmp]") {
     SlowPathSettings settings;
     settings.echo_per_second = 10;

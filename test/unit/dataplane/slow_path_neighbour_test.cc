@@ -253,6 +253,35 @@ TEST_CASE(
     rig.check();
 }
 
+TEST_CASE(
+    "among thousands each entry is found, also when others were removed", "[dataplane][arp]"
+) {
+    SlowPathRig rig;
+    rig.start();
+    std::vector<Ipv4Addr> stay;
+    for (uint32_t i = 0; i < 10000; ++i) {
+        const Ipv4Addr host = Ipv4Addr::from_host(ip("100.80.0.1").host() + i * 3);
+        REQUIRE(rig.punt_unresolved(kInt, host));
+        rig.poll_after(2);
+        if (i % 2 == 0) {
+            const ByteVector bytes =
+                frame().arp(2, kPeerMac, host, kIntMac, ip("100.64.0.1")).bytes();
+            REQUIRE(rig.punt(Punt::kArp, bytes, kInt));
+            rig.poll();
+            stay.push_back(host);
+        }
+    }
+    for (int i = 0; i < 100; ++i) {  // the others fail and are removed
+        rig.poll_after(90);
+    }
+    CHECK(rig.slow.neighbours(rig.now).size() == stay.size() + 2);
+    for (const Ipv4Addr host : stay) {
+        REQUIRE(rig.punt_unresolved(kInt, host));
+        REQUIRE(only(rig.poll()).back.kind == Back::kSend);
+    }
+    rig.check();
+}
+
 // ---- ageing
 
 TEST_CASE("a silent neighbour is probed, then asked for, then forgotten", "[dataplane][arp]") {
@@ -472,6 +501,14 @@ TEST_CASE("who gets an ARP answer", "[dataplane][rfc1027]") {
         }
         rig.check();
     }
+}
+
+TEST_CASE("proxy ARP stays off on an internal link that asks for it", "[dataplane][rfc1027]") {
+    config::Config config = rig_config();
+    config.links[0].proxy_arp = true;
+    SlowPathRig rig(1, {}, {}, config);
+    rig.start();
+    CHECK(only(rig.ask(kInt, "100.64.0.9", "203.0.113.3")).back.kind == Back::kConsumed);
 }
 
 TEST_CASE("an ARP reply is never answered", "[dataplane][arp]") {
