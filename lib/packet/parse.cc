@@ -95,6 +95,8 @@ bool is_unicast(uint8_t first) {
 
 // What parse_usual has found out.
 struct Usual {
+    const uint8_t* data;  // ref's
+    uint32_t readable;    // ref's length
     uint64_t addresses = 0;
     uint64_t kind_and_flags = 0;  // as they stand in the second half of PacketMeta
     uint32_t l3 = kEthernetHeader;
@@ -107,7 +109,7 @@ struct Usual {
 
 // The IPv4 header at u.l3 and what stands behind it; the first 28 bytes from there may be read.
 [[gnu::always_inline]] inline bool check_ipv4(const PacketRef& ref, uint8_t flags, Usual& u) {
-    const uint8_t* const ip = ref.data + u.l3;
+    const uint8_t* const ip = u.data + u.l3;
     const auto word0 = load<uint64_t>(ip);
     const auto word8 = load<uint32_t>(ip + 8);
     u.addresses = load<uint64_t>(ip + offset::kIpSource);
@@ -130,7 +132,7 @@ struct Usual {
     u.protocol = static_cast<uint8_t>(word8 >> 8);
     u.l4 = u.l3 + kHeader;
     u.ports = load<uint32_t>(ip + kHeader);
-    const uint32_t readable = ref.length - u.l4;
+    const uint32_t readable = u.readable - u.l4;
     return check_transport(u.protocol, ip + kHeader, u.total - kHeader, readable, u.kind_and_flags);
 }
 
@@ -155,7 +157,7 @@ struct Usual {
     const uint32_t end = u.l3 + u.total;
     store<uint32_t>(
         reinterpret_cast<uint8_t*>(&ref) + offsetof(PacketRef, length),
-        std::min<uint32_t>(ref.length, end) | end << 16
+        std::min(u.readable, end) | end << 16
     );
 }
 
@@ -169,9 +171,9 @@ struct Usual {
         return false;
     }
     const LinkView* link = &links[ref.in_link.value];
-    Usual u;
+    Usual u{ref.data, ref.length};
     uint32_t tag = 0;
-    if (!find_ipv4(ref.data, u.l3, tag)) {
+    if (!find_ipv4(u.data, u.l3, tag)) {
         return false;
     }
     if (link->tag_ids() != tag) {
@@ -182,7 +184,7 @@ struct Usual {
         ref.in_link = LinkId{static_cast<uint8_t>(link - links.data())};
     }
     const auto station = load<uint64_t>(reinterpret_cast<const uint8_t*>(link));
-    const bool for_us = ((load<uint64_t>(ref.data) ^ station) & kMacMask) == 0;
+    const bool for_us = ((load<uint64_t>(u.data) ^ station) & kMacMask) == 0;
     if ((!for_us && (flags & (kHairpin | kCounted)) == 0) || !check_ipv4(ref, flags, u)) {
         return false;
     }
