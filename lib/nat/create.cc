@@ -1,7 +1,7 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <bit>
+
+#include <fmt/format.h>
 
 #include "nat/nat_shard.h"
 #include "nat/record_layouts.h"
@@ -63,8 +63,7 @@ base::ArenaPlan arena_plan(const NatShardPlan& plan, const NatSettings& settings
     arena.name = plan.arena_name;
     arena.huge_directory = plan.huge_directory;
     arena.facts = plan.facts;
-    arena.identity = {
-        static_cast<uint16_t>(plan.shards), plan.shard.value, kNatLayoutDigest};
+    arena.identity = {static_cast<uint16_t>(plan.shards), plan.shard.value, kNatLayoutDigest};
     const uint64_t s = plan.sessions;
     const uint64_t m = plan.mappings;
     const uint64_t u = plan.subscribers;
@@ -230,7 +229,6 @@ void NatShard::end_of_burst() {
     mappings_.end_of_burst();
     subscribers_.end_of_burst();
     permissions_.end_of_burst();
-    blocks_.end_of_burst();
 }
 
 }  // namespace sekisho::nat

@@ -33,7 +33,8 @@ void EmptyBlocks::push(PortBlockTable& blocks, uint32_t block, bool is_rested) {
 void EmptyBlocks::remove(PortBlockTable& blocks, uint32_t block) {
     const PortBlock& b = blocks[block];
     List& list = lists_[b.external];
-    (b.empty_previous == kNoIndex ? list.first : blocks[b.empty_previous].empty_next) = b.empty_next;
+    (b.empty_previous == kNoIndex ? list.first : blocks[b.empty_previous].empty_next) =
+        b.empty_next;
     (b.empty_next == kNoIndex ? list.last : blocks[b.empty_next].empty_previous) = b.empty_previous;
     if (list.first != kNoIndex) {
         return;

@@ -1,7 +1,7 @@
 // EmptyBlocks: the blocks that a shard holds and nobody uses, so that a recall finds one at once.
 //
-//   Shape     a list of blocks an external address, in the order in which they will have rested; the
-//             addresses that have such blocks in a list for each pool and home.
+//   Shape     a list of blocks an external address, in the order in which they will have rested;
+//             the addresses that have such blocks in a list for each pool and home.
 //   Cost      push, remove: O(1). find: at most kLooked blocks.
 //   Owner     one thread. Derived state.
 #pragma once
@@ -39,9 +39,8 @@ class EmptyBlocks {
         uint32_t next = kNoIndex;
     };
     uint32_t& head_of(uint32_t external);
-    uint32_t find_in(
-        PortBlockTable& blocks, uint32_t external, RestClock& clock, unsigned& looked
-    ) const;
+    uint32_t find_in(PortBlockTable& blocks, uint32_t external, RestClock& clock, unsigned& looked)
+        const;
 
     const ExternalDirectory* directory_ = nullptr;
     std::vector<List> lists_;      // by ExternalIndex

@@ -5,13 +5,16 @@
 namespace sekisho::nat {
 namespace {
 
-// Spreads neighbouring addresses over the slots. The table holds only the operator's own addresses, so nobody can build
-// collisions and no key is needed.
-uint32_t slot_hash(Ipv4Addr address) { return (address.host() * 0x9e3779b1U) ^ (address.host() >> 15); }
+// Spreads neighbouring addresses over the slots. The table holds only the operator's own addresses,
+// so nobody can build collisions and no key is needed.
+uint32_t slot_hash(Ipv4Addr address) {
+    return (address.host() * 0x9e3779b1U) ^ (address.host() >> 15);
+}
 
 }  // namespace
 
-ExternalDirectory::ExternalDirectory(const NatSettings& settings, unsigned shards) : shards_(shards) {
+ExternalDirectory::ExternalDirectory(const NatSettings& settings, unsigned shards)
+    : shards_(shards) {
     uint32_t owners = 0;
     for (size_t p = 0; p < settings.pools.size(); ++p) {
         const PoolSettings& pool = settings.pools[p];
@@ -21,8 +24,11 @@ ExternalDirectory::ExternalDirectory(const NatSettings& settings, unsigned shard
             for (uint64_t a = range.first.host(); a <= range.last.host(); ++a) {
                 const auto home = static_cast<uint8_t>(addresses_.size() % shards);
                 addresses_.push_back(
-                    {Ipv4Addr::from_host(static_cast<uint32_t>(a)), PoolId{static_cast<uint16_t>(p)}, ShardId{home},
-                     shift, owners}
+                    {Ipv4Addr::from_host(static_cast<uint32_t>(a)),
+                     PoolId{static_cast<uint16_t>(p)},
+                     ShardId{home},
+                     shift,
+                     owners}
                 );
                 owners += 65536U >> shift;
             }
@@ -45,7 +51,8 @@ ExternalDirectory::ExternalDirectory(const NatSettings& settings, unsigned shard
 }
 
 ExternalIndex ExternalDirectory::find(Ipv4Addr address) const {
-    for (uint32_t slot = slot_hash(address) & mask_; slots_[slot] != kNoIndex; slot = (slot + 1) & mask_) {
+    for (uint32_t slot = slot_hash(address) & mask_; slots_[slot] != kNoIndex;
+         slot = (slot + 1) & mask_) {
         if (addresses_[slots_[slot]].address == address) {
             return ExternalIndex{slots_[slot]};
         }
@@ -55,8 +62,9 @@ ExternalIndex ExternalDirectory::find(Ipv4Addr address) const {
 
 ShardId ExternalDirectory::owner_of(ExternalIndex index, Port port) const {
     const ExternalAddress& a = addresses_[index.value];
-    const uint8_t owner =
-        owners_[a.first_owner + (uint32_t{port.host()} >> a.block_shift)].load(std::memory_order_acquire);
+    const uint8_t owner = owners_[a.first_owner + (uint32_t{port.host()} >> a.block_shift)].load(
+        std::memory_order_acquire
+    );
     return owner == kOwnedByHome ? a.home : ShardId{owner};
 }
 

@@ -1,10 +1,11 @@
-// ExternalDirectory: which addresses are the pools', where each has its home, and the hint of who holds a block.
+// ExternalDirectory: which addresses are the pools', where each has its home, and the hint of who
+// holds a block.
 //
-//   Shape     addresses are numbered over all pools (ExternalIndex, pool by pool, in the order of the settings); owner
-//             bytes: one a block and address. home = index mod shards.
-//   Thread    built at start, then read by all; owner bytes are atomic: written with release by the shard that takes a
-//             block in (and by its home when it comes back), read with acquire by every worker. A hint only: truth is in
-//             the arena of the holder (ARCHITECTURE 2).
+//   Shape     addresses are numbered over all pools (ExternalIndex, pool by pool, in the order of
+//             the settings); owner bytes: one a block and address. home = index mod shards.
+//   Thread    built at start, then read by all; owner bytes are atomic: written with release by the
+//             shard that takes a block in (and by it when it gives the block up), read with acquire
+//             by every worker. A hint only: truth is in the arena of the holder (ARCHITECTURE 2).
 //   Cost      find: one hash probe; owner: one byte. Nothing allocates after start.
 #pragma once
 
@@ -24,8 +25,8 @@ struct ExternalAddress {
     Ipv4Addr address;
     PoolId pool;
     ShardId home;
-    uint8_t block_shift = 8;       // log2 of the pool's block size
-    uint32_t first_owner = 0;      // of its owner bytes
+    uint8_t block_shift = 8;   // log2 of the pool's block size
+    uint32_t first_owner = 0;  // of its owner bytes
 };
 
 class ExternalDirectory {
@@ -39,7 +40,9 @@ class ExternalDirectory {
     unsigned shards() const { return shards_; }
     // First index and number of a pool's addresses.
     ExternalIndex first_of(PoolId pool) const { return {first_of_pool_[pool.value]}; }
-    size_t count_of(PoolId pool) const { return first_of_pool_[pool.value + 1U] - first_of_pool_[pool.value]; }
+    size_t count_of(PoolId pool) const {
+        return first_of_pool_[pool.value + 1U] - first_of_pool_[pool.value];
+    }
 
     // The shard that answers for an external endpoint: the block's owner, or the address's home.
     ShardId owner_of(ExternalIndex index, Port port) const;
@@ -51,7 +54,7 @@ class ExternalDirectory {
     unsigned shards_ = 1;
     std::vector<ExternalAddress> addresses_;
     std::vector<uint32_t> first_of_pool_;  // one more than there are pools
-    std::vector<uint32_t> slots_;          // open addressing, half full at most: indexes of addresses_
+    std::vector<uint32_t> slots_;  // open addressing, half full at most: indexes of addresses_
     uint32_t mask_ = 0;
     std::unique_ptr<std::atomic<uint8_t>[]> owners_;
 };

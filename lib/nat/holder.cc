@@ -169,13 +169,12 @@ bool NatShard::is_awaited(const ShardMessage& answer) const {
 
 void NatShard::take_in(const ShardMessage& grant, Tick now) {
     const bool is_wanted = is_awaited(grant);
-    const uint32_t block = is_wanted ? blocks_.allocate(
-                                           grant.external,
-                                           grant.block,
-                                           grant.subscriber,
-                                           clock_of(grant.pool, now).epoch()
-                                       )
-                                     : kNoIndex;
+    const uint32_t block =
+        is_wanted
+            ? blocks_.allocate(
+                  grant.external, grant.block, grant.subscriber, clock_of(grant.pool, now).epoch()
+              )
+            : kNoIndex;
     if (block == kNoIndex) {
         ShardMessage back = grant;
         back.kind = MessageKind::kBlockReturn;

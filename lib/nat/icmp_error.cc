@@ -81,8 +81,7 @@ bool rewrite_quote(const IcmpErrorPacket& error, const Session& session, const Q
 
 void rewrite_outer(const IcmpErrorPacket& error, size_t address_offset, uint32_t address) {
     uint8_t* ip = error.datagram.data();
-    const uint16_t delta =
-        packet::checksum_delta(load<uint32_t>(ip + address_offset), address);
+    const uint16_t delta = packet::checksum_delta(load<uint32_t>(ip + address_offset), address);
     store(ip + address_offset, address);
     detail::rewrite_header(ip, delta, error.ttl_step);
 }
@@ -120,9 +119,7 @@ bool rewrite_icmp_error_outbound(
     const bool is_subscriber =
         load<uint32_t>(&error.datagram[offset::kIpSource]) == session.internal_address;
     rewrite_outer(
-        error,
-        offset::kIpSource,
-        is_subscriber ? session.external_address : own_external.raw
+        error, offset::kIpSource, is_subscriber ? session.external_address : own_external.raw
     );
     return true;
 }

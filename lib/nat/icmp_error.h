@@ -4,12 +4,12 @@
 //   Inbound   outer destination X' becomes X; quoted source X':x' becomes X:x.
 //   Outbound  quoted destination X:x becomes X':x'; outer source becomes X' if it was X, else the
 //             NAT's own external address: a router behind the NAT has no mapping of its own.
-//   Checksums the outer header's; the quoted header's; the quoted transport's as far as it is quoted
-//             and used (UDP 0 stays 0, TCP's lies at offset 16); the error's own, incrementally over
-//             all that changed. Type, code, MTU and RFC 4884 extensions stay.
-//   Hairpin   the two halves are the two functions, one after the other; pass_ttl only once.
-//   Session   that of the quoted flow, or a scratch one made of its mapping. It is not refreshed and
-//             never ended (RFC 5508 REQ-6, RFC 4787 REQ-12).
+//   Checksums the outer header's; the quoted header's; the quoted transport's as far as it is
+//             quoted and used (UDP 0 stays 0, TCP's lies at offset 16); the error's own,
+//             incrementally over all that changed. Type, code, MTU and RFC 4884 extensions stay.
+//   Hairpin   the two halves are the two functions, one after the other; ttl_step 0 in the second.
+//   Session   that of the quoted flow, or a scratch one made of its mapping. It is not refreshed
+//             and never ended (RFC 5508 REQ-6, RFC 4787 REQ-12).
 //   Errors    false if the quoted header and 8 bytes behind it are not there; nothing is changed.
 //   Cost      a few dozen instructions. Thread: pure.
 #pragma once

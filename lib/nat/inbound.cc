@@ -14,7 +14,9 @@ AdmitResult admitted(uint32_t session) {
 }
 
 // What outsiders may use of a table or limit of this size; the rest is kept for outbound sessions.
-constexpr uint32_t share_for_inbound(uint32_t size) { return size - size / 4; }
+constexpr uint32_t share_for_inbound(uint32_t size) {
+    return size - size / 4;
+}
 
 }  // namespace
 
@@ -36,7 +38,8 @@ AdmitResult NatShard::admit_inbound(
     if (kind != PacketKind::kTcp) {
         return {AdmitResult::kMappingOnly, {}, {kNoIndex}, {mapping}};
     }
-    const bool opens = (tcp_flags & (packet::kSyn | packet::kAck | packet::kRst | packet::kFin)) == packet::kSyn;
+    const bool opens =
+        (tcp_flags & (packet::kSyn | packet::kAck | packet::kRst | packet::kFin)) == packet::kSyn;
     return opens ? admit_tcp_opening(key, mapping, now) : refused(DropReason::kNoSession);
 }
 
@@ -77,9 +80,8 @@ AdmitResult NatShard::admit_tcp_opening(const FlowKey& key, uint32_t mapping, Ti
     if (sessions_.size() >= share_for_inbound(sessions_.capacity())) {
         return refused(DropReason::kSessionTableFull);
     }
-    const uint32_t session = make_session(
-        mapping, key.source(), key.source_port(), SessionState::kTcpOpenInbound, now
-    );
+    const uint32_t session =
+        make_session(mapping, key.source(), key.source_port(), SessionState::kTcpOpenInbound, now);
     if (session == kNoIndex) {
         return refused(DropReason::kSessionTableFull);
     }

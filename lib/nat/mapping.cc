@@ -33,9 +33,8 @@ uint32_t NatShard::find_mapping(const FlowKey& key, unsigned side) const {
     return value == kNoIndex ? kNoIndex : value >> 1;
 }
 
-MappingIndex NatShard::find_mapping_by_external(
-    Ipv4Addr address, Port port, Protocol protocol
-) const {
+MappingIndex NatShard::find_mapping_by_external(Ipv4Addr address, Port port, Protocol protocol)
+    const {
     return {find_mapping(external_key(address, port, protocol), kExternal)};
 }
 

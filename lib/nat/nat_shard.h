@@ -72,15 +72,15 @@ static_assert(sizeof(Mapping) == 32);
 // What became of an outbound miss.
 struct MakeResult {
     enum Kind : uint8_t { kMade, kHold, kRefused } kind = kRefused;
-    DropReason reason{};           // with kRefused
-    SessionIndex session{kNoIndex};  // with kMade
+    DropReason reason{};                // with kRefused
+    SessionIndex session{kNoIndex};     // with kMade
     SubscriberIndex waiting{kNoIndex};  // with kHold: the subscriber whose block is being asked for
 };
 
 // What became of an inbound miss.
 struct AdmitResult {
     enum Kind : uint8_t { kSession, kMappingOnly, kRefused } kind = kRefused;
-    DropReason reason{};           // with kRefused
+    DropReason reason{};             // with kRefused
     SessionIndex session{kNoIndex};  // with kSession: a TCP opening from outside
     // With kMappingOnly: translate from the mapping alone, no state changes.
     MappingIndex mapping{kNoIndex};
@@ -95,10 +95,10 @@ class WaitListener {
 
 // What a slice of a listing shows; plain values, copied out on the worker.
 struct SessionView {
-    Session session;             // as it stands
+    Session session;  // as it stands
     uint32_t index;
     uint32_t idle_ms;
-    uint32_t lifetime_ms;        // until it expires if nothing comes
+    uint32_t lifetime_ms;  // until it expires if nothing comes
     uint16_t pool;
     uint16_t policy;
     ShardId shard;
@@ -112,7 +112,7 @@ struct MappingView {
 struct SubscriberView {
     Ipv4Addr address;
     RealmId realm;
-    Ipv4Addr external_address;   // its paired address; 0.0.0.0 while it has none
+    Ipv4Addr external_address;  // its paired address; 0.0.0.0 while it has none
     uint32_t sessions;
     uint32_t ports;
     uint32_t blocks;
@@ -126,7 +126,7 @@ struct BlockView {
     uint16_t in_use[3];  // ports: TCP, UDP, ICMP
     SubscriberIndex subscriber;
 };
-struct PoolView {  // what this shard knows; sums over the shards are the pool's
+struct PoolView {                 // what this shard knows; sums over the shards are the pool's
     uint32_t free_blocks = 0;     // at home here
     uint32_t granted_blocks = 0;  // held here
     uint32_t ports_in_use = 0;    // of blocks held here
@@ -223,15 +223,13 @@ class NatShard {
     bool list_sessions(
         uint32_t& cursor, uint32_t limit, Tick now, std::span<SessionView> out, size_t& filled
     ) const;
-    bool list_mappings(
-        uint32_t& cursor, uint32_t limit, std::span<MappingView> out, size_t& filled
-    ) const;
+    bool list_mappings(uint32_t& cursor, uint32_t limit, std::span<MappingView> out, size_t& filled)
+        const;
     bool list_subscribers(
         uint32_t& cursor, uint32_t limit, std::span<SubscriberView> out, size_t& filled
     ) const;
-    bool list_blocks(
-        uint32_t& cursor, uint32_t limit, std::span<BlockView> out, size_t& filled
-    ) const;
+    bool list_blocks(uint32_t& cursor, uint32_t limit, std::span<BlockView> out, size_t& filled)
+        const;
     // Ends one session, its mapping with it if it was the last. A mapping is cleared by clearing
     // its sessions, found by a walk in slices.
     void clear_session(SessionIndex index, Tick now);
@@ -373,7 +371,7 @@ class NatShard {
     PortBlockTable blocks_;
     EmptyBlocks empty_;
     flow::TimingWheel block_wheel_;
-    std::vector<Pool> pools_;  // by PoolId
+    std::vector<Pool> pools_;        // by PoolId
     uint32_t lingering_ = kNoIndex;  // first and last of the list of refused subscribers
     uint32_t lingering_last_ = kNoIndex;
     uint32_t waits_ = 0;  // requests under way

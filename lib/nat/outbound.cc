@@ -8,13 +8,16 @@ namespace {
 MakeResult refused(DropReason reason) {
     return {MakeResult::kRefused, reason, {kNoIndex}, {kNoIndex}};
 }
-MakeResult made(uint32_t session) { return {MakeResult::kMade, {}, {session}, {kNoIndex}}; }
+MakeResult made(uint32_t session) {
+    return {MakeResult::kMade, {}, {session}, {kNoIndex}};
+}
 
 // Why a packet may not open a session, whoever sent it. Only a SYN opens a TCP session (RFC 5382
 // REQ-2; picking up connections is a later setting); an ICMP reply answers nothing that we know.
 std::optional<DropReason> why_no_opener(const FlowKey& key, PacketKind kind, uint8_t tcp_flags) {
     if (kind == PacketKind::kTcp) {
-        const bool opens = (tcp_flags & (packet::kSyn | packet::kAck | packet::kRst | packet::kFin)) == packet::kSyn;
+        const bool opens = (tcp_flags & (packet::kSyn | packet::kAck | packet::kRst | packet::kFin)
+                           ) == packet::kSyn;
         return opens ? std::nullopt : std::optional(DropReason::kNoSession);
     }
     if (kind == PacketKind::kIcmpQuery) {
@@ -85,10 +88,9 @@ MakeResult NatShard::make_outbound(
 // The session and, where the filter asks for it, the permission; a mapping made in vain goes again.
 uint32_t NatShard::make_outbound_session(const FlowKey& key, uint32_t mapping, Tick now) {
     Mapping& m = mappings_[mapping];
-    const bool needs_permission = settings_->policies[m.policy].filtering ==
-                                  FilteringBehaviour::kAddressDependent;
-    const bool permitted =
-        !needs_permission || permissions_.add({mapping}, key.destination());
+    const bool needs_permission =
+        settings_->policies[m.policy].filtering == FilteringBehaviour::kAddressDependent;
+    const bool permitted = !needs_permission || permissions_.add({mapping}, key.destination());
     const uint32_t session = permitted ? make_session(
                                              mapping,
                                              key.destination(),

@@ -9,7 +9,9 @@ namespace {
 
 constexpr size_t kMapsPerBlock = size_t{kProtocolSlots} * 3;
 
-uint32_t words_for(uint32_t largest) { return (largest + 63) / 64; }
+uint32_t words_for(uint32_t largest) {
+    return (largest + 63) / 64;
+}
 
 }  // namespace
 
@@ -55,10 +57,11 @@ void PortBlockTable::release(uint32_t block) {
     pool_[block].state = 0;
     std::atomic_signal_fence(std::memory_order_release);
     pool_.release(block);
+    pool_.end_of_burst();  // no packet of a burst names a block: it may be reused at once
 }
 
-// Brings the rest bitmaps to the clock's epoch. An 8-bit difference that has come round lets ports rest
-// longer, never shorter.
+// Brings the rest bitmaps to the clock's epoch. An 8-bit difference that has come round lets ports
+// rest longer, never shorter.
 void PortBlockTable::look(uint32_t block, RestClock& clock) {
     PortBlock& b = pool_[block];
     const auto passed = static_cast<uint8_t>(clock.epoch() - b.epoch);

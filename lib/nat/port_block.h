@@ -88,7 +88,6 @@ class PortBlockTable {
     // A held block without a port in use or resting, or kNoIndex; its lists are the caller's.
     uint32_t allocate(ExternalIndex external, uint16_t number, uint32_t subscriber, uint8_t epoch);
     void release(uint32_t block);
-    void end_of_burst() { pool_.end_of_burst(); }
 
     // Takes the first free port's bit at or after `start`, going round; kNoPort if there is none.
     uint32_t allocate_port(

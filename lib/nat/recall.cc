@@ -65,9 +65,9 @@ void NatShard::serve(const ShardMessage& request, Tick now) {
         return;
     }
     const bool is_paired = request.external.value != kNoIndex;
-    const bool may_recall = is_paired ? (request.flags & kAhead) == 0
-                                      : (request.flags & kMayRecall) != 0 &&
-                                            is_home_of(shard_, request.pool);
+    const bool may_recall =
+        is_paired ? (request.flags & kAhead) == 0
+                  : (request.flags & kMayRecall) != 0 && is_home_of(shard_, request.pool);
     if (may_recall) {
         recall(request, now);
     } else {

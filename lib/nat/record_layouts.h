@@ -9,7 +9,8 @@
 
 namespace sekisho::nat {
 
-#define SEKISHO_FIELD(record, field) {#field, offsetof(record, field), sizeof(record::field)}
+#define SEKISHO_FIELD(record, field) \
+    { #field, offsetof(record, field), sizeof(record::field) }
 inline constexpr FieldLayout kMappingFields[] = {
     SEKISHO_FIELD(Mapping, internal_address),
     SEKISHO_FIELD(Mapping, external_address),
@@ -25,24 +26,15 @@ inline constexpr FieldLayout kMappingFields[] = {
     SEKISHO_FIELD(Mapping, state),
 };
 inline constexpr FieldLayout kSubscriberFields[] = {
-    SEKISHO_FIELD(Subscriber, next_lingering),
-    SEKISHO_FIELD(Subscriber, address),
-    SEKISHO_FIELD(Subscriber, realm),
-    SEKISHO_FIELD(Subscriber, state),
-    SEKISHO_FIELD(Subscriber, policy),
-    SEKISHO_FIELD(Subscriber, external),
-    SEKISHO_FIELD(Subscriber, first_block),
-    SEKISHO_FIELD(Subscriber, blocks),
-    SEKISHO_FIELD(Subscriber, sessions),
-    SEKISHO_FIELD(Subscriber, ports),
-    SEKISHO_FIELD(Subscriber, generation),
-    SEKISHO_FIELD(Subscriber, refused_at),
-    SEKISHO_FIELD(Subscriber, tokens_at),
-    SEKISHO_FIELD(Subscriber, tokens),
-    SEKISHO_FIELD(Subscriber, wait),
-    SEKISHO_FIELD(Subscriber, is_held),
-    SEKISHO_FIELD(Subscriber, was_refused),
-    SEKISHO_FIELD(Subscriber, lingers),
+    SEKISHO_FIELD(Subscriber, next_lingering), SEKISHO_FIELD(Subscriber, address),
+    SEKISHO_FIELD(Subscriber, realm),          SEKISHO_FIELD(Subscriber, state),
+    SEKISHO_FIELD(Subscriber, policy),         SEKISHO_FIELD(Subscriber, external),
+    SEKISHO_FIELD(Subscriber, first_block),    SEKISHO_FIELD(Subscriber, blocks),
+    SEKISHO_FIELD(Subscriber, sessions),       SEKISHO_FIELD(Subscriber, ports),
+    SEKISHO_FIELD(Subscriber, generation),     SEKISHO_FIELD(Subscriber, refused_at),
+    SEKISHO_FIELD(Subscriber, tokens_at),      SEKISHO_FIELD(Subscriber, tokens),
+    SEKISHO_FIELD(Subscriber, wait),           SEKISHO_FIELD(Subscriber, is_held),
+    SEKISHO_FIELD(Subscriber, was_refused),    SEKISHO_FIELD(Subscriber, lingers),
     SEKISHO_FIELD(Subscriber, reserved),
 };
 inline constexpr FieldLayout kPortBlockFields[] = {
@@ -66,8 +58,7 @@ inline constexpr RecordLayout kPortBlockLayout{"port block", sizeof(PortBlock), 
 static_assert(base::covers(kMappingLayout) && base::covers(kPortBlockLayout));
 static_assert(base::covers(kSubscriberLayout));
 
-inline constexpr uint64_t kNatLayoutDigest = layout_digest(
-    {flow::kSessionLayout, kMappingLayout, kSubscriberLayout, kPortBlockLayout}
-);
+inline constexpr uint64_t kNatLayoutDigest =
+    layout_digest({flow::kSessionLayout, kMappingLayout, kSubscriberLayout, kPortBlockLayout});
 
 }  // namespace sekisho::nat

@@ -1,7 +1,7 @@
 // Rewriting a packet from its session: addresses, ports or identifier, TTL and checksums.
 //
-//   Needs     nothing but the session's line (or a scratch one made of a mapping): the deltas are in
-//             it. Outbound X:x becomes X':x', inbound X':x' becomes X:x.
+//   Needs     nothing but the session's line (or a scratch one made of a mapping): the deltas are
+//             in it. Outbound X:x becomes X':x', inbound X':x' becomes X:x.
 //   Bounds    parse has checked that the fixed transport header is there.
 //   Sums      RFC 1624. UDP without checksum stays so, a result 0 is written 0xffff (RFC 768). A
 //             wrong checksum stays wrong: it is the ends' business.
@@ -24,7 +24,8 @@ namespace detail {
 // TTL and header checksum are one load and one store: the four bytes from the TTL on.
 inline void rewrite_header(uint8_t* ip, uint16_t delta, unsigned ttl_step) {
     const auto word = packet::load<uint32_t>(ip + packet::offset::kIpTtl);
-    const uint16_t change = ttl_step != 0 ? packet::add_deltas(delta, packet::kTtlDecrement) : delta;
+    const uint16_t change =
+        ttl_step != 0 ? packet::add_deltas(delta, packet::kTtlDecrement) : delta;
     const uint16_t checksum = packet::apply_delta(static_cast<uint16_t>(word >> 16), change);
     const uint32_t ttl_and_protocol = (word & 0xffff) - ttl_step;
     packet::store(ip + packet::offset::kIpTtl, ttl_and_protocol | uint32_t{checksum} << 16);

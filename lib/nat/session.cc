@@ -128,8 +128,8 @@ void NatShard::fire_session(uint32_t session, Tick now) {
 }
 
 void NatShard::clear_session(SessionIndex index, Tick now) {
-    const bool is_live = index.value < sessions_.high_water() &&
-                         (sessions_[index.value].flags & flow::kLive) != 0;
+    const bool is_live =
+        index.value < sessions_.high_water() && (sessions_[index.value].flags & flow::kLive) != 0;
     if (is_live) {
         expire_session(index.value, now);
     }

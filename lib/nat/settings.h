@@ -1,4 +1,5 @@
-// What an operator sets of the NAT, checked and compiled; made by lib/config, read by shards. Immutable once published.
+// What an operator sets of the NAT, checked and compiled; made by lib/config, read by shards.
+// Immutable once published.
 //
 //   Units     Seconds; ports as host-order numbers in PortRange; sizes are counts.
 //   Source    RFC 4787, 5382, 5508, 6888; key names follow RFC 8512.
@@ -12,8 +13,16 @@
 
 namespace sekisho::nat {
 
-enum class MappingBehaviour : uint8_t { kEndpointIndependent, kAddressDependent, kAddressAndPortDependent };
-enum class FilteringBehaviour : uint8_t { kEndpointIndependent, kAddressDependent, kAddressAndPortDependent };
+enum class MappingBehaviour : uint8_t {
+    kEndpointIndependent,
+    kAddressDependent,
+    kAddressAndPortDependent
+};
+enum class FilteringBehaviour : uint8_t {
+    kEndpointIndependent,
+    kAddressDependent,
+    kAddressAndPortDependent
+};
 enum class PortSelection : uint8_t { kRandom, kSequential, kPreserve, kDeterministic };
 enum class Pairing : uint8_t { kHard, kSoft, kNone };
 
@@ -33,20 +42,20 @@ struct PoolSettings {
     std::string name;
     std::vector<AddressRange> addresses;  // disjoint, over all pools
     PortRange ports;
-    uint32_t port_block_size = 256;       // a power of two, 64 to 32768
+    uint32_t port_block_size = 256;  // a power of two, 64 to 32768
     uint32_t blocks_per_subscriber = 8;
     PortSelection port_selection = PortSelection::kRandom;
     Pairing pairing = Pairing::kHard;
-    Seconds port_quarantine{120};         // RFC 6888 REQ-8
-    Seconds block_release_delay{60};      // how long an empty, rested block stays with its subscriber
+    Seconds port_quarantine{120};     // RFC 6888 REQ-8
+    Seconds block_release_delay{60};  // how long an empty, rested block stays with its subscriber
     friend bool operator==(const PoolSettings&, const PoolSettings&) = default;
 };
 
 struct SubscriberLimits {
     uint32_t sessions = 4096;
-    uint32_t ports = 2048;                // over all protocols together
-    uint32_t sessions_per_second = 0;     // 0: no limit
-    uint32_t inbound_openings = 16;       // unanswered TCP openings from outside, a mapping
+    uint32_t ports = 2048;             // over all protocols together
+    uint32_t sessions_per_second = 0;  // 0: no limit
+    uint32_t inbound_openings = 16;    // unanswered TCP openings from outside, a mapping
     friend bool operator==(const SubscriberLimits&, const SubscriberLimits&) = default;
 };
 
@@ -78,8 +87,8 @@ struct TableLimits {  // of the whole appliance
 };
 
 struct NatSettings {
-    std::vector<PoolSettings> pools;        // by PoolId
-    std::vector<PolicySettings> policies;   // by PolicyId; first match wins
+    std::vector<PoolSettings> pools;       // by PoolId
+    std::vector<PolicySettings> policies;  // by PolicyId; first match wins
     TimeoutSettings timeouts;
     TableLimits limits;
     friend bool operator==(const NatSettings&, const NatSettings&) = default;

@@ -61,9 +61,8 @@ NatShard::Outcome NatShard::find_or_make_subscriber(Ipv4Addr address, RealmId re
     s.first_block = kNoIndex;
     s.generation = generation;
     s.tokens_at = now.ms;
-    s.tokens = std::min(
-        limits_of(s).sessions_per_second, 0xffffffff / kTokensPerSession
-    ) * kTokensPerSession;
+    s.tokens = std::min(limits_of(s).sessions_per_second, 0xffffffff / kTokensPerSession) *
+               kTokensPerSession;
     if (!subscriber_index_.insert(hash_of(subscriber_key(address, realm)), index)) {
         subscribers_.release(index);
         return Outcome::refused(DropReason::kSubscriberTableFull);

@@ -26,21 +26,21 @@ struct alignas(64) Subscriber {
     uint32_t next_lingering;  // list of refused subscribers that have nothing else
     uint32_t address;         // network order
     uint8_t realm;
-    uint8_t state;            // written last: 0 free, 1 live
-    uint16_t policy;          // PolicyId
-    uint32_t external;        // ExternalIndex, or kNoIndex while it has none
-    uint32_t first_block;     // newest first
+    uint8_t state;         // written last: 0 free, 1 live
+    uint16_t policy;       // PolicyId
+    uint32_t external;     // ExternalIndex, or kNoIndex while it has none
+    uint32_t first_block;  // newest first
     uint32_t blocks;
     uint32_t sessions;
-    uint32_t ports;           // in use, all protocols: its mappings
-    uint32_t generation;      // of the record: survives the subscriber
-    uint32_t refused_at;      // Tick of the last refusal, if was_refused
-    uint32_t tokens_at;       // Tick
+    uint32_t ports;       // in use, all protocols: its mappings
+    uint32_t generation;  // of the record: survives the subscriber
+    uint32_t refused_at;  // Tick of the last refusal, if was_refused
+    uint32_t tokens_at;   // Tick
     uint32_t tokens;
     BlockWait wait;
-    bool is_held;             // somebody was told kHold
+    bool is_held;  // somebody was told kHold
     bool was_refused;
-    bool lingers;             // in the list of next_lingering
+    bool lingers;  // in the list of next_lingering
     uint32_t reserved[3];
 };
 static_assert(sizeof(Subscriber) == 64 && offsetof(Subscriber, generation) != 0);

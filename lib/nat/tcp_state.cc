@@ -37,14 +37,14 @@ constexpr std::array<Row, kStates> make_table() {
         t[static_cast<size_t>(s)] = row(s, syn, ack, fin, reset);
     };
     //             SYN                  ACK                  FIN                  RST
-    set(kOpenOut, {kOpenOut, kHalf},   {kOpenOut, kOpenOut}, {kOpenOut, kOpenOut}, kRst);
-    set(kOpenIn,  {kHalf, kOpenIn},    {kOpenIn, kOpenIn},   {kOpenIn, kOpenIn},   kRst);
-    set(kHalf,    {kHalf, kHalf},      {kEst, kEst},         {kFinOut, kFinIn},    kRst);
-    set(kEst,     {kEst, kEst},        {kEst, kEst},         {kFinOut, kFinIn},    kRst);
-    set(kFinOut,  {kFinOut, kFinOut},  {kFinOut, kFinOut},   {kFinOut, kClosing},  kRst);
-    set(kFinIn,   {kFinIn, kFinIn},    {kFinIn, kFinIn},     {kClosing, kFinIn},   kRst);
+    set(kOpenOut, {kOpenOut, kHalf}, {kOpenOut, kOpenOut}, {kOpenOut, kOpenOut}, kRst);
+    set(kOpenIn, {kHalf, kOpenIn}, {kOpenIn, kOpenIn}, {kOpenIn, kOpenIn}, kRst);
+    set(kHalf, {kHalf, kHalf}, {kEst, kEst}, {kFinOut, kFinIn}, kRst);
+    set(kEst, {kEst, kEst}, {kEst, kEst}, {kFinOut, kFinIn}, kRst);
+    set(kFinOut, {kFinOut, kFinOut}, {kFinOut, kFinOut}, {kFinOut, kClosing}, kRst);
+    set(kFinIn, {kFinIn, kFinIn}, {kFinIn, kFinIn}, {kClosing, kFinIn}, kRst);
     set(kClosing, {kOpenOut, kOpenIn}, {kClosing, kClosing}, {kClosing, kClosing}, kClosing);
-    set(kRst,     {kOpenOut, kOpenIn}, {kEst, kEst},         {kRst, kRst},         kRst);
+    set(kRst, {kOpenOut, kOpenIn}, {kEst, kEst}, {kRst, kRst}, kRst);
     return t;
 }
 constexpr std::array<Row, kStates> kTable = make_table();
@@ -72,13 +72,16 @@ uint8_t scale_option(const uint8_t* tcp) {
     return kNoScale;
 }
 
-constexpr size_t index_of(Direction d) { return static_cast<size_t>(d); }
+constexpr size_t index_of(Direction d) {
+    return static_cast<size_t>(d);
+}
 
 constexpr uint16_t has_ack_flag(Direction d) {
     return d == Direction::kOutbound ? flow::kHasAckOutbound : flow::kHasAckInbound;
 }
 
-// The window that `d` announced last, in bytes; the scale counts only if both SYNs had one (RFC 7323 2.2).
+// The window that `d` announced last, in bytes; the scale counts only if both SYNs had one
+// (RFC 7323 2.2).
 uint32_t window_of(const Session& s, Direction d) {
     if ((s.flags & has_ack_flag(d)) == 0) {
         return 0;
@@ -86,7 +89,10 @@ uint32_t window_of(const Session& s, Direction d) {
     const unsigned outbound = s.window_scales & 15;
     const unsigned inbound = s.window_scales >> 4;
     const bool scaled = outbound != kNoScale && inbound != kNoScale;
-    return uint32_t{s.tcp_window[index_of(d)]} << (!scaled ? 0 : d == Direction::kOutbound ? outbound : inbound);
+    return uint32_t{s.tcp_window[index_of(d)]}
+           << (!scaled                     ? 0
+               : d == Direction::kOutbound ? outbound
+                                           : inbound);
 }
 
 }  // namespace
@@ -94,7 +100,8 @@ uint32_t window_of(const Session& s, Direction d) {
 SessionState next_tcp_state(
     SessionState state, TcpEvent event, Direction direction, Direction opener, bool was_established
 ) {
-    if (state == kTcpHalfOpen && (event == TcpEvent::kAck || event == TcpEvent::kFin) && direction != opener) {
+    if (state == kTcpHalfOpen && (event == TcpEvent::kAck || event == TcpEvent::kFin) &&
+        direction != opener) {
         return state;
     }
     if (state == kTcpReset && event == TcpEvent::kAck && !was_established) {
@@ -117,10 +124,12 @@ TcpSegment read_tcp_segment(const uint8_t* tcp) {
 
 bool is_reset_in_window(const Session& session, Direction direction, const TcpSegment& segment) {
     const Direction other = opposite(direction);
-    const bool answers_syn = (session.state == kTcpOpenOutbound && direction == Direction::kInbound) ||
-                             (session.state == kTcpOpenInbound && direction == Direction::kOutbound);
+    const bool answers_syn =
+        (session.state == kTcpOpenOutbound && direction == Direction::kInbound) ||
+        (session.state == kTcpOpenInbound && direction == Direction::kOutbound);
     if (answers_syn) {
-        return (segment.flags & packet::kAck) != 0 && segment.acknowledgement == session.tcp_ack[index_of(direction)];
+        return (segment.flags & packet::kAck) != 0 &&
+               segment.acknowledgement == session.tcp_ack[index_of(direction)];
     }
     return segment.sequence - session.tcp_ack[index_of(other)] <= window_of(session, other);
 }
@@ -143,7 +152,8 @@ void note_tcp_window(Session& session, Direction direction, const TcpSegment& se
     }
     const unsigned shift = direction == Direction::kOutbound ? 0 : 4;
     const unsigned kept = session.window_scales & (0xf0U >> shift);
-    session.window_scales = static_cast<uint8_t>(kept | static_cast<unsigned>(segment.scale) << shift);
+    session.window_scales =
+        static_cast<uint8_t>(kept | static_cast<unsigned>(segment.scale) << shift);
 }
 
 }  // namespace sekisho::nat

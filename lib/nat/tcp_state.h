@@ -25,7 +25,8 @@
 
 namespace sekisho::nat {
 
-// What a segment says, reduced to what the states need. The order is that of the table in tcp_state.cc.
+// What a segment says, reduced to what the states need. The order is that of the table in
+// tcp_state.cc.
 enum class TcpEvent : uint8_t {
     kNone,   // no state depends on it: a RST out of window, a segment without ACK
     kSyn,    // SYN, with ACK or without
@@ -44,9 +45,9 @@ SessionState next_tcp_state(
 struct TcpSegment {
     uint32_t sequence;
     uint32_t acknowledgement;
-    uint16_t window;      // unscaled
+    uint16_t window;  // unscaled
     uint8_t flags;
-    uint8_t scale;        // of a SYN's window scale option; kNoScale if there is none
+    uint8_t scale;  // of a SYN's window scale option; kNoScale if there is none
 };
 inline constexpr uint8_t kNoScale = 15;
 

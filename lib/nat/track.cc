@@ -23,7 +23,9 @@ bool has_handshake(SessionState s) {
            s == SessionState::kTcpFinInbound;
 }
 
-bool is_closed(SessionState s) { return is_tcp_closed(s); }
+bool is_closed(SessionState s) {
+    return is_tcp_closed(s);
+}
 
 bool is_open(SessionState s) {
     return s == SessionState::kTcpOpenOutbound || s == SessionState::kTcpOpenInbound;

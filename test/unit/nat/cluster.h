@@ -16,10 +16,14 @@ namespace sekisho::test {
 inline Ipv4Addr addr(uint8_t a, uint8_t b, uint8_t c, uint8_t d) {
     return Ipv4Addr::of(a, b, c, d);
 }
-inline Port port(uint16_t p) { return Port::from_host(p); }
+inline Port port(uint16_t p) {
+    return Port::from_host(p);
+}
 
 inline const Ipv4Addr kRemote = addr(198, 51, 100, 7);
-inline Ipv4Addr subscriber(uint32_t n) { return Ipv4Addr::from_host(0x64400000 + n); }
+inline Ipv4Addr subscriber(uint32_t n) {
+    return Ipv4Addr::from_host(0x64400000 + n);
+}
 
 // One pool of `addresses` addresses from 203.0.113.1 on, one policy for 100.64.0.0/10.
 inline nat::NatSettings lab(unsigned addresses = 1) {
@@ -118,9 +122,8 @@ class Cluster {
     ) {
         const PacketKind kind = kind_of(protocol);
         const uint16_t y = protocol == Protocol::kIcmp ? uint16_t{0} : remote_port;
-        const FlowKey key = FlowKey::of(
-            internal, remote, port(internal_port), port(y), protocol, kInternalRealm
-        );
+        const FlowKey key =
+            FlowKey::of(internal, remote, port(internal_port), port(y), protocol, kInternalRealm);
         nat::NatShard& s = shard(shard_of(internal));
         const uint8_t flags = protocol == Protocol::kTcp ? uint8_t{packet::kSyn} : uint8_t{0};
         nat::MakeResult r = s.make_outbound(key, kind, flags, now);
@@ -146,7 +149,7 @@ class Cluster {
     }
 
     static PacketKind kind_of(Protocol p) {
-        return p == Protocol::kTcp ? PacketKind::kTcp
+        return p == Protocol::kTcp   ? PacketKind::kTcp
                : p == Protocol::kUdp ? PacketKind::kUdp
                                      : PacketKind::kIcmpQuery;
     }
@@ -221,8 +224,8 @@ inline std::string Cluster::audit() {
         for (uint16_t b = span.first; b <= span.last; ++b) {
             seen[e][b] += shards_[address.home.value]->is_free_at_home({e}, b);
             if (seen[e][b] != 1) {
-                return "block " + std::to_string(b) + " of address " + std::to_string(e) + " is in " +
-                       std::to_string(seen[e][b]) + " places";
+                return "block " + std::to_string(b) + " of address " + std::to_string(e) +
+                       " is in " + std::to_string(seen[e][b]) + " places";
             }
         }
     }
