@@ -1,0 +1,179 @@
+#include "sekisho/interactive.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <histedit.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sekisho/pager.h"
+
+namespace sekisho::cli {
+
+namespace {
+
+using control::Expected;
+
+constexpr int kHistoryLines = 1000;
+
+// The words before the cursor, and the beginning of the one that it stands in.
+struct Place {
+    std::vector<std::string> words;
+    std::string beginning;
+};
+
+Place place_of(EditLine* editor) {
+    const LineInfo* line = el_line(editor);
+    const std::string_view text(line->buffer, static_cast<size_t>(line->cursor - line->buffer));
+    const size_t blank = text.find_last_of(" \t");
+    const size_t from = blank == std::string_view::npos ? 0 : blank + 1;
+    return {control::split_words(text.substr(0, from)), std::string(text.substr(from))};
+}
+
+void list(const std::vector<Expected>& expected) {
+    size_t width = 0;
+    for (const Expected& e : expected) {
+        width = std::max(width, e.word.size());
+    }
+    fmt::print("\n");
+    for (const Expected& e : expected) {
+        fmt::print("  {:<{}}  {}\n", e.word, width, e.help);
+    }
+    if (expected.empty()) {
+        fmt::print("  nothing can follow here\n");
+    }
+    std::fflush(stdout);
+}
+
+unsigned char complete(EditLine* editor, int /*key*/) {
+    const Place place = place_of(editor);
+    const std::string rest = control::completion(place.words, place.beginning);
+    if (!rest.empty()) {
+        return el_insertstr(editor, rest.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
+    }
+    const auto expected = control::expected_after(place.words, place.beginning);
+    if (expected.empty()) {
+        return CC_ERROR;
+    }
+    list(expected);
+    return CC_REDISPLAY;
+}
+
+unsigned char explain(EditLine* editor, int /*key*/) {
+    const Place place = place_of(editor);
+    list(control::expected_after(place.words, place.beginning));
+    return CC_REDISPLAY;
+}
+
+const char* prompt(EditLine* /*editor*/) {
+    return "sekisho> ";
+}
+
+std::string history_file() {
+    const char* home = std::getenv("HOME");
+    return home == nullptr ? "" : std::string(home) + "/.sekisho_history";
+}
+
+bool is_leave(const std::vector<std::string>& words) {
+    const auto parsed = control::parse_command(words);
+    return parsed && (parsed->command->verb == "exit" || parsed->command->verb == "quit");
+}
+
+// Line by line, for scripts: no prompt, no editing.
+int run_script(const Runner& runner) {
+    int worst = kDone;
+    for (std::string line; std::getline(std::cin, line);) {
+        const auto words = control::split_words(line);
+        if (!words.empty() && is_leave(words)) {
+            break;
+        }
+        worst = words.empty() ? worst : std::max(worst, runner.run(words, false));
+    }
+    return worst;
+}
+
+// The editor and its history, set up and torn down.
+class Shell {
+  public:
+    Shell() : editor_(el_init("sekisho", stdin, stdout, stderr)), history_(history_init()) {
+        history(history_, &event_, H_SETSIZE, kHistoryLines);
+        history(history_, &event_, H_SETUNIQUE, 1);
+        if (!history_file().empty()) {
+            history(history_, &event_, H_LOAD, history_file().c_str());
+        }
+        el_set(editor_, EL_PROMPT, prompt);
+        el_set(editor_, EL_EDITOR, "emacs");
+        el_set(editor_, EL_HIST, history, history_);
+        el_set(editor_, EL_ADDFN, "sekisho-complete", "what Tab adds", complete);
+        el_set(editor_, EL_ADDFN, "sekisho-explain", "what may follow", explain);
+        el_source(editor_, nullptr);
+        el_set(editor_, EL_BIND, "\t", "sekisho-complete", nullptr);
+        el_set(editor_, EL_BIND, "?", "sekisho-explain", nullptr);
+        el_set(editor_, EL_BIND, "^R", "em-inc-search-prev", nullptr);
+    }
+    ~Shell() {
+        if (!history_file().empty()) {
+            history(history_, &event_, H_SAVE, history_file().c_str());
+            chmod(history_file().c_str(), S_IRUSR | S_IWUSR);
+        }
+        history_end(history_);
+        el_end(editor_);
+    }
+    Shell(const Shell&) = delete;
+    Shell& operator=(const Shell&) = delete;
+
+    // The next line; nothing at the end of file. After Ctrl-C an empty one.
+    const char* next() {
+        forget_interrupt();
+        int count = 0;
+        const char* line = el_gets(editor_, &count);
+        if (line != nullptr && count > 0 && !interrupted()) {
+            return line;
+        }
+        if (interrupted()) {
+            el_reset(editor_);
+            fmt::print("\n");
+            return "";
+        }
+        return nullptr;
+    }
+    void remember(const char* line) { history(history_, &event_, H_ENTER, line); }
+
+  private:
+    EditLine* editor_;
+    History* history_;
+    HistEvent event_{};
+};
+
+}  // namespace
+
+int run_interactive(const Runner& runner) {
+    if (isatty(STDIN_FILENO) == 0) {
+        return run_script(runner);
+    }
+    watch_interrupts();
+    Shell shell;
+    fmt::print("Tab completes, ? shows what may follow, help lists all commands.\n");
+    while (const char* line = shell.next()) {
+        const auto words = control::split_words(line);
+        if (words.empty()) {
+            continue;
+        }
+        shell.remember(line);
+        if (is_leave(words)) {
+            return kDone;
+        }
+        runner.run(words, true);
+    }
+    fmt::print("\n");
+    return kDone;
+}
+
+}  // namespace sekisho::cli

@@ -1,0 +1,95 @@
+#include "control/filter.h"
+
+#include "base/text.h"
+#include "control/json_text.h"
+
+namespace sekisho::control {
+
+namespace {
+
+// One parameter that `parse` makes a value of.
+template <class Parse>
+auto read(ParamReader& params, std::string_view name, std::string_view wanted, Parse parse)
+    -> decltype(parse(std::string_view{})) {
+    const auto text = params.text(name, wanted);
+    if (!text) {
+        return std::nullopt;
+    }
+    const auto value = parse(*text);
+    if (!value) {
+        params.complain(name, quoted(Json(*text)), wanted);
+    }
+    return value;
+}
+
+}  // namespace
+
+bool Filter::admits(const Session& s) const {
+    return (!subscriber || subscriber->raw == s.internal_address) &&
+           (!external || external->admits(s.external_address, s.external_port)) &&
+           (!remote || remote->admits(s.remote_address, s.remote_port)) &&
+           (!protocol || static_cast<uint8_t>(*protocol) == s.protocol);
+}
+
+bool Filter::admits(const nat::Mapping& m) const {
+    return (!subscriber || subscriber->raw == m.internal_address) &&
+           (!external || external->admits(m.external_address, m.external_port)) &&
+           (!protocol || static_cast<uint8_t>(*protocol) == m.protocol);
+}
+
+bool Filter::admits(const nat::SubscriberView& s) const {
+    return (!subscriber || *subscriber == s.address) &&
+           (!external || external->port || external->address == s.external_address);
+}
+
+Filter read_filter(ParamReader& params) {
+    Filter filter;
+    filter.subscriber = read(params, "subscriber", kWantedAddress, base::parse_ipv4);
+    filter.external = read(params, "external", kWantedEndpoint, parse_endpoint);
+    filter.remote = read(params, "remote", kWantedEndpoint, parse_endpoint);
+    filter.protocol = read(params, "protocol", kWantedProtocol, parse_protocol);
+    return filter;
+}
+
+std::optional<EndpointFilter> parse_endpoint(std::string_view text) {
+    const size_t colon = text.find(':');
+    const auto address = base::parse_ipv4(text.substr(0, colon));
+    if (!address) {
+        return std::nullopt;
+    }
+    if (colon == std::string_view::npos) {
+        return EndpointFilter{*address, std::nullopt};
+    }
+    const auto port = base::parse_port(text.substr(colon + 1));
+    if (!port) {
+        return std::nullopt;
+    }
+    return EndpointFilter{*address, *port};
+}
+
+std::optional<Protocol> parse_protocol(std::string_view text) {
+    if (text == "tcp") {
+        return Protocol::kTcp;
+    }
+    if (text == "udp") {
+        return Protocol::kUdp;
+    }
+    if (text == "icmp") {
+        return Protocol::kIcmp;
+    }
+    return std::nullopt;
+}
+
+std::string protocol_name(uint8_t protocol) {
+    switch (static_cast<Protocol>(protocol)) {
+        case Protocol::kIcmp:
+            return "icmp";
+        case Protocol::kTcp:
+            return "tcp";
+        case Protocol::kUdp:
+            return "udp";
+    }
+    return std::to_string(protocol);
+}
+
+}  // namespace sekisho::control

@@ -1,0 +1,56 @@
+// Filter: which subscribers, mappings or sessions a listing or a clear is about. What is not given
+// admits all.
+//
+//   Words     subscriber A | external A[:P] | remote A[:P] | protocol tcp|udp|icmp; all that are
+//   given must hold. Order     addresses and ports in network order, like the records. An ICMP
+//   query's identifier counts as its port. Thread    values, pure.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "base/types.h"
+#include "control/params.h"
+#include "nat/nat_shard.h"
+
+namespace sekisho::control {
+
+struct EndpointFilter {
+    Ipv4Addr address;
+    std::optional<Port> port;
+    bool admits(uint32_t raw_address, uint16_t raw_port) const {
+        return raw_address == address.raw && (!port || port->raw == raw_port);
+    }
+};
+
+struct Filter {
+    std::optional<Ipv4Addr> subscriber;
+    std::optional<EndpointFilter> external;
+    std::optional<EndpointFilter> remote;
+    std::optional<Protocol> protocol;
+
+    bool is_empty() const { return !subscriber && !external && !remote && !protocol; }
+    bool admits(const Session& session) const;
+    // Without `remote`, which a mapping alone cannot answer.
+    bool admits(const nat::Mapping& mapping) const;
+    // Only `subscriber` and `external` without a port; see needs_sessions().
+    bool admits(const nat::SubscriberView& subscriber_view) const;
+    // Whether a listing of subscribers must ask their sessions.
+    bool needs_sessions() const { return remote || protocol || (external && external->port); }
+};
+
+// Reads the four parameters; mistakes are the reader's.
+Filter read_filter(ParamReader& params);
+
+// "A" or "A:P", strictly.
+std::optional<EndpointFilter> parse_endpoint(std::string_view text);
+// tcp, udp or icmp, and back; another protocol is its number.
+std::optional<Protocol> parse_protocol(std::string_view text);
+std::string protocol_name(uint8_t protocol);
+
+inline constexpr std::string_view kWantedAddress = "an IPv4 address like 192.0.2.1";
+inline constexpr std::string_view kWantedEndpoint =
+    "an IPv4 address, or address and port like 192.0.2.1:4000";
+inline constexpr std::string_view kWantedProtocol = "tcp, udp or icmp";
+
+}  // namespace sekisho::control

@@ -1,0 +1,75 @@
+// Methods: what a client may ask, by name. The only way from the control socket to the dataplane.
+//
+//   Names     show.status, .links, .workers, .neighbours, .routes, .pools, .subscribers, .mappings,
+//   .sessions, .counters,
+//             .drops, .config; clear.sessions, .mappings, .counters. Parameters and results:
+//             doc/cli.md.
+//   Errors    kMethodNotFound, kInvalidParams, kServerBusy; kInternalError with the Inspector's
+//   sentence. Cost      bounded: a listing or a clear answers a page and a cursor (listing.h).
+//   Thread    the control thread. Inspector and configuration outlive it.
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+#include "config/config.h"
+#include "control/listing.h"
+#include "control/rpc_error.h"
+#include "dataplane/inspector.h"
+
+namespace sekisho::control {
+
+class Methods {
+  public:
+    Methods(dataplane::Inspector& inspector, const config::Config& config)
+        : inspector_(inspector), config_(config) {}
+
+    // `params`: an object, or null where the request has none.
+    Reply call(std::string_view method, const Json& params);
+
+  private:
+    struct Page;
+    using Method = Reply (Methods::*)(const Json&);
+    struct Entry {
+        std::string_view name;
+        Method method;
+    };
+    static const Entry kMethods[];
+
+    Reply show_status(const Json& params);
+    Reply show_links(const Json& params);
+    Reply show_workers(const Json& params);
+    Reply show_neighbours(const Json& params);
+    Reply show_routes(const Json& params);
+    Reply show_pools(const Json& params);
+    Reply show_counters(const Json& params);
+    Reply show_drops(const Json& params);
+    Reply show_config(const Json& params);
+    Reply clear_counters(const Json& params);
+
+    Reply show_subscribers(const Json& params);
+    Reply show_mappings(const Json& params);
+    Reply show_sessions(const Json& params);
+    Reply clear_sessions(const Json& params);
+    Reply clear_mappings(const Json& params);
+
+    enum class Purpose : uint8_t { kShow, kClear };
+    tl::expected<Page, RpcError> read_page(const Json& params, Purpose purpose);
+    tl::expected<Join*, RpcError> join_of(Page& page);
+    // One page of the walk over all sessions that a joined listing begins with.
+    tl::expected<void, RpcError> walk(
+        Page& page, const std::function<void(const nat::SessionView&)>& note
+    );
+    // Ends the sessions that `chosen` admits, page by page. Returns how many.
+    tl::expected<uint64_t, RpcError> clear_where(
+        Page& page, const std::function<bool(const nat::SessionView&)>& chosen
+    );
+    Document next_of(const Page& page);
+    uint32_t opening_lifetime(const nat::Mapping& mapping) const;
+
+    dataplane::Inspector& inspector_;
+    const config::Config& config_;
+    Joins joins_;
+};
+
+}  // namespace sekisho::control

@@ -1,0 +1,40 @@
+// ParamReader: the named parameters of one request, read strictly.
+//
+//   Use       take each parameter that the method knows, then finish(). The first mistake is kept;
+//   what is read after it
+//             does not matter, since finish() returns it.
+//   Errors    kInvalidParams: the parameter, what was found, what was wanted. Unknown names are
+//   mistakes too. Lifetime  the request outlives the reader.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/rpc_error.h"
+
+namespace sekisho::control {
+
+class ParamReader {
+  public:
+    explicit ParamReader(const Json& params);
+
+    // Absent and null are the same: not given.
+    std::optional<std::string> text(std::string_view name, std::string_view wanted);
+    std::optional<uint64_t> number(std::string_view name, uint64_t least, uint64_t most);
+    bool flag(std::string_view name);
+
+    // Reports a parameter whose text did not say what was wanted.
+    void complain(std::string_view name, const std::string& found, std::string_view wanted);
+    tl::expected<void, RpcError> finish();
+
+  private:
+    const Json* find(std::string_view name);
+    const Json& params_;
+    std::vector<std::string> known_;
+    std::optional<RpcError> mistake_;
+};
+
+}  // namespace sekisho::control

@@ -1,0 +1,67 @@
+// Server: JSON-RPC 2.0 over a Unix stream socket, one request or reply a line. The only way into
+// the appliance.
+//
+//   Thread    one, its own (start, stop) or the caller's (run). Methods are called on it alone.
+//   Fairness  in each round every client may read, answer one request and write, once, and never
+//   waits; so a client that
+//             hangs, floods or lists a million sessions costs the others one bounded step a round
+//             (connection.h).
+//   Access    the socket has mode 0660; a missing folder is made with mode 0755.
+//   Errors    one sentence each. A client beyond max_clients gets one too and is closed.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "control/connection.h"
+
+namespace sekisho::control {
+
+struct ServerSettings {
+    std::string path;
+    unsigned max_clients = 64;
+    std::chrono::milliseconds patience{10000};  // with a client that does not read
+};
+
+class Server {
+  public:
+    // Binds and listens. Refuses if another server answers at the path; a socket that none answers
+    // on is removed. `methods` outlives the server.
+    static Result<std::unique_ptr<Server>> create(ServerSettings settings, Methods& methods);
+    ~Server();  // stop(), and removes the socket if it still is this server's
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    void start();  // a thread that runs until stop()
+    void stop();   // ends it and closes all clients; may be called twice
+    // The same on the caller's thread: returns after stop() is called from another thread or a
+    // signal handler.
+    void run();
+    void request_stop();  // async-signal-safe
+    size_t clients() const { return client_count_.load(std::memory_order_relaxed); }
+
+  private:
+    Server(ServerSettings settings, Methods& methods, int listener, int wake);
+    void round();
+    int wait_time() const;
+    void accept_clients(SteadyTime now);
+    void serve(Connection& client, short events, SteadyTime now);
+
+    ServerSettings settings_;
+    Methods& methods_;
+    int listener_;
+    int wake_;                         // an eventfd that says stop
+    uint64_t device_ = 0, inode_ = 0;  // of the socket file
+    std::vector<std::unique_ptr<Connection>> clients_;
+    std::atomic<size_t> client_count_{0};
+    std::atomic<bool> stopping_{false};
+    bool accept_later_ = false;  // out of descriptors: the listener rests for a round
+    std::thread thread_;
+};
+
+}  // namespace sekisho::control

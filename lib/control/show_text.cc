@@ -1,0 +1,291 @@
+#include "control/show_text.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "control/json_text.h"
+
+namespace sekisho::control {
+
+namespace {
+
+// A column of a listing: the key whose value it shows, and a second one for address:port.
+struct ColumnOf {
+    std::string_view title;
+    std::string_view key;
+    bool right = false;
+    size_t width = 0;
+    std::string_view port_key = {};
+};
+
+struct Listing {
+    std::string_view object;
+    std::vector<ColumnOf> columns;
+};
+
+constexpr size_t kAddressWidth = 15;
+constexpr size_t kEndpointWidth = 21;
+
+const std::vector<Listing>& listings() {
+    static const std::vector<Listing> kListings = {
+        {"links",
+         {{"NAME", "name"},
+          {"UP", "up"},
+          {"DEVICE", "device"},
+          {"REALM", "realm"},
+          {"ADDRESSES", "addresses"},
+          {"MTU", "mtu", true},
+          {"MAC", "mac"},
+          {"RECEIVED", "received-packets", true},
+          {"MISSED", "received-missed", true},
+          {"SENT", "sent-packets", true},
+          {"REFUSED", "sent-errors", true},
+          {"QUEUES", "queues", true},
+          {"DRIVER", "driver"},
+          {"STEERING", "steering"}}},
+        {"workers",
+         {{"WORKER", "worker", true},
+          {"CPU", "cpu", true},
+          {"ALIVE", "alive"},
+          {"HEARTBEAT", "heartbeat", true},
+          {"BUSY", "busy", true},
+          {"PACKETS", "packets", true},
+          {"PAUSES", "pauses", true},
+          {"SENT-FOR-OTHERS", "sent-for-others", true},
+          {"SHARDS", "shards"},
+          {"QUEUES", "queues"}}},
+        {"neighbours",
+         {{"ADDRESS", "address", false, kAddressWidth},
+          {"LINK", "link"},
+          {"MAC", "mac"},
+          {"STATE", "state"},
+          {"GATEWAY", "gateway"},
+          {"AGE", "age", true},
+          {"HELD", "held", true}}},
+        {"routes", {{"PREFIX", "prefix"}, {"NEXT-HOP", "next-hop"}, {"LINK", "link"}}},
+        {"pools",
+         {{"NAME", "name"},
+          {"PORTS", "ports"},
+          {"BLOCK-SIZE", "port-block-size", true},
+          {"FREE-BLOCKS", "blocks/free", true},
+          {"GRANTED-BLOCKS", "blocks/granted", true},
+          {"PORTS-IN-USE", "ports-in-use", true},
+          {"PORTS-RESTING", "ports-resting", true},
+          {"REFUSED", "refused", true},
+          {"ADDRESSES", "addresses"}}},
+        {"subscribers",
+         {{"ADDRESS", "address", false, kAddressWidth},
+          {"REALM", "realm"},
+          {"EXTERNAL", "external-address", false, kAddressWidth},
+          {"POLICY", "policy"},
+          {"SESSIONS", "sessions", true},
+          {"PORTS", "ports", true},
+          {"BLOCKS", "blocks", true}}},
+        {"mappings",
+         {{"PROTOCOL", "transport-protocol"},
+          {"INTERNAL", "internal-src-address", false, kEndpointWidth, "internal-src-port"},
+          {"EXTERNAL", "external-src-address", false, kEndpointWidth, "external-src-port"},
+          {"REALM", "realm"},
+          {"POOL", "pool"},
+          {"SESSIONS", "sessions", true},
+          {"LIFETIME", "lifetime", true}}},
+        {"sessions",
+         {{"PROTOCOL", "transport-protocol"},
+          {"INTERNAL", "internal-src-address", false, kEndpointWidth, "internal-src-port"},
+          {"EXTERNAL", "external-src-address", false, kEndpointWidth, "external-src-port"},
+          {"REMOTE", "remote-address", false, kEndpointWidth, "remote-port"},
+          {"STATE", "state", false, 17},
+          {"OUTBOUND", "packets-outbound", true, 10},
+          {"INBOUND", "packets-inbound", true, 10},
+          {"LIFETIME", "lifetime", true},
+          {"POOL", "pool"}}},
+        {"drops", {{"COUNT", "count", true}, {"REASON", "reason"}, {"MEANS", "sentence"}}},
+    };
+    return kListings;
+}
+
+std::string text_of(const Document& value) {
+    if (value.is_string()) {
+        return printable(value.get_ref<const std::string&>());
+    }
+    if (value.is_null()) {
+        return "-";
+    }
+    if (value.is_boolean()) {
+        return value.get<bool>() ? "yes" : "no";
+    }
+    if (!value.is_array()) {
+        return to_line(value, true);
+    }
+    std::string out;
+    for (const Document& element : value) {
+        out += (out.empty() ? "" : ",") + text_of(element);
+    }
+    return out;
+}
+
+// The value of a key, or of a key in an object: "blocks/free".
+Document value_of(const Document& object, std::string_view key) {
+    const size_t slash = key.find('/');
+    if (!object.is_object() || !object.contains(key.substr(0, slash))) {
+        return {};
+    }
+    const Document& value = object.at(std::string(key.substr(0, slash)));
+    return slash == std::string_view::npos ? value : value_of(value, key.substr(slash + 1));
+}
+
+uint64_t count_of(const Document& value) {
+    return value.is_number_integer() && value >= 0 ? value.get<uint64_t>() : 0;
+}
+
+uint64_t number_of(const Document& object, std::string_view key) {
+    return count_of(value_of(object, key));
+}
+
+const Listing* listing_of(std::string_view object) {
+    const auto it = std::find_if(listings().begin(), listings().end(), [object](const auto& l) {
+        return l.object == object;
+    });
+    return it == listings().end() ? nullptr : &*it;
+}
+
+std::string duration(uint64_t seconds) {
+    const std::string clock =
+        fmt::format("{:02}:{:02}:{:02}", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    return seconds < 86400 ? clock : fmt::format("{} d {}", seconds / 86400, clock);
+}
+
+std::string status_text(const Document& s) {
+    std::string out;
+    const auto add = [&out](std::string_view name, const std::string& value) {
+        out += fmt::format("{:<13}{}\n", name, value);
+    };
+    add("name", text_of(value_of(s, "name")));
+    add("version", text_of(value_of(s, "version")));
+    add("uptime", duration(number_of(s, "uptime")));
+    add("workers", text_of(value_of(s, "workers")));
+    add("shards", text_of(value_of(s, "shards")));
+    add("huge pages", text_of(value_of(s, "huge-pages")));
+    add("arena", fmt::format("{} MiB", number_of(s, "arena-bytes") >> 20));
+    TextTable table({{"TABLE"}, {"USED", true}, {"CAPACITY", true}, {"PERCENT", true}});
+    const auto row = [&](const char* name, const char* used_key, const char* capacity_key) {
+        const uint64_t used = number_of(s, used_key);
+        const uint64_t capacity = number_of(s, capacity_key);
+        const double share =
+            capacity == 0 ? 0 : 100.0 * static_cast<double>(used) / static_cast<double>(capacity);
+        table.add(
+            {name, std::to_string(used), std::to_string(capacity), fmt::format("{:.1f}", share)}
+        );
+    };
+    row("sessions", "sessions/used", "sessions/capacity");
+    row("mappings", "mappings/used", "mappings/capacity");
+    row("subscribers", "subscribers/used", "subscribers/capacity");
+    row("buffers", "buffers/in-use", "buffers/capacity");
+    return out + "\n" + table.take();
+}
+
+// The counters as the law that they obey: what came in is what went out, dropped or still held.
+std::string counters_text(const Document& c) {
+    TextTable table({{"PACKETS"}, {"COUNT", true}});
+    const auto row = [&table](const std::string& name, uint64_t count) {
+        table.add({name, std::to_string(count)});
+    };
+    uint64_t dropped = 0;
+    const Document reasons = value_of(c, "dropped");
+    for (const auto& [reason, count] : reasons.items()) {
+        dropped += count_of(count);
+    }
+    const uint64_t in = number_of(c, "received") + number_of(c, "generated");
+    const uint64_t out =
+        number_of(c, "forwarded") + number_of(c, "consumed") + number_of(c, "held") + dropped;
+    for (const char* name : {"received", "generated"}) {
+        row(name, number_of(c, name));
+    }
+    row("= in", in);
+    for (const char* name : {"forwarded", "consumed", "held"}) {
+        row(name, number_of(c, name));
+    }
+    row("dropped", dropped);
+    for (const auto& [reason, count] : reasons.items()) {
+        row("  " + printable(reason), count_of(count));
+    }
+    row("= out", out);
+    row("handed-off", number_of(c, "handed-off"));
+    row("punted", number_of(c, "punted"));
+    std::string text = table.take();
+    if (in == out) {
+        return text + "\nin = out: every packet is accounted for\n";
+    }
+    return text + fmt::format(
+                      "\nin {} out by {}: as many packets were on their way while this was read\n",
+                      in > out ? "exceeds" : "is below",
+                      in > out ? in - out : out - in
+                  );
+}
+
+}  // namespace
+
+TextView::TextView(const Command& command) : command_(command) {
+    const Listing* listing = command.verb == "show" ? listing_of(command.object) : nullptr;
+    if (listing == nullptr) {
+        return;
+    }
+    std::vector<TableColumn> columns;
+    for (const ColumnOf& column : listing->columns) {
+        columns.push_back({std::string(column.title), column.right, column.width});
+    }
+    table_.emplace(std::move(columns));
+}
+
+std::string TextView::rows(const Document& result) {
+    const Document list = value_of(result, command_.object);
+    for (const Document& row : list) {
+        std::vector<std::string> cells;
+        for (const ColumnOf& column : listing_of(command_.object)->columns) {
+            std::string cell = text_of(value_of(row, column.key));
+            if (!column.port_key.empty()) {
+                cell += ":" + text_of(value_of(row, column.port_key));
+            }
+            cells.push_back(std::move(cell));
+        }
+        table_->add(std::move(cells));
+    }
+    // A page without rows prints nothing yet, so that the widths of the titles can still grow.
+    return list.empty() && command_.is_listing ? "" : table_->take();
+}
+
+std::string TextView::render(const Document& result) {
+    if (command_.verb == "clear") {
+        cleared_ += number_of(result, "cleared");
+        return "";
+    }
+    if (command_.object == "status") {
+        return status_text(result);
+    }
+    if (command_.object == "counters") {
+        return counters_text(result);
+    }
+    if (command_.object == "config") {
+        const Document source = value_of(result, "source");
+        return source.is_string() ? printable(source.get_ref<const std::string&>(), true) : "";
+    }
+    if (!table_) {
+        return to_lines(result) + "\n";
+    }
+    std::string out = rows(result);
+    if (command_.object == "drops") {
+        out += fmt::format("\n{} dropped in all\n", number_of(result, "total"));
+    }
+    return out;
+}
+
+std::string TextView::finish() {
+    if (command_.verb != "clear") {
+        return table_ ? table_->take() : "";
+    }
+    return command_.is_listing ? fmt::format("{} {} cleared\n", cleared_, command_.object)
+                               : fmt::format("{} cleared\n", command_.object);
+}
+
+}  // namespace sekisho::control

@@ -1,0 +1,181 @@
+// The CLI's grammar: parsing, abbreviations, what may follow, completion, help; all from one table.
+#include <set>
+
+#include <catch2/catch.hpp>
+
+#include "control/command_grammar.h"
+
+using namespace sekisho::control;
+
+namespace {
+
+tl::expected<ParsedCommand, std::string> parse(const std::string& line) {
+    return parse_command(split_words(line));
+}
+
+std::vector<std::string> words_of(const std::vector<Expected>& expected) {
+    std::vector<std::string> words;
+    for (const Expected& e : expected) {
+        words.push_back(e.word);
+    }
+    return words;
+}
+
+using Words = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("a command becomes a method and its parameters", "[control][cli]") {
+    struct Case {
+        const char* line;
+        const char* method;
+        Json params;
+        bool json;
+    };
+    const auto good = GENERATE(values<Case>({
+        {"show status", "show.status", Json::object(), false},
+        {"show mappings --json", "show.mappings", Json::object(), true},
+        {"sh ma", "show.mappings", Json::object(), false},
+        {"  show\tma  ", "show.mappings", Json::object(), false},
+        {"show sess subscriber 100.64.0.5", "show.sessions", {{"subscriber", "100.64.0.5"}}, false},
+        {"s ses ext 203.0.113.1:4000 p tcp --j",
+         "show.sessions",
+         {{"external", "203.0.113.1:4000"}, {"protocol", "tcp"}},
+         true},
+        {"show sessions --json remote 192.0.2.1", "show.sessions", {{"remote", "192.0.2.1"}}, true},
+        {"show subscribers protocol u", "show.subscribers", {{"protocol", "udp"}}, false},
+        {"clear sessions all", "clear.sessions", {{"all", true}}, false},
+        {"cl m sub 10.0.0.1", "clear.mappings", {{"subscriber", "10.0.0.1"}}, false},
+        {"clear counters", "clear.counters", Json::object(), false},
+    }));
+    INFO(good.line);
+    const auto parsed = parse(good.line);
+    INFO((parsed ? "" : parsed.error()));
+    REQUIRE(parsed);
+    REQUIRE(parsed->command->method == good.method);
+    REQUIRE(parsed->params == good.params);
+    REQUIRE(parsed->json == good.json);
+}
+
+TEST_CASE("a wrong command says which word is wrong and what was wanted", "[control][cli]") {
+    struct Case {
+        const char* line;
+        const char* message;
+    };
+    const auto wrong = GENERATE(values<Case>({
+        {"", "a command is missing; 'help' lists them"},
+        {"destroy", "found 'destroy', wanted one of: show, clear, help, exit, quit"},
+        {"show",
+         "after 'show' one of these is missing: status, links, workers, neighbours, routes, "
+         "pools, subscribers, mappings, sessions, counters, drops, config"},
+        {"show s", "'s' after 'show' can be any of: status, subscribers, sessions"},
+        {"clear routes",
+         "found 'routes' after 'clear', wanted one of: sessions, mappings, counters"},
+        {"show status now", "found 'now' after 'show status', wanted one of: --json"},
+        {"show status --json --json", "found '--json' after 'show status', wanted nothing more"},
+        {"show mappings subscriber",
+         "after 'subscriber' an IPv4 address like 192.0.2.1 is missing"},
+        {"show mappings subscriber me",
+         "found 'me' after 'subscriber', wanted an IPv4 address like 192.0.2.1"},
+        {"show mappings subscriber 1.2.3.4:5",
+         "found '1.2.3.4:5' after 'subscriber', wanted an IPv4 address like 192.0.2.1"},
+        {"show mappings external 1.2.3.4:x",
+         "found '1.2.3.4:x' after 'external', wanted an IPv4 address, or address and port like "
+         "192.0.2.1:4000"},
+        {"show mappings protocol gre",
+         "found 'gre' after 'protocol', wanted one of: tcp, udp, icmp"},
+        {"show mappings subscriber 1.2.3.4 subscriber 1.2.3.4",
+         "found 'subscriber' after 'show mappings', wanted one of: external, remote, protocol, "
+         "--json"},
+        {"clear sessions", "'clear sessions' wants a filter or the word 'all'"},
+        {"clear sessions all protocol tcp",
+         "found 'protocol' after 'clear sessions', wanted nothing more"},
+        {"clear sessions protocol tcp all",
+         "found 'all' after 'clear sessions', wanted one of: subscriber, external, remote"},
+        {"show \x1b[2J",
+         "found '\\x1b[2J' after 'show', wanted one of: status, links, workers, "
+         "neighbours, routes, pools, subscribers, mappings, sessions, counters, "
+         "drops, config"},
+    }));
+    INFO(wrong.line);
+    const auto parsed = parse(wrong.line);
+    REQUIRE_FALSE(parsed);
+    REQUIRE(parsed.error() == wrong.message);
+}
+
+TEST_CASE("every command of the table is understood, and is in the help", "[control][cli]") {
+    for (const Command& command : commands()) {
+        std::string line = std::string(command.verb) + " " + std::string(command.object);
+        const bool in_help =
+            help_text().find(line.substr(0, line.find_last_not_of(' ') + 1)) != std::string::npos;
+        REQUIRE(in_help);
+        line += command.has_all ? " all" : "";
+        const auto parsed = parse(line);
+        INFO(line);
+        REQUIRE(parsed);
+        REQUIRE(parsed->command == &command);
+    }
+}
+
+TEST_CASE("what may follow depends on what has been said", "[control][cli]") {
+    REQUIRE(words_of(expected_after({})) == Words{"show", "clear", "help", "exit", "quit"});
+    REQUIRE(words_of(expected_after({"clear"})) == Words{"sessions", "mappings", "counters"});
+    REQUIRE(words_of(expected_after({"show", "status"})) == Words{"--json", "<enter>"});
+    REQUIRE(
+        words_of(expected_after({"sh", "ma"})) ==
+        Words{"subscriber", "external", "remote", "protocol", "--json", "<enter>"}
+    );
+    REQUIRE(words_of(expected_after({"show", "mappings", "subscriber"})) == Words{"<A>"});
+    REQUIRE(
+        words_of(expected_after({"show", "mappings", "protocol"})) == Words{"tcp", "udp", "icmp"}
+    );
+    REQUIRE(
+        words_of(expected_after({"clear", "sessions"})) ==
+        Words{"subscriber", "external", "remote", "protocol", "all"}
+    );
+    REQUIRE(words_of(expected_after({"clear", "sessions", "all"})) == Words{"<enter>"});
+    REQUIRE(expected_after({"nonsense"}).empty());
+
+    REQUIRE(words_of(expected_after({"show"}, "s")) == Words{"status", "subscribers", "sessions"});
+    REQUIRE(words_of(expected_after({"show", "mappings"}, "x")).empty());
+    for (const Expected& e : expected_after({"show"})) {
+        REQUIRE_FALSE(e.help.empty());
+    }
+}
+
+TEST_CASE("Tab adds what all possible words share", "[control][cli]") {
+    REQUIRE(completion({}, "sh") == "ow ");
+    REQUIRE(completion({}, "") == "");
+    REQUIRE(completion({"show"}, "ma") == "ppings ");
+    REQUIRE(completion({"show"}, "s") == "");
+    REQUIRE(completion({"show"}, "su") == "bscribers ");
+    REQUIRE(completion({"show", "mappings"}, "-") == "-json ");
+    REQUIRE(completion({"show", "mappings", "protocol"}, "t") == "cp ");
+    REQUIRE(completion({"show", "mappings", "subscriber"}, "100") == "");
+    REQUIRE(completion({"show"}, "xyz") == "");
+    REQUIRE(completion({"xyz"}, "s") == "");
+}
+
+TEST_CASE("whatever '?' offers is accepted", "[control][cli]") {
+    // Walks the whole tree: every keyword may be said where it is offered, and every end is a command.
+    struct Walk {
+        size_t ends = 0;
+        void from(const Words& words) {
+            for (const Expected& e : expected_after(words)) {
+                if (e.is_end) {
+                    ++ends;
+                    INFO(words.size());
+                    REQUIRE(parse_command(words));
+                    continue;
+                }
+                Words next = words;
+                next.push_back(e.is_value ? "192.0.2.1" : e.word);
+                REQUIRE_FALSE(expected_after(next).empty());
+                from(next);
+            }
+        }
+    };
+    Walk walk;
+    walk.from({});
+    REQUIRE(walk.ends > 500);
+}
