@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
 import appliance
 import lab as laboratory
@@ -35,7 +36,7 @@ def shipped_configurations(world):
 MISTAKES = """\
 system: {wrokers: 1}
 links:
-  - {name: int0, device: "af_packet:int0", realm: internal, addresses: [100.64.0.1/33]}
+  - {name: int0, device: "af_packet:int0", realm: internal, addresses: [100.64.0.1/10], mtu: 70000}
   - {name: ext0, device: "af_packet:ext0", realm: external, addresses: [198.51.100.2/24]}
 routes:
   - {prefix: 0.0.0.0/0, next-hop: 192.168.7.7}
@@ -157,7 +158,7 @@ def client(world):
                                        env={**os.environ, "SEKISHO_SOCKET": world.nat.socket})
     assert status == 0 and output, output
     status, output = world.lab.attempt(None, [path, "--socket", "/nonexistent/socket", "show", "status"])
-    assert status == 1 and is_one_line(output, "/nonexistent/socket"), f"{status}: {output}"
+    assert status != 0 and is_one_line(output, "/nonexistent/socket"), f"{status}: {output}"
     status, output = world.nat.cli_status("show", "nonsense")
     assert status != 0 and output.strip(), "an unknown word is no error"
 
@@ -224,7 +225,8 @@ def malformed_json(world):
     hostile = Client(world)
     for garbage in (b"{\n", b"\xff\xfe\n", b'{"jsonrpc": "2.0", "id": 1\n', b"[" * 5000 + b"\n"):
         hostile.send(garbage)
-        assert error_code(hostile.answer()) == -32700, garbage[:20]
+        answer = hostile.answer()
+        assert error_code(answer) in (-32700, -32600), f"{garbage[:20]}: {answer}"
     hostile.send({"jsonrpc": "2.0", "id": 7, "method": "no.such.method"})
     answer = hostile.answer()
     assert error_code(answer) == -32601 and answer["id"] == 7, answer
@@ -283,7 +285,16 @@ def hanging_clients(world):
 @case("a listing of thousands of sessions is whole")
 def long_listing(world):
     client = traffic.udp_socket(world.lab, "sub1", "100.64.1.21")
-    for port in range(20000, 23000):
-        client.sendto(b"x", (town.SERVER, port))
-    listed = laboratory.wait_until(lambda: len(world.nat.sessions("subscriber", "100.64.1.21")) == 3000, 10, 0.5)
-    assert listed, f"{len(world.nat.sessions('subscriber', '100.64.1.21'))} of 3 000 sessions are listed"
+    ports = range(20000, 23000)
+    listed = []
+
+    def complete():
+        for number, port in enumerate(ports):  # slowly: a socket's queue holds a few hundred frames
+            client.sendto(b"x", (town.SERVER, port))
+            if number % 100 == 0:
+                time.sleep(0.01)
+        listed[:] = [session["remote-port"] for session in world.nat.sessions("subscriber", "100.64.1.21")]
+        return set(listed) == set(ports)
+
+    assert laboratory.wait_until(complete, 10), f"{len(set(listed))} of {len(ports)} sessions are listed"
+    assert len(listed) == len(ports), "a session is listed twice"

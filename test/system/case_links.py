@@ -1,6 +1,5 @@
 """Devices, queues, workers, and a far end that goes away and comes back."""
 import os
-import socket
 import time
 
 from scapy.layers.inet import IP, UDP
@@ -13,7 +12,7 @@ import lab as laboratory
 import peer
 import town
 import traffic
-from cases import Skip, case
+from cases import Skip, case, need_af_xdp
 
 WORKERS = min(3, len(os.sched_getaffinity(0)))
 DOWNLOAD = 20_000_000
@@ -95,10 +94,7 @@ def resumes(world, seconds):
 
 @case("AF_XDP links carry traffic", starts=False, int_device="af_xdp:int0", ext_device="af_xdp:ext0")
 def af_xdp(world):
-    try:
-        socket.socket(socket.AF_XDP if hasattr(socket, "AF_XDP") else 44, socket.SOCK_RAW).close()
-    except OSError as error:
-        raise Skip(f"this kernel has no AF_XDP sockets: {error}") from None
+    need_af_xdp()
     world.nat.start()
     everything(world)
 

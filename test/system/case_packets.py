@@ -9,7 +9,7 @@ from scapy.packet import Raw
 import peer
 import town
 import traffic
-from cases import case, drops, frame_to_appliance
+from cases import case, drops, frame_to_appliance, need_af_xdp
 
 INSIDE = "100.64.1.2"
 
@@ -57,8 +57,6 @@ def malformed():
         ("spoofed-source", ip(src=town.INTERNAL_ADDRESS) / udp(), {}),
         ("source-routed", ip(options=[IPOption_LSRR(routers=["192.0.2.99"])]) / udp(), {}),
         ("ttl-exceeded", ip(ttl=0) / udp(), {}),
-        ("fragment", ip(flags="MF") / udp(), {}),
-        ("fragment", ip(frag=100) / udp(), {}),
         ("unknown-protocol", ip(proto=47) / Raw(bytes(8)), {}),
         ("truncated-transport", ip(proto=17) / Raw(bytes(7)), {}),
         ("truncated-transport", ip(proto=6) / Raw(bytes(19)), {}),
@@ -76,8 +74,8 @@ def malformed():
         ("icmp-no-session", ip() / icmp_quote(src=town.SERVER, dst=INSIDE), {}),
         ("no-session", ip(src="100.64.1.25") / TCP(sport=1111, dport=80, flags="A"), {}),
         ("no-policy", ip(src="172.16.0.1") / udp(), {}),
-        ("not-forwarded", ip(dst="100.64.0.12") / udp(), {}),
-        ("to-appliance", ip(dst=town.INTERNAL_ADDRESS) / udp(), {}),
+        ("wrong-side", ip(dst="100.64.0.12") / udp(), {}),
+        ("to-appliance", ip(dst=town.INTERNAL_ADDRESS) / TCP(sport=1, dport=22, flags="S"), {}),
         ("link-broadcast", ip() / udp(), {"dst": "ff:ff:ff:ff:ff:ff"}),
         ("not-ipv4", Raw(b"\x60" + bytes(47)), {"type": 0x86dd}),
         ("unknown-vlan", Dot1Q(vlan=77) / ip() / udp(), {}),
@@ -88,9 +86,21 @@ def malformed():
 
 @case("each malformed packet ends as its own named drop and goes nowhere")
 def malformed_packets(world):
+    check_each(world, malformed())
+
+
+# On AF_PACKET the kernel joins fragments before DPDK's driver sees them (PACKET_FANOUT_FLAG_DEFRAG).
+@case("fragments are dropped by name on a link that does not join them", starts=False, int_device="af_xdp:int0")
+def fragments(world):
+    need_af_xdp()
+    world.nat.start()
+    check_each(world, [("fragment", ip(flags="MF") / udp(), {}), ("fragment", ip(frag=100) / udp(), {})])
+
+
+def check_each(world, table):
     sender = world.lab.raw("sub1", "eth0")
     wrong = []
-    for reason, packet, more in malformed():
+    for reason, packet, more in table:
         frame = frame_to_appliance(world.lab, "sub1", packet, **more)
         try:
             with drops(world.nat, seconds=1, **{reason: 1}):
@@ -107,6 +117,14 @@ def foreign_mac(world):
     with drops(world.nat, foreign_mac=5):
         for _ in range(5):
             sender.send(frame)
+
+
+@case("what comes from outside for an address that is nobody's is not forwarded")
+def not_forwarded(world):
+    sender = world.lab.raw("net", "eth0")
+    packet = IP(src=town.SERVER, dst="172.31.9.9", ttl=64) / udp()
+    with drops(world.nat, not_forwarded=1):
+        sender.send(frame_to_appliance(world.lab, "net", packet))
 
 
 @case("a flood of noise leaves the appliance whole")
@@ -134,6 +152,11 @@ def ttl_exceeded(world):
     assert Ether(answer)[IP].src == town.INTERNAL_ADDRESS
     quote = bytes(Ether(answer)[ICMP].payload)
     assert quote[12:20] == bytes(packet)[12:20] and quote[20:28] == bytes(packet)[20:28], quote.hex()
+
+
+@case("UDP to the appliance is answered with port unreachable, so that a traceroute to it ends")
+def traceroute_to_appliance(world):
+    assert traffic.traceroute(world.lab, "sub1", "100.64.0.11", target=town.INTERNAL_ADDRESS) == [town.INTERNAL_ADDRESS]
 
 
 @case("a packet too big for the external link is answered with fragmentation needed", ext_mtu="1400")

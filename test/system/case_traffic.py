@@ -67,7 +67,7 @@ def many_connections(world):
 def listings(world):
     client = traffic.udp_socket(world.lab, "sub1", "100.64.1.9", 5555)
     address, port = traffic.ask(client)
-    mapping, = world.nat.mappings("external", f"{address}:{port}")
+    mapping, = world.nat.mappings("external", f"{address}:{port}", "protocol", "udp")
     assert mapping["transport-protocol"] == "udp", mapping
     assert (mapping["internal-src-address"], mapping["internal-src-port"]) == ("100.64.1.9", 5555), mapping
     assert (mapping["external-src-address"], mapping["external-src-port"]) == (address, port), mapping

@@ -5,11 +5,15 @@ Internet. Cases with the same settings share a World, one after the other; after
 """
 import contextlib
 import os
+import socket
 
 import appliance
 import lab as laboratory
 import town
 import traffic
+
+
+AF_XDP = 44  # <linux/socket.h>; the socket module has no name for it
 
 
 class Skip(Exception):
@@ -68,11 +72,18 @@ class World:
 
 def leftovers(lab):
     """Files of an appliance of this lab that should be gone when it has ended."""
-    socket = os.path.join(lab.folder, "sekisho.sock")
-    return [f"{path} was left behind" for path in lab.traces() + ([socket] if os.path.exists(socket) else [])]
+    own = os.path.join(lab.folder, "sekisho.sock")
+    return [f"{path} was left behind" for path in lab.traces() + ([own] if os.path.exists(own) else [])]
 
 
 # What cases ask.
+
+def need_af_xdp():
+    try:
+        socket.socket(AF_XDP, socket.SOCK_RAW).close()
+    except OSError as error:
+        raise Skip(f"this kernel has no AF_XDP sockets: {error}") from None
+
 
 @contextlib.contextmanager
 def drops(nat, seconds=5, **expected):

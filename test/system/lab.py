@@ -166,7 +166,6 @@ class Lab:
 
     def sysctl(self, name, key, value):
         with self.inside(name), contextlib.suppress(FileNotFoundError):
-            # /proc/thread-self/net follows the thread's namespace; /proc/sys/net does so too when it is opened.
             with open(f"/proc/sys/net/{key}", "w", encoding="ascii") as file:
                 file.write(value)
 
@@ -188,6 +187,9 @@ class Lab:
             self.ip(space, f"link set {interface} up")
 
     def bridge(self, name, link):
+        """A plain bridge: the kernel's packet filter would check, drop and reassemble what passes it."""
+        for family in ("ip", "ip6", "arp"):
+            self.sysctl(name, f"bridge/bridge-nf-call-{family}tables", "0")
         self.ip(name, f"link add {link} type bridge")
         self.ip(name, f"link set {link} up")
 
