@@ -21,6 +21,7 @@ OFFLOADS = "tx off rx off tso off gso off gro off"  # veth frames must carry who
 
 
 STATE_FOLDERS = ("/dev/shm", "/dev/hugepages", "/run/dpdk")
+PIDS = "pids"  # in a lab's folder: the numbers of its programs
 
 
 class LabError(Exception):
@@ -52,11 +53,35 @@ def namespaces():
 
 
 def remove_leftovers(prefix):
-    """Namespaces of runs that were killed: those whose process is gone."""
-    for name in namespaces():
+    """What runs that were killed have left: namespaces and folders whose process is gone."""
+
+    def is_left(name):
         parts = name.split("-")
-        if len(parts) >= 3 and parts[0] == prefix and parts[1].isdigit() and not is_running(int(parts[1])):
-            remove_namespace(name)
+        return len(parts) >= 3 and parts[0] == prefix and parts[1].isdigit() and not is_running(int(parts[1]))
+
+    for name in filter(is_left, namespaces()):
+        remove_namespace(name)
+    for name in filter(is_left, os.listdir(tempfile.gettempdir())):
+        folder = os.path.join(tempfile.gettempdir(), name)
+        with contextlib.suppress(FileNotFoundError), open(os.path.join(folder, PIDS), encoding="ascii") as file:
+            remove_all(traces_of(file.read().split()))
+        remove_all([folder])
+
+
+def traces_of(pids):
+    """Files of sekishods outside a lab's folder, by their process numbers: state, DPDK's run-time data."""
+    stems = [f"sekisho-{pid}" for pid in pids]
+    return [os.path.join(folder, entry) for folder in STATE_FOLDERS if os.path.isdir(folder)
+            for entry in os.listdir(folder)
+            if any(entry == stem or entry.startswith((stem + "-", stem + ".")) for stem in stems)]
+
+
+def remove_all(paths):
+    for path in paths:
+        if os.path.isdir(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            os.unlink(path)
 
 
 def remove_namespace(name):
@@ -132,18 +157,13 @@ class Lab:
             program.kill()
         for name in list(self.names):
             self.remove(name)
-        for path in self.traces():  # of a sekishod that was killed
-            shutil.rmtree(path, ignore_errors=True) if os.path.isdir(path) else os.unlink(path)
+        remove_all(self.traces())  # of a sekishod that was killed
         self.programs = []
         shutil.rmtree(self.folder, ignore_errors=True)
         atexit.unregister(self.close)
 
     def traces(self):
-        """Files outside the lab's folder that carry the number of one of its programs: state, DPDK's run-time data."""
-        stems = [f"sekisho-{program.process.pid}" for program in self.programs]
-        return [os.path.join(folder, entry) for folder in STATE_FOLDERS if os.path.isdir(folder)
-                for entry in os.listdir(folder)
-                if any(entry == stem or entry.startswith((stem + "-", stem + ".")) for stem in stems)]
+        return traces_of([program.process.pid for program in self.programs])
 
     # Namespaces and links.
 
@@ -214,6 +234,8 @@ class Lab:
             process = subprocess.Popen(self.arguments(name, arguments), stdin=subprocess.DEVNULL, stdout=file,
                                        stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=die_with_parent,
                                        **options)
+        with open(os.path.join(self.folder, PIDS), "a", encoding="ascii") as file:
+            print(process.pid, file=file)
         program = Program(title, process, log)
         self.programs.append(program)
         return program

@@ -99,6 +99,7 @@ def main():
     parser.add_argument("--build", required=True)
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell has put us in the background
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
     try:
