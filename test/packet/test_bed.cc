@@ -112,6 +112,8 @@ TestBed::TestBed(const BedOptions& options)
     build_shards();
     slow_path_ =
         std::make_unique<dataplane::SlowPath>(*network_, *directory_, *fabric_, options_.slow_path);
+    run();  // the gateways are resolved from here on
+    take();
 }
 
 TestBed::~TestBed() {
@@ -229,6 +231,8 @@ void TestBed::push(LinkId link, const ByteVector& bytes) {
     unsigned queue = next_queue_++ % options_.queues;
     if (link == kInternalLink && options_.spread_by_source) {
         queue = shard_of(decode(bytes).source) % options_.queues;
+    } else if (options_.spread_by_source) {
+        queue = 0;
     }
     devices_[link.value]->push(packet, queue);
 }
