@@ -44,6 +44,25 @@ MappingIndex NatShard::find_mapping_by_internal(
     return {find_mapping(internal_key(realm, address, port, protocol), kInternal)};
 }
 
+void NatShard::prefetch_owner(const FlowKey& key) const {
+    const FlowKey internal =
+        internal_key(key.realm(), key.source(), key.source_port(), key.protocol());
+    mapping_index_.prefetch_first(hash_of(internal));
+    subscriber_index_.prefetch_first(hash_of(subscriber_key(key.source(), key.realm())));
+}
+
+// Where the mapping and the session will stand under their external endpoint.
+void NatShard::prefetch_inbound(const FlowKey& key, uint32_t subscriber, const Outcome& port)
+    const {
+    const Ipv4Addr address = (*directory_)[{subscribers_[subscriber].external}].address;
+    const Port external = Port::from_host(port.port);
+    const FlowKey inbound = FlowKey::of(
+        key.destination(), address, key.destination_port(), external, key.protocol(), kExternalRealm
+    );
+    mapping_index_.prefetch_first(hash_of(external_key(address, external, key.protocol())));
+    session_index_.prefetch_first(hash_of(inbound));
+}
+
 // The subscriber is there and within its session limits; only the mapping is missing.
 NatShard::Outcome NatShard::allocate_mapping(const FlowKey& key, uint32_t subscriber, Tick now) {
     if (!mappings_.has_room()) {
@@ -53,12 +72,12 @@ NatShard::Outcome NatShard::allocate_mapping(const FlowKey& key, uint32_t subscr
     if (port.kind != MakeResult::kMade) {
         return port;
     }
+    prefetch_inbound(key, subscriber, port);
     const uint32_t mapping = make_mapping(key, subscriber, port);
     ++subscribers_[subscriber].ports;
     ++pools_[pool_of(subscribers_[subscriber]).value].in_use;
     const uint64_t internal = hash_of(key_of(mappings_[mapping], kInternal));
     const uint64_t external = hash_of(key_of(mappings_[mapping], kExternal));
-    mapping_index_.prefetch_first(external);
     const bool has_internal = mapping_index_.insert(internal, mapping << 1 | kInternal);
     if (has_internal && mapping_index_.insert(external, mapping << 1 | kExternal)) {
         return Outcome::made(mapping);

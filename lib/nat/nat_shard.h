@@ -297,6 +297,8 @@ class NatShard {
     void change_state(uint32_t session, SessionState next, Direction direction, Tick now);
     void set_opener(Session& s, Direction opener);
     // mapping.cc
+    void prefetch_owner(const FlowKey& key) const;
+    void prefetch_inbound(const FlowKey& key, uint32_t subscriber, const Outcome& port) const;
     uint32_t find_mapping(const FlowKey& key, unsigned side) const;
     Outcome allocate_mapping(const FlowKey& key, uint32_t subscriber, Tick now);
     uint32_t make_mapping(const FlowKey& key, uint32_t subscriber, const Outcome& port);
@@ -309,6 +311,9 @@ class NatShard {
     AdmitResult admit_tcp_opening(const FlowKey& key, uint32_t mapping, Tick now);
     DropReason no_mapping_reason(const FlowKey& key) const;
     // subscriber.cc
+    static FlowKey subscriber_key(Ipv4Addr address, RealmId realm) {
+        return FlowKey::of(address, {}, {}, {}, Protocol{}, realm);
+    }
     uint32_t find_subscriber(Ipv4Addr address, RealmId realm) const;
     Outcome find_or_make_subscriber(Ipv4Addr address, RealmId realm, Tick now);
     PolicyId policy_of(Ipv4Addr address, RealmId realm) const;

@@ -105,6 +105,17 @@ class PortBlockTable {
     // Whether no port of it rests any more.
     bool is_rested(uint32_t block, RestClock& clock);
 
+    // Header and bitmaps, if there is such a block.
+    void prefetch(uint32_t block, unsigned slot) const {
+        if (block == kNoIndex) {
+            return;
+        }
+        pool_.prefetch(block);
+        const auto* maps = reinterpret_cast<const std::byte*>(bitmaps_of(block, slot).in_use);
+        __builtin_prefetch(maps);
+        __builtin_prefetch(maps + 64);
+    }
+
     PortBlock& operator[](uint32_t block) { return pool_[block]; }
     const PortBlock& operator[](uint32_t block) const { return pool_[block]; }
     uint32_t size() const { return pool_.size(); }

@@ -12,10 +12,6 @@ constexpr uint32_t kTokensPerSession = 1000;
 constexpr uint32_t kMsPerSecond = 1000;
 constexpr int32_t kRefusalMs = 1;  // a refusal stands for this tick and the next
 
-FlowKey subscriber_key(Ipv4Addr address, RealmId realm) {
-    return FlowKey::of(address, {}, {}, {}, Protocol{}, realm);
-}
-
 }  // namespace
 
 uint32_t NatShard::find_subscriber(Ipv4Addr address, RealmId realm) const {
