@@ -318,6 +318,8 @@ Result<void> Arena::map(uint64_t page_bytes) {
             fmt::format("{} MiB for a state arena cannot be mapped: {}", mebibytes(bytes_), why)
         );
     }
+    // Where the kernel has large pages to spare it may use them: without, most accesses miss the TLB.
+    ::madvise(start, bytes_, MADV_HUGEPAGE);
     if (start > window_start) {
         ::munmap(window, static_cast<size_t>(start - window_start));
     }

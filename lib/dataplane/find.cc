@@ -22,8 +22,18 @@ constexpr uint32_t direction_bit(const PacketMeta& meta) {
 
 }  // namespace
 
-// Four passes, so that memory is waited for once and not once a packet: hash, probe the first bucket, fetch the session
-// (or the second bucket), compare.
+// Apart from find, so that other work lies between asking for a bucket and looking at it.
+void hash(Burst& burst, const StageTables& tables) {
+    Batch& batch = burst.batch;
+    const nat::NatShard& nat = *tables.nat;
+    for (uint32_t i = 0; i < batch.count; ++i) {
+        PacketMeta& meta = batch.meta[i];
+        meta.hash = nat.hash_of(meta.key);
+        nat.session_index().prefetch_first(meta.hash);
+    }
+}
+
+// Passes, so that memory is waited for once and not once a packet: probe the first bucket, for a few the second one, compare.
 void find(Burst& burst, const StageTables& tables, Tick now) {
     Batch& batch = burst.batch;
     nat::NatShard& nat = *tables.nat;
@@ -31,12 +41,9 @@ void find(Burst& burst, const StageTables& tables, Tick now) {
     Session* const sessions = &nat.session(SessionIndex{0});
     const uint32_t count = batch.count;
     std::array<uint32_t, kBurst> candidate;
+    std::array<uint8_t, kBurst> displaced;
+    uint32_t displaced_count = 0;
 
-    for (uint32_t i = 0; i < count; ++i) {
-        PacketMeta& meta = batch.meta[i];
-        meta.hash = nat.hash_of(meta.key);
-        index.prefetch_first(meta.hash);
-    }
     for (uint32_t i = 0; i < count; ++i) {
         const PacketMeta& meta = batch.meta[i];
         bool more = false;
@@ -47,6 +54,17 @@ void find(Burst& burst, const StageTables& tables, Tick now) {
             __builtin_prefetch(&sessions[candidate[i] >> 1], 1);
         } else if (more) {
             index.prefetch_second(meta.hash);
+            displaced[displaced_count++] = static_cast<uint8_t>(i);
+        }
+    }
+    for (uint32_t n = 0; n < displaced_count; ++n) {
+        const uint32_t i = displaced[n];
+        const PacketMeta& meta = batch.meta[i];
+        candidate[i] = index.find_rest(meta.hash, [&](uint32_t value) {
+            return (value & 1) == direction_bit(meta);
+        });
+        if (candidate[i] != kNoIndex) {
+            __builtin_prefetch(&sessions[candidate[i] >> 1], 1);
         }
     }
     uint32_t misses = 0;
@@ -56,7 +74,7 @@ void find(Burst& burst, const StageTables& tables, Tick now) {
             continue;
         }
         uint32_t value = candidate[i];
-        if (value == kNoIndex || !flow::is_flow(sessions[value >> 1], meta.key, meta.direction))
+        if (value != kNoIndex && !flow::is_flow(sessions[value >> 1], meta.key, meta.direction))
             [[unlikely]] {
             value = find_exactly(index, meta, sessions);
         }

@@ -8,6 +8,7 @@ void Shard::run(Origin origin, Tick now) {
     burst_.origin = origin;
 
     packet::parse(burst_.batch, tables_.links);
+    hash(burst_, tables_);
     screen(burst_, tables_);
     if (tables_.shards > 1) {
         steer(burst_, tables_);

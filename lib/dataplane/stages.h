@@ -1,6 +1,6 @@
 // Stages: what a burst and the tables of a shard look like to the stages of the pipeline, and the stages themselves.
 //
-//   parse (lib/packet) - screen - steer - find - make - fit - track - write - route - finish (Shard)
+//   parse (lib/packet) - hash - screen - steer - find - make - fit - track - write - route - finish (Shard)
 //
 //   Law       a stage is a function over the whole burst; it looks only at packets whose verdict is kPending (make: kMiss
 //             too), ends some of them with another verdict, and leaves the rest to the next stage. None calls a later one.
@@ -64,6 +64,9 @@ void screen(Burst& burst, const StageTables& tables);
 
 // Whose packet is it? Ends those of other shards with kHandOff. Only called when there are several shards.
 void steer(Burst& burst, const StageTables& tables);
+
+// Hashes every key and asks for its first bucket.
+void hash(Burst& burst, const StageTables& tables);
 
 // Sessions of known flows: meta.session and session_index; the others get kMiss and are counted in `misses`.
 void find(Burst& burst, const StageTables& tables, Tick now);

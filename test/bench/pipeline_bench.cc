@@ -1,8 +1,8 @@
 // What a packet costs: bursts from memory through Shard::receive() and poll(), no DPDK, one thread.
 //
-//   pipeline_bench [sessions ...]      default: 1000 100000 1000000 (16000000 needs 4 GiB)
+//   pipeline_bench [mixed] [sessions ...]   default: 1000 100000 1000000 (16000000 needs 4 GiB)
 //
-// Established UDP and TCP, 64-byte frames, both directions mixed, sessions in random order, one mapping a session. Frames lie ready
+// Established UDP (`mixed`: every other flow TCP), 64-byte frames, both directions mixed, sessions in random order, one mapping a session. Frames lie ready
 // in memory and are copied into a few buffers one burst ahead, so that no store is still under way when parse loads it.
 // Cycles are of the TSC. Each sample runs the same loop with and without the pipeline; the difference is what is printed,
 // as min / median / max. Beside it a fixed loop (a chain of multiplications), to tell a disturbed run.
@@ -27,6 +27,7 @@ using packet::kBurst;
 
 constexpr size_t kFrame = 64;
 constexpr size_t kBuffers = 4 * kBurst;
+constexpr size_t kStride = 37;       // lines from buffer to buffer: odd, as packet pools pad theirs
 constexpr unsigned kFlowsEach = 64;  // of a subscriber
 constexpr unsigned kSamples = 15;
 constexpr MacAddr kPeer{{2, 0, 0, 0, 0, 1}};
@@ -67,12 +68,27 @@ struct Flow {
     bool tcp = false;
 };
 
+bool mixed = false;  // every other flow is TCP
+
 Flow flow_of(uint32_t i) {
-    return {Ipv4Addr::from_host(0x0a000001 + i / kFlowsEach), Ipv4Addr::from_host(0xc0000200 + i % 251),
-            Port::from_host(static_cast<uint16_t>(10000 + i % kFlowsEach)), Port::from_host(443), i % 2 == 1};
+    return {
+        Ipv4Addr::from_host(0x0a000001 + i / kFlowsEach),
+        Ipv4Addr::from_host(0xc0000200 + i % 251),
+        Port::from_host(static_cast<uint16_t>(10000 + i % kFlowsEach)),
+        Port::from_host(443),
+        mixed && i % 2 == 1};
 }
 
-void build(Image& image, const MacAddr& to, Ipv4Addr from, Ipv4Addr dest, Port from_port, Port to_port, bool tcp, uint8_t flags) {
+void build(
+    Image& image,
+    const MacAddr& to,
+    Ipv4Addr from,
+    Ipv4Addr dest,
+    Port from_port,
+    Port to_port,
+    bool tcp,
+    uint8_t flags
+) {
     std::memset(image.bytes, 0, sizeof image.bytes);
     std::memcpy(image.bytes, to.bytes, 6);
     std::memcpy(image.bytes + 6, kPeer.bytes, 6);
@@ -99,6 +115,21 @@ void build(Image& image, const MacAddr& to, Ipv4Addr from, Ipv4Addr dest, Port f
     }
 }
 
+using External = std::pair<Ipv4Addr, Port>;
+
+void build_of(
+    Image& image, uint32_t i, Direction direction, const External& external, uint8_t flags
+) {
+    const Flow f = flow_of(i);
+    if (direction == Direction::kOutbound) {
+        build(image, kMacs[0], f.internal, f.remote, f.internal_port, f.remote_port, f.tcp, flags);
+    } else {
+        build(
+            image, kMacs[1], f.remote, external.first, f.remote_port, external.second, f.tcp, flags
+        );
+    }
+}
+
 // One shard with `sessions` sessions of room, and both gateways known.
 class Appliance {
   public:
@@ -107,7 +138,8 @@ class Appliance {
         config.nat = settings(sessions);
         settings_ = config.nat;
         network_ = std::make_unique<dataplane::Network>(
-            config, std::vector<unsigned>{0, 1}, std::vector<MacAddr>{kMacs[0], kMacs[1]});
+            config, std::vector<unsigned>{0, 1}, std::vector<MacAddr>{kMacs[0], kMacs[1]}
+        );
         directory_ = std::make_unique<nat::ExternalDirectory>(settings_, 1);
         fabric_ = std::make_unique<dataplane::Fabric>(1);
         nat::NatShardPlan plan;
@@ -143,8 +175,11 @@ class Appliance {
     void report_drops() const {
         for (size_t r = 0; r < base::kDropReasonCount; ++r) {
             if (const uint64_t n = shard_->counters().dropped[r].read(); n > 0) {
-                std::printf("  dropped %s: %llu\n", std::string(base::kDropReasons[r].text).c_str(),
-                    static_cast<unsigned long long>(n));
+                std::printf(
+                    "  dropped %s: %llu\n",
+                    std::string(base::kDropReasons[r].text).c_str(),
+                    static_cast<unsigned long long>(n)
+                );
             }
         }
     }
@@ -178,7 +213,9 @@ class Appliance {
         nat::PoolSettings pool;
         pool.port_block_size = 64;
         const uint32_t addresses = sessions / 32256 + 2;
-        pool.addresses = {{Ipv4Addr::of(203, 0, 0, 0), Ipv4Addr::from_host(Ipv4Addr::of(203, 0, 0, 0).host() + addresses)}};
+        pool.addresses = {
+            {Ipv4Addr::of(203, 0, 0, 0),
+             Ipv4Addr::from_host(Ipv4Addr::of(203, 0, 0, 0).host() + addresses)}};
         settings.pools = {pool};
         nat::PolicySettings policy;
         policy.source = {{Ipv4Addr::of(10, 0, 0, 0), 8}};
@@ -209,7 +246,7 @@ class Appliance {
 // Copies frames into the buffers of the next burst while the last is on its way.
 class Generator {
   public:
-    Generator() : memory_(kBuffers * packet::kBufferRoom / sizeof(Image)) {}
+    Generator() : memory_(kBuffers * kStride) {}
     std::span<PacketRef> next(const Image* images) {
         std::swap(ready_, filling_);
         for (unsigned i = 0; i < kBurst; ++i) {
@@ -221,14 +258,15 @@ class Generator {
             ref.length = kFrame;
             ref.frame_length = kFrame;
             ref.headroom = 128;
-            ref.in_link = LinkId{static_cast<uint8_t>(images[i].bytes[5])};  // the station address tells the link
+            ref.in_link = LinkId{
+                static_cast<uint8_t>(images[i].bytes[5])};  // the station address tells the link
         }
         half_ = (half_ + 1) % (kBuffers / kBurst);
         return *ready_;
     }
 
   private:
-    uint8_t* room(size_t buffer) { return memory_[buffer * (packet::kBufferRoom / sizeof(Image))].bytes + 128; }
+    uint8_t* room(size_t buffer) { return memory_[buffer * kStride].bytes + 128; }
     std::vector<Image> memory_;
     std::array<PacketRef, kBurst> a_{}, b_{};
     std::array<PacketRef, kBurst>* ready_ = &a_;
@@ -238,7 +276,9 @@ class Generator {
 
 // Runs `count` images (a multiple of the burst) and returns cycles a packet.
 template <class Turn>
-double run(const std::vector<Image>& images, size_t first, size_t count, Generator& generator, Turn&& turn) {
+double run(
+    const std::vector<Image>& images, size_t first, size_t count, Generator& generator, Turn&& turn
+) {
     generator.next(&images[first]);
     const uint64_t start = __rdtsc();
     for (size_t i = kBurst; i <= count; i += kBurst) {
@@ -258,12 +298,25 @@ double calibrate() {
     return static_cast<double>(__rdtsc() - start) / 4e6;
 }
 
-void print(const char* what, std::vector<double> samples, std::vector<double> harness, std::vector<double> fixed) {
+void print(
+    const char* what,
+    std::vector<double> samples,
+    std::vector<double> harness,
+    std::vector<double> fixed
+) {
     for (auto* v : {&samples, &harness, &fixed}) {
         std::sort(v->begin(), v->end());
     }
-    std::printf("  %-12s %7.1f / %7.1f / %7.1f   harness %5.1f   fixed loop %.2f / %.2f\n", what, samples.front(),
-        samples[samples.size() / 2], samples.back(), harness[harness.size() / 2], fixed.front(), fixed.back());
+    std::printf(
+        "  %-12s %7.1f / %7.1f / %7.1f   harness %5.1f   fixed loop %.2f / %.2f\n",
+        what,
+        samples.front(),
+        samples[samples.size() / 2],
+        samples.back(),
+        harness[harness.size() / 2],
+        fixed.front(),
+        fixed.back()
+    );
 }
 
 template <class Turn>
@@ -273,7 +326,9 @@ void sample(const char* what, const std::vector<Image>& images, size_t each, Tur
     size_t packets = 0;
     for (size_t at = 0; at + each <= images.size(); at += each) {
         fixed.push_back(calibrate());
-        const double null = run(images, at, each, generator, [&](std::span<PacketRef> b) { packets += b[0].length; });
+        const double null = run(images, at, each, generator, [&](std::span<PacketRef> b) {
+            packets += b[0].length;
+        });
         const double whole = run(images, at, each, generator, turn);
         harness.push_back(null);
         samples.push_back(whole - null);
@@ -284,47 +339,73 @@ void sample(const char* what, const std::vector<Image>& images, size_t each, Tur
 void bench(uint32_t sessions) {
     const uint32_t count = sessions / kBurst * kBurst;
     Appliance appliance(count + count / 8 + 1024);
-    std::printf("%u sessions, %.0f MiB of state\n", count, static_cast<double>(appliance.bytes()) / 1048576);
+    std::printf(
+        "%u sessions, %s, %.0f MiB of state\n",
+        count,
+        mixed ? "UDP and TCP" : "UDP",
+        static_cast<double>(appliance.bytes()) / 1048576
+    );
     const auto turn = [&](std::span<PacketRef> burst) { appliance.turn(burst); };
 
-    std::vector<std::pair<Ipv4Addr, Port>> external(count);
+    std::vector<External> external(count);
     {
         std::vector<Image> opening(count);
         for (uint32_t i = 0; i < count; ++i) {
             const Flow f = flow_of(i);
-            build(opening[i], kMacs[0], f.internal, f.remote, f.internal_port, f.remote_port, f.tcp, packet::kSyn);
+            build(
+                opening[i],
+                kMacs[0],
+                f.internal,
+                f.remote,
+                f.internal_port,
+                f.remote_port,
+                f.tcp,
+                packet::kSyn
+            );
         }
         uint32_t made = 0;
         appliance.sink.look = [&](const PacketRef& packet) {
             const uint8_t* l3 = packet.data + 14;
-            external[made++ % count] = {{packet::load<uint32_t>(l3 + 12)}, {packet::load<uint16_t>(l3 + 20)}};
+            external[made++ % count] = {
+                {packet::load<uint32_t>(l3 + 12)}, {packet::load<uint16_t>(l3 + 20)}};
         };
-        sample("new session", opening, count / kSamples / kBurst * kBurst + (count < 100000 ? 0 : 0), turn);
+        sample("new session", opening, count / kSamples / kBurst * kBurst, turn);
         Generator generator;
         made = 0;
         run(opening, 0, count, generator, turn);
         appliance.sink.look = nullptr;
+        for (const Direction direction :
+             {Direction::kInbound, Direction::kOutbound}) {  // the rest of the handshake
+            for (uint32_t i = 0; i < count; ++i) {
+                const auto flags = static_cast<uint8_t>(
+                    direction == Direction::kInbound ? packet::kSyn | packet::kAck : packet::kAck
+                );
+                build_of(opening[i], i, direction, external[i], flags);
+            }
+            run(opening, 0, count, generator, turn);
+        }
     }
-    std::vector<Image> images(std::clamp<size_t>(2 * size_t{count}, 1 << 18, 1 << 22) / (kSamples * kBurst) * (kSamples * kBurst));
+    std::vector<Image> images(
+        std::clamp<size_t>(2 * size_t{count}, 1 << 18, 1 << 22) / (kSamples * kBurst) *
+        (kSamples * kBurst)
+    );
     uint64_t state = 88172645463325252ULL;
     for (Image& image : images) {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
         const auto i = static_cast<uint32_t>((state >> 33) % count);
-        const Flow f = flow_of(i);
-        if ((state & 1) != 0) {
-            build(image, kMacs[0], f.internal, f.remote, f.internal_port, f.remote_port, f.tcp, packet::kAck);
-        } else {
-            build(image, kMacs[1], f.remote, external[i].first, f.remote_port, external[i].second, f.tcp, packet::kAck);
-        }
+        const auto direction = (state & 1) != 0 ? Direction::kOutbound : Direction::kInbound;
+        build_of(image, i, direction, external[i], packet::kAck);
     }
     Generator generator;
     for (int warm = 0; warm < 2; ++warm) {
         run(images, 0, images.size(), generator, turn);
     }
     sample("established", images, images.size() / kSamples, turn);
-    std::printf("  %zu sessions stand, %zu packets sent\n", appliance.sessions(), appliance.sink.sent);
+    std::printf(
+        "  %zu sessions stand, %zu packets sent\n", appliance.sessions(), appliance.sink.sent
+    );
     appliance.report_drops();
 }
 
@@ -334,7 +415,11 @@ int main(int argc, char** argv) {
     std::printf("cycles a packet, min / median / max of %u samples\n", kSamples);
     if (argc > 1) {
         for (int i = 1; i < argc; ++i) {
-            bench(static_cast<uint32_t>(std::strtoul(argv[i], nullptr, 10)));
+            if (std::strcmp(argv[i], "mixed") == 0) {
+                mixed = true;
+            } else {
+                bench(static_cast<uint32_t>(std::strtoul(argv[i], nullptr, 10)));
+            }
         }
         return 0;
     }

@@ -13,15 +13,22 @@ constexpr auto kServer = "192.0.2.1";
 constexpr auto kRouter = "192.0.2.200";
 
 // A packet as the far end sees it: from the external endpoint of an internal one.
-PacketBuilder translated(const TestBed& bed, Protocol protocol, Ipv4Addr internal, uint16_t port, std::string_view to) {
+PacketBuilder translated(
+    const TestBed& bed, Protocol protocol, Ipv4Addr internal, uint16_t port, std::string_view to
+) {
     const Endpoint from = external_of(bed, protocol, internal, port);
-    PacketBuilder builder = bed.from_external().ipv4(from.address, ip(to)).ttl(1).payload("quoted payload");
-    return protocol == Protocol::kUdp ? builder.udp(from.port, 53) : builder.tcp(from.port, 53, kSyn);
+    PacketBuilder builder =
+        bed.from_external().ipv4(from.address, ip(to)).ttl(1).payload("quoted payload");
+    return protocol == Protocol::kUdp ? builder.udp(from.port, 53)
+                                      : builder.tcp(from.port, 53, kSyn);
 }
 
 }  // namespace
 
-TEST_CASE("an ICMP error from outside reaches the subscriber with its own packet quoted", "[packet][rfc5508-req4][rfc4787-req12]") {
+TEST_CASE(
+    "an ICMP error from outside reaches the subscriber with its own packet quoted",
+    "[packet][rfc5508-req4][rfc4787-req12]"
+) {
     run_everywhere({}, [](TestBed& bed, Story& story) {
         bed.push_internal(udp_out(bed, host(5), 1000, kServer, 53));
         bed.push_internal(tcp_out(bed, host(5), 1001, kServer, 53, kSyn));
@@ -29,39 +36,65 @@ TEST_CASE("an ICMP error from outside reaches the subscriber with its own packet
         for (const auto protocol : {Protocol::kUdp, Protocol::kTcp}) {
             const uint16_t port = protocol == Protocol::kUdp ? 1000 : 1001;
             const Endpoint to = external_of(bed, protocol, host(5), port);
-            bed.push_external(bed.from_external().ipv4(ip(kRouter), to.address).icmp_error(
-                11, 0, translated(bed, protocol, host(5), port, kServer).l3()));
+            bed.push_external(
+                bed.from_external()
+                    .ipv4(ip(kRouter), to.address)
+                    .icmp_error(11, 0, translated(bed, protocol, host(5), port, kServer).l3())
+            );
             // The session is another one, or none: the mapping is enough.
-            bed.push_external(bed.from_external().ipv4(ip(kRouter), to.address).icmp_error(
-                3, 4, translated(bed, protocol, host(5), port, "192.0.2.99").l3(), 1400));
+            bed.push_external(
+                bed.from_external()
+                    .ipv4(ip(kRouter), to.address)
+                    .icmp_error(
+                        3, 4, translated(bed, protocol, host(5), port, "192.0.2.99").l3(), 1400
+                    )
+            );
             story.step(bed);
         }
-        CHECK(bed.totals().forwarded == bed.totals().received + bed.totals().generated - bed.totals().consumed);
-        bed.push_external(bed.from_external().ipv4(kRouter, "203.0.113.2").icmp_error(
-            3, 3, frame().ipv4("203.0.113.2", kServer).udp(5000, 53).payload("12345678").l3()));
+        CHECK(
+            bed.totals().forwarded ==
+            bed.totals().received + bed.totals().generated - bed.totals().consumed
+        );
+        bed.push_external(
+            bed.from_external()
+                .ipv4(kRouter, "203.0.113.2")
+                .icmp_error(
+                    3,
+                    3,
+                    frame().ipv4("203.0.113.2", kServer).udp(5000, 53).payload("12345678").l3()
+                )
+        );
         story.step(bed);
         CHECK(bed.dropped(DropReason::kIcmpNoSession) + bed.dropped(DropReason::kNoMapping) == 1);
     });
 }
 
-TEST_CASE("an ICMP error from a subscriber leaves with the translated packet quoted", "[packet][rfc5508-req5]") {
+TEST_CASE(
+    "an ICMP error from a subscriber leaves with the translated packet quoted",
+    "[packet][rfc5508-req5]"
+) {
     run_everywhere({}, [](TestBed& bed, Story& story) {
         bed.push_internal(udp_out(bed, host(5), 1000, kServer, 53));
         story.step(bed);
-        const auto quote = frame().ipv4(ip(kServer), host(5)).udp(53, 1000).payload("12345678").l3();
+        const auto quote =
+            frame().ipv4(ip(kServer), host(5)).udp(53, 1000).payload("12345678").l3();
         bed.push_internal(bed.from_internal().ipv4(host(5), ip(kServer)).icmp_error(3, 3, quote));
         // From a router behind the NAT, which has no mapping of its own.
         bed.push_internal(bed.from_internal().ipv4("10.9.9.9", kServer).icmp_error(11, 0, quote));
         story.step(bed);
         CHECK(bed.session_count() == 1);
-        const auto strange = frame().ipv4(ip(kServer), host(6)).udp(53, 1000).payload("12345678").l3();
+        const auto strange =
+            frame().ipv4(ip(kServer), host(6)).udp(53, 1000).payload("12345678").l3();
         bed.push_internal(bed.from_internal().ipv4(host(6), ip(kServer)).icmp_error(3, 3, strange));
         story.step(bed);
         CHECK(bed.dropped(DropReason::kIcmpNoSession) == 1);
     });
 }
 
-TEST_CASE("two subscribers reach each other by their external endpoints, one TTL less", "[packet][rfc4787-req9]") {
+TEST_CASE(
+    "two subscribers reach each other by their external endpoints, one TTL less",
+    "[packet][rfc4787-req9]"
+) {
     run_everywhere({}, [](TestBed& bed, Story& story) {
         for (unsigned n = 0; n < 4; ++n) {
             const Ipv4Addr a = host(5 + n);
@@ -71,7 +104,11 @@ TEST_CASE("two subscribers reach each other by their external endpoints, one TTL
             story.step(bed);
             const Endpoint udp = external_of(bed, Protocol::kUdp, a, 1000);
             const Endpoint tcp = external_of(bed, Protocol::kTcp, a, 1000);
-            bed.push_internal(bed.from_internal().ipv4(b, udp.address).ttl(64).udp(2000, udp.port).payload("hello"));
+            bed.push_internal(bed.from_internal()
+                                  .ipv4(b, udp.address)
+                                  .ttl(64)
+                                  .udp(2000, udp.port)
+                                  .payload("hello"));
             bed.push_internal(bed.from_internal().ipv4(b, tcp.address).tcp(2000, tcp.port, kSyn));
             bed.run();
             if (n == 0) {
@@ -90,10 +127,13 @@ TEST_CASE("two subscribers reach each other by their external endpoints, one TTL
             }
             story.step(bed);
             const Endpoint back = external_of(bed, Protocol::kUdp, b, 2000);
-            bed.push_internal(bed.from_internal().ipv4(a, back.address).udp(1000, back.port).payload("answer"));
+            bed.push_internal(
+                bed.from_internal().ipv4(a, back.address).udp(1000, back.port).payload("answer")
+            );
             story.step(bed);
             // B's port is closed: the error finds A's packet through both halves.
-            const auto quote = frame().ipv4(udp.address, b).udp(udp.port, 2000).payload("12345678").l3();
+            const auto quote =
+                frame().ipv4(udp.address, b).udp(udp.port, 2000).payload("12345678").l3();
             bed.push_internal(bed.from_internal().ipv4(b, udp.address).icmp_error(3, 3, quote));
             story.step(bed);
         }
@@ -106,15 +146,23 @@ TEST_CASE("a hairpin's TTL runs out once, and its error comes back", "[packet][r
         bed.push_internal(udp_out(bed, host(5), 1000, kServer, 53));
         story.step(bed);
         const Endpoint to = external_of(bed, Protocol::kUdp, host(5), 1000);
-        bed.push_internal(bed.from_internal().ipv4(host(6), to.address).ttl(2).udp(2000, to.port).payload("passes"));
+        bed.push_internal(bed.from_internal()
+                              .ipv4(host(6), to.address)
+                              .ttl(2)
+                              .udp(2000, to.port)
+                              .payload("passes"));
         story.step(bed);
-        bed.push_internal(bed.from_internal().ipv4(host(6), to.address).ttl(1).udp(2000, to.port).payload("ends"));
+        bed.push_internal(
+            bed.from_internal().ipv4(host(6), to.address).ttl(1).udp(2000, to.port).payload("ends")
+        );
         story.step(bed);
         CHECK(bed.dropped(DropReason::kTtlExceeded) == 1);
     });
 }
 
-TEST_CASE("a packet whose TTL runs out here is answered and makes no session", "[packet][rfc1812]") {
+TEST_CASE(
+    "a packet whose TTL runs out here is answered and makes no session", "[packet][rfc1812]"
+) {
     run_everywhere({}, [](TestBed& bed, Story& story) {
         bed.push_internal(udp_out(bed, host(5), 1000, kServer, 53).ttl(1).payload("trace"));
         bed.run();
@@ -127,21 +175,32 @@ TEST_CASE("a packet whose TTL runs out here is answered and makes no session", "
         CHECK(error.quote[0].destination == ip(kServer));
         CHECK(bed.session_count() == 0);
         bed.push_external(bed.from_external().ipv4(kServer, "203.0.113.1").ttl(1).udp(53, 5000));
-        bed.push_internal(bed.from_internal().ipv4(host(5), ip(kServer)).ttl(1).icmp_error(
-            3, 3, frame().ipv4(ip(kServer), host(5)).udp(53, 1000).payload("12345678").l3()));
+        bed.push_internal(
+            bed.from_internal()
+                .ipv4(host(5), ip(kServer))
+                .ttl(1)
+                .icmp_error(
+                    3, 3, frame().ipv4(ip(kServer), host(5)).udp(53, 1000).payload("12345678").l3()
+                )
+        );
         story.step(bed);
         CHECK(bed.dropped(DropReason::kTtlExceeded) == 3);
     });
 }
 
-TEST_CASE("a packet too big for the next link is answered with its MTU", "[packet][rfc4787-req13]") {
+TEST_CASE(
+    "a packet too big for the next link is answered with its MTU", "[packet][rfc4787-req13]"
+) {
     BedOptions options;
     options.external_mtu = 1400;
     run_everywhere(options, [](TestBed& bed, Story& story) {
-        bed.push_internal(udp_out(bed, host(5), 1000, kServer, 53).payload_size(1372));  // 1400 just fits
+        bed.push_internal(udp_out(bed, host(5), 1000, kServer, 53).payload_size(1372)
+        );  // 1400 just fits
         story.step(bed);
         CHECK(bed.dropped(DropReason::kTooBig) == 0);
-        bed.push_internal(udp_out(bed, host(5), 1000, kServer, 53).dont_fragment().payload_size(1373));
+        bed.push_internal(
+            udp_out(bed, host(5), 1000, kServer, 53).dont_fragment().payload_size(1373)
+        );
         bed.run();
         const Decoded error = bed.take_one(kInternalLink);
         CHECK(error.icmp_type == 3);
@@ -157,8 +216,14 @@ TEST_CASE("a packet too big for the next link is answered with its MTU", "[packe
 
 TEST_CASE("the appliance answers echo requests to its own addresses", "[packet][rfc1122]") {
     run_everywhere({}, [](TestBed& bed, Story& story) {
-        bed.push_internal(bed.from_internal().ipv4(host(5), ip("100.64.0.1")).ttl(1).echo_request(7).payload("own"));
-        bed.push_external(bed.from_external().ipv4(kServer, "198.51.100.2").echo_request(8).payload("own"));
+        bed.push_internal(bed.from_internal()
+                              .ipv4(host(5), ip("100.64.0.1"))
+                              .ttl(1)
+                              .echo_request(7)
+                              .payload("own"));
+        bed.push_external(
+            bed.from_external().ipv4(kServer, "198.51.100.2").echo_request(8).payload("own")
+        );
         story.step(bed);
         CHECK(bed.totals().consumed >= 2);
         bed.push_internal(bed.from_internal().ipv4(host(5), ip("100.64.0.1")).udp(1000, 22));
@@ -167,7 +232,9 @@ TEST_CASE("the appliance answers echo requests to its own addresses", "[packet][
     });
 }
 
-TEST_CASE("forged sources, wrong sides and missing routes are refused by name", "[packet][rfc2827]") {
+TEST_CASE(
+    "forged sources, wrong sides and missing routes are refused by name", "[packet][rfc2827]"
+) {
     run_everywhere({}, [](TestBed& bed, Story& story) {
         bed.push_internal(bed.from_internal().ipv4("203.0.113.1", kServer).udp(1, 2));
         bed.push_internal(bed.from_internal().ipv4("198.51.100.2", kServer).udp(1, 2));
@@ -192,7 +259,9 @@ TEST_CASE("a stranger cannot use the session of a hairpin", "[packet][rfc2827]")
         bed.push_internal(bed.from_internal().ipv4(host(6), a.address).udp(2000, a.port));
         story.step(bed);
         const Endpoint b = external_of(bed, Protocol::kUdp, host(6), 2000);
-        bed.push_external(bed.from_external().ipv4(a.address, b.address).udp(a.port, b.port).payload("forged"));
+        bed.push_external(
+            bed.from_external().ipv4(a.address, b.address).udp(a.port, b.port).payload("forged")
+        );
         story.step(bed);
         CHECK(bed.dropped(DropReason::kSpoofedSource) == 1);
     });

@@ -24,17 +24,27 @@ BedOptions with(FilteringBehaviour filtering) {
 
 }  // namespace
 
-TEST_CASE("UDP, TCP and ICMP queries go out and their answers come back", "[packet][rfc4787-req1][rfc5382-req1][rfc5508-req1]") {
+TEST_CASE(
+    "UDP, TCP and ICMP queries go out and their answers come back",
+    "[packet][rfc4787-req1][rfc5382-req1][rfc5508-req1]"
+) {
     run_everywhere({}, [](TestBed& bed, Story& story) {
         for (unsigned n = 5; n < 15; ++n) {
             bed.push_internal(udp_out(bed, host(n), 1000, kServer, 53).payload("ask"));
             bed.push_internal(tcp_out(bed, host(n), 1000, kServer, 80, kSyn).sequence(7));
-            bed.push_internal(bed.from_internal().ipv4(host(n), ip(kServer)).echo_request(77).payload("ping"));
+            bed.push_internal(
+                bed.from_internal().ipv4(host(n), ip(kServer)).echo_request(77).payload("ping")
+            );
             story.step(bed);
             const Endpoint echo = external_of(bed, Protocol::kIcmp, host(n), 77);
             bed.push_external(udp_in(bed, kServer, 53, host(n), 1000).payload("answer"));
-            bed.push_external(tcp_in(bed, kServer, 80, host(n), 1000, kSyn | kAck).acknowledgement(8));
-            bed.push_external(bed.from_external().ipv4(ip(kServer), echo.address).echo_reply(echo.port).payload("pong"));
+            bed.push_external(
+                tcp_in(bed, kServer, 80, host(n), 1000, kSyn | kAck).acknowledgement(8)
+            );
+            bed.push_external(bed.from_external()
+                                  .ipv4(ip(kServer), echo.address)
+                                  .echo_reply(echo.port)
+                                  .payload("pong"));
             story.step(bed);
         }
         CHECK(bed.totals().forwarded >= 60);
@@ -46,15 +56,23 @@ TEST_CASE("a TCP connection lives from handshake to reset", "[packet][rfc5382-re
     run_everywhere({}, [](TestBed& bed, Story& story) {
         bed.push_internal(tcp_out(bed, host(5), 1000, kServer, 80, kSyn).sequence(100));
         story.step(bed);
-        bed.push_external(tcp_in(bed, kServer, 80, host(5), 1000, kSyn | kAck).sequence(500).acknowledgement(101));
+        bed.push_external(
+            tcp_in(bed, kServer, 80, host(5), 1000, kSyn | kAck).sequence(500).acknowledgement(101)
+        );
         story.step(bed);
-        bed.push_internal(tcp_out(bed, host(5), 1000, kServer, 80, kAck).sequence(101).acknowledgement(501));
+        bed.push_internal(
+            tcp_out(bed, host(5), 1000, kServer, 80, kAck).sequence(101).acknowledgement(501)
+        );
         story.step(bed);
         bed.advance(3'000'000);
         story.step(bed);
         CHECK(bed.session_count() == 1);
-        bed.push_external(tcp_in(bed, kServer, 80, host(5), 1000, kFin | kAck).sequence(501).acknowledgement(101));
-        bed.push_internal(tcp_out(bed, host(5), 1000, kServer, 80, kFin | kAck).sequence(101).acknowledgement(502));
+        bed.push_external(
+            tcp_in(bed, kServer, 80, host(5), 1000, kFin | kAck).sequence(501).acknowledgement(101)
+        );
+        bed.push_internal(
+            tcp_out(bed, host(5), 1000, kServer, 80, kFin | kAck).sequence(101).acknowledgement(502)
+        );
         story.step(bed);
         bed.advance(250'000);
         story.step(bed);
@@ -92,7 +110,10 @@ TEST_CASE("a burst holds both directions of a new session", "[packet][burst]") {
     });
 }
 
-TEST_CASE("32 flows of a burst at a nearly full session table: those that find room pass", "[packet][burst][rfc6888-req11]") {
+TEST_CASE(
+    "32 flows of a burst at a nearly full session table: those that find room pass",
+    "[packet][burst][rfc6888-req11]"
+) {
     BedOptions options;
     options.sessions = 20;
     run_everywhere(options, [](TestBed& bed, Story& story) {
@@ -107,8 +128,10 @@ TEST_CASE("32 flows of a burst at a nearly full session table: those that find r
 
 TEST_CASE("the filtering behaviour decides who may answer", "[packet][rfc4787-req8]") {
     const auto filtering = GENERATE(
-        FilteringBehaviour::kEndpointIndependent, FilteringBehaviour::kAddressDependent,
-        FilteringBehaviour::kAddressAndPortDependent);
+        FilteringBehaviour::kEndpointIndependent,
+        FilteringBehaviour::kAddressDependent,
+        FilteringBehaviour::kAddressAndPortDependent
+    );
     run_everywhere(with(filtering), [filtering](TestBed& bed, Story& story) {
         bed.push_internal(udp_out(bed, host(5), 1000, kServer, 53));
         story.step(bed);
@@ -121,7 +144,9 @@ TEST_CASE("the filtering behaviour decides who may answer", "[packet][rfc4787-re
     });
 }
 
-TEST_CASE("unsolicited packets to a pool address are dropped, never routed out", "[packet][rfc4787]") {
+TEST_CASE(
+    "unsolicited packets to a pool address are dropped, never routed out", "[packet][rfc4787]"
+) {
     run_everywhere({}, [](TestBed& bed, Story& story) {
         bed.push_external(bed.from_external().ipv4(kServer, "203.0.113.3").udp(53, 2000));
         bed.push_external(bed.from_external().ipv4(kServer, "203.0.113.3").tcp(53, 2000, kSyn));
@@ -135,7 +160,9 @@ TEST_CASE("unsolicited packets to a pool address are dropped, never routed out",
     });
 }
 
-TEST_CASE("sessions and mappings end when their time has passed", "[packet][rfc4787-req5][rfc5508-req2]") {
+TEST_CASE(
+    "sessions and mappings end when their time has passed", "[packet][rfc4787-req5][rfc5508-req2]"
+) {
     run_everywhere({}, [](TestBed& bed, Story& story) {
         bed.push_internal(udp_out(bed, host(5), 1000, kServer, 53));
         bed.push_internal(bed.from_internal().ipv4(host(6), ip(kServer)).echo_request(9));
@@ -163,7 +190,9 @@ TEST_CASE("a subscriber at its session limit gets no more sessions", "[packet][r
     });
 }
 
-TEST_CASE("when the pool is exhausted the same number of packets is refused", "[packet][rfc6888-req11]") {
+TEST_CASE(
+    "when the pool is exhausted the same number of packets is refused", "[packet][rfc6888-req11]"
+) {
     BedOptions options;
     options.nat = nat_settings("203.0.113.9", "203.0.113.9");
     options.nat.pools[0].ports = {1024, 1279};
@@ -172,7 +201,9 @@ TEST_CASE("when the pool is exhausted the same number of packets is refused", "[
     run_everywhere(options, [](TestBed& bed, Story& story) {
         for (unsigned n = 0; n < 7; ++n) {
             for (uint16_t i = 0; i < 10; ++i) {
-                bed.push_internal(udp_out(bed, host(20 + n), static_cast<uint16_t>(1000 + i), kServer, 53));
+                bed.push_internal(
+                    udp_out(bed, host(20 + n), static_cast<uint16_t>(1000 + i), kServer, 53)
+                );
             }
             bed.run();
         }
@@ -201,7 +232,9 @@ TEST_CASE("a hard-paired address is used up to its last block", "[packet][rfc478
     });
 }
 
-TEST_CASE("blocks that have emptied and rested serve another subscriber", "[packet][rfc6888-req8]") {
+TEST_CASE(
+    "blocks that have emptied and rested serve another subscriber", "[packet][rfc6888-req8]"
+) {
     BedOptions options;
     options.nat = nat_settings("203.0.113.9", "203.0.113.9");
     options.nat.pools[0].ports = {1024, 1279};
@@ -228,7 +261,10 @@ TEST_CASE("blocks that have emptied and rested serve another subscriber", "[pack
     });
 }
 
-TEST_CASE("a subscriber's random mix of thousands of packets tells the same story everywhere", "[packet][random]") {
+TEST_CASE(
+    "a subscriber's random mix of thousands of packets tells the same story everywhere",
+    "[packet][random]"
+) {
     run_everywhere(with(FilteringBehaviour::kAddressDependent), [](TestBed& bed, Story& story) {
         uint32_t state = 12345;
         const auto draw = [&](uint32_t below) {
@@ -243,18 +279,25 @@ TEST_CASE("a subscriber's random mix of thousands of packets tells the same stor
                 const bool known = bed.external_of(Protocol::kUdp, from, port).has_value();
                 switch (draw(5)) {
                     case 0:
-                        bed.push_internal(tcp_out(bed, from, port, to, 80, draw(2) == 0 ? kSyn : kAck));
+                        bed.push_internal(
+                            tcp_out(bed, from, port, to, 80, draw(2) == 0 ? kSyn : kAck)
+                        );
                         break;
                     case 1:
-                        bed.push_internal(bed.from_internal().ipv4(from, ip(to)).echo_request(port));
+                        bed.push_internal(bed.from_internal().ipv4(from, ip(to)).echo_request(port)
+                        );
                         break;
                     case 2:
                         if (known) {
-                            bed.push_external(udp_in(bed, to, 53, from, port).payload(std::to_string(round)));
+                            bed.push_external(
+                                udp_in(bed, to, 53, from, port).payload(std::to_string(round))
+                            );
                         }
                         break;
                     default:
-                        bed.push_internal(udp_out(bed, from, port, to, 53).payload(std::to_string(round)));
+                        bed.push_internal(
+                            udp_out(bed, from, port, to, 53).payload(std::to_string(round))
+                        );
                         break;
                 }
             }

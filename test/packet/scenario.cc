@@ -22,8 +22,14 @@ struct Setup {
     bool spread;
 };
 constexpr Setup kSetups[] = {
-    {1, 1, 1, false}, {2, 1, 1, false}, {3, 1, 1, false}, {8, 1, 1, false},
-    {2, 2, 1, false}, {3, 3, 1, false}, {8, 8, 8, true},  {8, 3, 1, false},
+    {1, 1, 1, false},
+    {2, 1, 1, false},
+    {3, 1, 1, false},
+    {8, 1, 1, false},
+    {2, 2, 1, false},
+    {3, 3, 1, false},
+    {8, 8, 8, true},
+    {8, 3, 1, false},
 };
 
 }  // namespace
@@ -35,16 +41,19 @@ void Story::learn(const TestBed& bed) {
     for (const nat::MappingView& view : bed.mappings()) {
         const nat::Mapping& m = view.mapping;
         const Endpoint internal{{m.internal_address}, Port{m.internal_port}.host()};
-        const External external{m.protocol, Ipv4Addr{m.external_address}, Port{m.external_port}.host()};
+        const External external{
+            m.protocol, Ipv4Addr{m.external_address}, Port{m.external_port}.host()};
         names_[external] = "ext(" + text(internal) + ")";
         CHECK(externals.insert(external).second);
         CHECK(internals.insert({m.protocol, internal.address, internal.port}).second);
-        const auto [known, fresh] = paired.insert({{internal.address, uint8_t{0}}, Ipv4Addr{m.external_address}});
+        const auto [known, fresh] =
+            paired.insert({{internal.address, uint8_t{0}}, Ipv4Addr{m.external_address}});
         CHECK(known->second == Ipv4Addr{m.external_address});
     }
 }
 
-std::string Story::name(const TestBed& bed, uint8_t protocol, Ipv4Addr address, uint16_t port) const {
+std::string Story::name(const TestBed& bed, uint8_t protocol, Ipv4Addr address, uint16_t port)
+    const {
     const auto known = names_.find({protocol, address, port});
     if (known != names_.end()) {
         return known->second;
@@ -66,12 +75,28 @@ std::string Story::tell(const TestBed& bed, const Decoded& p) const {
     }
     std::string line = fmt::format(
         "{} > {} proto {} ttl {} length {} flags {:02x} seq {} icmp {}/{}/{} '{}'",
-        name(bed, p.protocol, p.source, source_port), name(bed, p.protocol, p.destination, destination_port), p.protocol,
-        p.ttl, p.total_length, p.tcp_flags, p.sequence, p.icmp_type, p.icmp_code, p.icmp_sequence, payload_of(p));
+        name(bed, p.protocol, p.source, source_port),
+        name(bed, p.protocol, p.destination, destination_port),
+        p.protocol,
+        p.ttl,
+        p.total_length,
+        p.tcp_flags,
+        p.sequence,
+        p.icmp_type,
+        p.icmp_code,
+        p.icmp_sequence,
+        payload_of(p)
+    );
     for (const Decoded& quote : p.quote) {
         line = fmt::format(
-            "{} > {} ttl {} icmp {}/{}/{}", name(bed, 0, p.source, 0), name(bed, 0, p.destination, 0), p.ttl, p.icmp_type,
-            p.icmp_code, p.icmp_sequence);
+            "{} > {} ttl {} icmp {}/{}/{}",
+            name(bed, 0, p.source, 0),
+            name(bed, 0, p.destination, 0),
+            p.ttl,
+            p.icmp_type,
+            p.icmp_code,
+            p.icmp_sequence
+        );
         line += " [" + tell(bed, quote) + "]";
     }
     return line;
@@ -83,7 +108,9 @@ void Story::step(TestBed& bed) {
     std::vector<std::string> now;
     for (const auto& sent : bed.take()) {
         const Decoded decoded = decode(sent.bytes);
-        now.push_back(fmt::format("  sent on {} to {}: {}", sent.device.value, decoded.to, tell(bed, decoded)));
+        now.push_back(
+            fmt::format("  sent on {} to {}: {}", sent.device.value, decoded.to, tell(bed, decoded))
+        );
     }
     std::sort(now.begin(), now.end());
     lines_.insert(lines_.end(), now.begin(), now.end());
@@ -91,21 +118,38 @@ void Story::step(TestBed& bed) {
     for (const nat::SessionView& view : bed.sessions()) {
         const flow::Session& s = view.session;
         now.push_back(fmt::format(
-            "  session {} {}:{} with {} state {} for {} ms, packets {}+{}", s.protocol, Ipv4Addr{s.internal_address},
-            Port{s.internal_port}, name(bed, s.protocol, {s.remote_address}, Port{s.remote_port}.host()),
-            static_cast<int>(s.state), view.lifetime_ms, s.packets[0], s.packets[1]));
+            "  session {} {}:{} with {} state {} for {} ms, packets {}+{}",
+            s.protocol,
+            Ipv4Addr{s.internal_address},
+            Port{s.internal_port},
+            name(bed, s.protocol, {s.remote_address}, Port{s.remote_port}.host()),
+            static_cast<int>(s.state),
+            view.lifetime_ms,
+            s.packets[0],
+            s.packets[1]
+        ));
     }
     for (const nat::MappingView& view : bed.mappings()) {
         const nat::Mapping& m = view.mapping;
         now.push_back(fmt::format(
-            "  mapping {} {}:{} sessions {}", m.protocol, Ipv4Addr{m.internal_address}, Port{m.internal_port}, m.sessions));
+            "  mapping {} {}:{} sessions {}",
+            m.protocol,
+            Ipv4Addr{m.internal_address},
+            Port{m.internal_port},
+            m.sessions
+        ));
     }
     std::sort(now.begin(), now.end());
     lines_.insert(lines_.end(), now.begin(), now.end());
     const auto sum = bed.totals();
     std::string counters = fmt::format(
-        "  received {} generated {} forwarded {} consumed {} held {}", sum.received, sum.generated, sum.forwarded,
-        sum.consumed, sum.held);
+        "  received {} generated {} forwarded {} consumed {} held {}",
+        sum.received,
+        sum.generated,
+        sum.forwarded,
+        sum.consumed,
+        sum.held
+    );
     for (size_t reason = 0; reason < base::kDropReasonCount; ++reason) {
         if (sum.dropped[reason] > 0) {
             counters += fmt::format(" {} {}", base::kDropReasons[reason].text, sum.dropped[reason]);
@@ -124,7 +168,9 @@ void run_everywhere(const BedOptions& options, const Scenario& scenario) {
         here.spread_by_source = setup.spread;
         TestBed bed(here);
         Story story;
-        INFO(fmt::format("{} shards, {} workers, {} queues", setup.shards, setup.workers, setup.queues));
+        INFO(fmt::format(
+            "{} shards, {} workers, {} queues", setup.shards, setup.workers, setup.queues
+        ));
         scenario(bed, story);
         CHECK(bed.imbalance() == "");
         bed.shut_down();
@@ -146,12 +192,19 @@ Ipv4Addr host(unsigned n) {
     return Ipv4Addr::of(100, 64, static_cast<uint8_t>(n / 256), static_cast<uint8_t>(n % 256));
 }
 
-PacketBuilder udp_out(const TestBed& bed, Ipv4Addr from, uint16_t port, std::string_view to, uint16_t to_port) {
+PacketBuilder udp_out(
+    const TestBed& bed, Ipv4Addr from, uint16_t port, std::string_view to, uint16_t to_port
+) {
     return bed.from_internal().ipv4(from, ip(to)).udp(port, to_port);
 }
 
 PacketBuilder tcp_out(
-    const TestBed& bed, Ipv4Addr from, uint16_t port, std::string_view to, uint16_t to_port, uint8_t flags
+    const TestBed& bed,
+    Ipv4Addr from,
+    uint16_t port,
+    std::string_view to,
+    uint16_t to_port,
+    uint8_t flags
 ) {
     return bed.from_internal().ipv4(from, ip(to)).tcp(port, to_port, flags);
 }
@@ -163,13 +216,20 @@ Endpoint external_of(const TestBed& bed, Protocol protocol, Ipv4Addr internal, u
     return *external;
 }
 
-PacketBuilder udp_in(const TestBed& bed, std::string_view from, uint16_t from_port, Ipv4Addr internal, uint16_t port) {
+PacketBuilder udp_in(
+    const TestBed& bed, std::string_view from, uint16_t from_port, Ipv4Addr internal, uint16_t port
+) {
     const Endpoint to = external_of(bed, Protocol::kUdp, internal, port);
     return bed.from_external().ipv4(ip(from), to.address).udp(from_port, to.port);
 }
 
 PacketBuilder tcp_in(
-    const TestBed& bed, std::string_view from, uint16_t from_port, Ipv4Addr internal, uint16_t port, uint8_t flags
+    const TestBed& bed,
+    std::string_view from,
+    uint16_t from_port,
+    Ipv4Addr internal,
+    uint16_t port,
+    uint8_t flags
 ) {
     const Endpoint to = external_of(bed, Protocol::kTcp, internal, port);
     return bed.from_external().ipv4(ip(from), to.address).tcp(from_port, to.port, flags);

@@ -38,14 +38,28 @@ void run_everywhere(const BedOptions& options, const Scenario& scenario);
 
 // Shorthands. Hosts: host(n) is 100.64.n/256.n%256.
 Ipv4Addr host(unsigned n);
-PacketBuilder udp_out(const TestBed& bed, Ipv4Addr from, uint16_t port, std::string_view to, uint16_t to_port);
+PacketBuilder udp_out(
+    const TestBed& bed, Ipv4Addr from, uint16_t port, std::string_view to, uint16_t to_port
+);
 PacketBuilder tcp_out(
-    const TestBed& bed, Ipv4Addr from, uint16_t port, std::string_view to, uint16_t to_port, uint8_t flags
+    const TestBed& bed,
+    Ipv4Addr from,
+    uint16_t port,
+    std::string_view to,
+    uint16_t to_port,
+    uint8_t flags
 );
 // Towards the external endpoint of an internal one; fails the test if there is none.
-PacketBuilder udp_in(const TestBed& bed, std::string_view from, uint16_t from_port, Ipv4Addr internal, uint16_t port);
+PacketBuilder udp_in(
+    const TestBed& bed, std::string_view from, uint16_t from_port, Ipv4Addr internal, uint16_t port
+);
 PacketBuilder tcp_in(
-    const TestBed& bed, std::string_view from, uint16_t from_port, Ipv4Addr internal, uint16_t port, uint8_t flags
+    const TestBed& bed,
+    std::string_view from,
+    uint16_t from_port,
+    Ipv4Addr internal,
+    uint16_t port,
+    uint8_t flags
 );
 Endpoint external_of(const TestBed& bed, Protocol protocol, Ipv4Addr internal, uint16_t port);
 

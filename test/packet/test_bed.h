@@ -79,6 +79,8 @@ struct BedOptions {
     dataplane::Fabric::Sizes rings;
     dataplane::SlowPathSettings slow_path;
     bool answer_arp = true;
+    bool broken_frames =
+        false;  // frames with wrong transport checksums come in, so they leave as well
     uint16_t external_mtu = 1500;
     uint16_t internal_mtu = 1500;
     std::vector<uint16_t> internal_vlans;
