@@ -10,17 +10,34 @@ namespace {
 size_t allocations = 0;
 }
 
-void* operator new(size_t bytes) {
+// Not inlined: or the compiler sees half of a pair and warns. Every plain form, so that a sanitizer
+// finds no memory of its own among ours.
+[[gnu::noinline]] void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
     ++allocations;
-    if (void* p = std::malloc(bytes)) {
+    return std::malloc(bytes);
+}
+[[gnu::noinline]] void* operator new(size_t bytes) {
+    if (void* p = operator new(bytes, std::nothrow)) {
         return p;
     }
     throw std::bad_alloc();
 }
-void operator delete(void* p) noexcept {
+[[gnu::noinline]] void* operator new[](size_t bytes) {
+    return operator new(bytes);
+}
+[[gnu::noinline]] void operator delete(void* p) noexcept {
     std::free(p);
 }
-void operator delete(void* p, size_t) noexcept {
+[[gnu::noinline]] void operator delete(void* p, size_t) noexcept {
+    std::free(p);
+}
+[[gnu::noinline]] void operator delete(void* p, const std::nothrow_t&) noexcept {
+    std::free(p);
+}
+[[gnu::noinline]] void operator delete[](void* p) noexcept {
+    std::free(p);
+}
+[[gnu::noinline]] void operator delete[](void* p, size_t) noexcept {
     std::free(p);
 }
 
