@@ -284,8 +284,10 @@ std::string TextView::finish() {
     if (command_.verb != "clear") {
         return table_ ? table_->take() : "";
     }
-    return command_.is_listing ? fmt::format("{} {} cleared\n", cleared_, command_.object)
-                               : fmt::format("{} cleared\n", command_.object);
+    const std::string_view one = command_.object.substr(0, command_.object.size() - 1);
+    return command_.is_listing
+               ? fmt::format("{} {} cleared\n", cleared_, cleared_ == 1 ? one : command_.object)
+               : fmt::format("{} cleared\n", command_.object);
 }
 
 }  // namespace sekisho::control

@@ -91,7 +91,8 @@ class FakeInspector : public dataplane::Inspector {
     uint64_t entries_looked_at = 0;
     std::vector<uint32_t> cleared;  // indexes of sessions
 
-    void add(nat::SessionView view) {
+    void add(const nat::SessionView& session) {
+        nat::SessionView view = session;
         view.index = static_cast<uint32_t>(place(session_shards, view.shard).size());
         place(session_shards, view.shard).push_back(view);
     }

@@ -1,4 +1,5 @@
 // Pages, cursors and clears: bounded work, nothing twice, nothing left out.
+#include <cstdlib>
 #include <set>
 
 #include <catch2/catch.hpp>
@@ -40,10 +41,13 @@ nat::MappingView mapping_of(uint32_t number) {
 
 }  // namespace
 
-TEST_CASE("a million sessions are listed once each, in bounded pages", "[control][pitfall31]") {
+TEST_CASE(
+    "every session of a large table is listed once, in bounded pages", "[control][pitfall31]"
+) {
     Rig rig;
-    constexpr uint32_t kCount = 1'000'000;
-    rig.inspector.generated_sessions = kCount;
+    // A million rows take minutes in a build with sanitizers.
+    const uint32_t count = std::getenv("SEKISHO_LONG") != nullptr ? 1'000'000 : 100'000;
+    rig.inspector.generated_sessions = count;
     uint64_t seen = 0;
     Json params = {{"limit", 10000}};
     while (true) {
@@ -57,7 +61,7 @@ TEST_CASE("a million sessions are listed once each, in bounded pages", "[control
         }
         params["cursor"] = page.at("next").get<std::string>();
     }
-    REQUIRE(seen == kCount);
+    REQUIRE(seen == count);
     REQUIRE(rig.inspector.most_entries <= control::kEntriesPerCall);
 }
 

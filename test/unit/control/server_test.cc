@@ -329,7 +329,7 @@ TEST_CASE("a client that vanishes leaves nothing behind", "[control][server]") {
     rig.inspector.generated_sessions = 100'000;
     for (int i = 0; i < 50; ++i) {
         RawClient client(rig.path());
-        client.send(request(i, "show.sessions", kLongPage) + "{\"half");
+        client.send(request(i, "show.sessions") + "{\"half");
     }
     REQUIRE(eventually([&] { return rig.server->clients() == 0; }));
 }
