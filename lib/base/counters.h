@@ -16,7 +16,9 @@ namespace sekisho::base {
 // A 64-bit number with one writer.
 class Counter {
   public:
-    void add(uint64_t n) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+    void add(uint64_t n) {
+        value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    }
     void set(uint64_t n) { value_.store(n, std::memory_order_relaxed); }
     uint64_t read() const { return value_.load(std::memory_order_relaxed); }
 
@@ -41,4 +43,4 @@ struct alignas(64) PacketCounters {
 namespace sekisho {
 using base::Counter;
 using base::PacketCounters;
-}
+}  // namespace sekisho

@@ -96,7 +96,9 @@ inline constexpr DropReasonInfo kDropReasons[] = {
 };
 inline constexpr size_t kDropReasonCount = sizeof(kDropReasons) / sizeof(kDropReasons[0]);
 
-constexpr const DropReasonInfo& info(DropReason r) { return kDropReasons[static_cast<size_t>(r)]; }
+constexpr const DropReasonInfo& info(DropReason r) {
+    return kDropReasons[static_cast<size_t>(r)];
+}
 
 }  // namespace sekisho::base
 

@@ -30,9 +30,11 @@ inline uint64_t keyed_hash(const HashSecret& secret, uint64_t a, uint64_t b) {
     return static_cast<uint64_t>(_mm_cvtsi128_si64(v));
 #else
     __extension__ typedef unsigned __int128 Wide;
-    const Wide m = static_cast<Wide>(a ^ secret.words[0]) * (b ^ secret.words[1] ^ 0x9e3779b97f4a7c15ULL);
+    const Wide m =
+        static_cast<Wide>(a ^ secret.words[0]) * (b ^ secret.words[1] ^ 0x9e3779b97f4a7c15ULL);
     const uint64_t x = static_cast<uint64_t>(m) ^ static_cast<uint64_t>(m >> 64) ^ a;
-    const Wide n = static_cast<Wide>(x ^ secret.words[2]) * (b ^ secret.words[3] ^ 0xbf58476d1ce4e5b9ULL);
+    const Wide n =
+        static_cast<Wide>(x ^ secret.words[2]) * (b ^ secret.words[3] ^ 0xbf58476d1ce4e5b9ULL);
     return static_cast<uint64_t>(n) ^ static_cast<uint64_t>(n >> 64) ^ b;
 #endif
 }
@@ -42,4 +44,4 @@ inline uint64_t keyed_hash(const HashSecret& secret, uint64_t a, uint64_t b) {
 namespace sekisho {
 using base::HashSecret;
 using base::keyed_hash;
-}
+}  // namespace sekisho

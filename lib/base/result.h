@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+
 #include <tl/expected.hpp>
 
 namespace sekisho::base {
@@ -14,7 +15,9 @@ struct Error {
 template <class T>
 using Result = tl::expected<T, Error>;
 
-inline tl::unexpected<Error> failure(std::string message) { return tl::unexpected<Error>(Error{std::move(message)}); }
+inline tl::unexpected<Error> failure(std::string message) {
+    return tl::unexpected<Error>(Error{std::move(message)});
+}
 
 }  // namespace sekisho::base
 

@@ -24,7 +24,8 @@ class SpscRing {
 
   public:
     explicit SpscRing(size_t capacity)
-        : mask_(std::bit_ceil(std::max<size_t>(capacity, 2)) - 1), slots_(std::make_unique<T[]>(mask_ + 1)) {}
+        : mask_(std::bit_ceil(std::max<size_t>(capacity, 2)) - 1),
+          slots_(std::make_unique<T[]>(mask_ + 1)) {}
 
     size_t capacity() const { return mask_ + 1; }
 
@@ -56,10 +57,15 @@ class SpscRing {
     }
     bool pop(T& out) { return pop(std::span<T>(&out, 1)) == 1; }
 
-    size_t size() const { return tail_.load(std::memory_order_acquire) - head_.load(std::memory_order_acquire); }
+    size_t size() const {
+        return tail_.load(std::memory_order_acquire) - head_.load(std::memory_order_acquire);
+    }
     bool empty() const { return size() == 0; }
     // Room that the producer may count on.
-    size_t room() const { return capacity() - (tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_acquire)); }
+    size_t room() const {
+        return capacity() -
+               (tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_acquire));
+    }
 
   private:
     size_t mask_;

@@ -17,8 +17,12 @@ namespace sekisho::base {
 
 static_assert(std::endian::native == std::endian::little, "Sekisho runs on little-endian machines");
 
-constexpr uint16_t swap16(uint16_t v) { return __builtin_bswap16(v); }
-constexpr uint32_t swap32(uint32_t v) { return __builtin_bswap32(v); }
+constexpr uint16_t swap16(uint16_t v) {
+    return __builtin_bswap16(v);
+}
+constexpr uint32_t swap32(uint32_t v) {
+    return __builtin_bswap32(v);
+}
 
 // A 16-bit number in network order.
 struct Be16 {
@@ -88,8 +92,12 @@ struct Tick {
     friend constexpr Tick operator+(Tick t, uint32_t by_ms) { return Tick{t.ms + by_ms}; }
 };
 // Milliseconds from `from` to `to`; right while they are less than 24.8 days apart, negative if `to` is earlier.
-constexpr int32_t elapsed_ms(Tick from, Tick to) { return static_cast<int32_t>(to.ms - from.ms); }
-constexpr bool is_before(Tick a, Tick b) { return elapsed_ms(a, b) > 0; }
+constexpr int32_t elapsed_ms(Tick from, Tick to) {
+    return static_cast<int32_t>(to.ms - from.ms);
+}
+constexpr bool is_before(Tick a, Tick b) {
+    return elapsed_ms(a, b) > 0;
+}
 
 // A small integer that names one thing of one kind; two kinds never mix.
 template <class Tag, std::unsigned_integral Rep>
@@ -103,7 +111,7 @@ struct Id {
 using ShardId = Id<struct ShardTag, uint8_t>;
 using WorkerId = Id<struct WorkerTag, uint8_t>;
 using LinkId = Id<struct LinkTag, uint8_t>;
-using RealmId = Id<struct RealmTag, uint8_t>;      // 0 is the external realm, 1 the internal one
+using RealmId = Id<struct RealmTag, uint8_t>;  // 0 is the external realm, 1 the internal one
 using PoolId = Id<struct PoolTag, uint16_t>;
 using PolicyId = Id<struct PolicyTag, uint16_t>;
 using NeighbourId = Id<struct NeighbourTag, uint16_t>;  // 0: none known yet

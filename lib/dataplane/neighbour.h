@@ -14,13 +14,13 @@
 
 namespace sekisho::dataplane {
 
-struct alignas(32) NeighbourEntry {   // one shard's copy; half a line
-    Ipv4Addr address;                 // next hop
+struct alignas(32) NeighbourEntry {  // one shard's copy; half a line
+    Ipv4Addr address;                // next hop
     MacAddr mac;
     LinkId link;
     uint8_t resolved = 0;
-    uint8_t gateway = 0;              // not the destination itself but a router
-    uint8_t header_length = 14;       // of the L2 header below: 14, 18 or 22
+    uint8_t gateway = 0;         // not the destination itself but a router
+    uint8_t header_length = 14;  // of the L2 header below: 14, 18 or 22
     uint16_t mtu = 1500;
     uint8_t reserved[16] = {};
 };

@@ -19,52 +19,57 @@ namespace sekisho::flow {
 // RFC 7857 2.1 and RFC 6146 3.5.2 for TCP; each state has one timeout.
 enum class SessionState : uint8_t {
     kFree = 0,
-    kIcmp,           // a query; RFC 5508 REQ-2
-    kUdp,            // RFC 4787 REQ-5
-    kTcpOpenOutbound,   // SYN from the subscriber seen; transitory
-    kTcpOpenInbound,    // SYN from outside seen; transitory
-    kTcpHalfOpen,    // both SYNs seen, the opener's ACK is missing; transitory
+    kIcmp,             // a query; RFC 5508 REQ-2
+    kUdp,              // RFC 4787 REQ-5
+    kTcpOpenOutbound,  // SYN from the subscriber seen; transitory
+    kTcpOpenInbound,   // SYN from outside seen; transitory
+    kTcpHalfOpen,      // both SYNs seen, the opener's ACK is missing; transitory
     kTcpEstablished,
-    kTcpFinOutbound, // one FIN seen; still the established timer for the other half
+    kTcpFinOutbound,  // one FIN seen; still the established timer for the other half
     kTcpFinInbound,
-    kTcpClosing,     // both FINs seen
-    kTcpReset,       // an in-window RST seen; four minutes more (RFC 7857 2.2)
+    kTcpClosing,  // both FINs seen
+    kTcpReset,    // an in-window RST seen; four minutes more (RFC 7857 2.2)
     kCount
 };
 
 enum SessionFlag : uint16_t {
-    kLive = 1 << 0,          // written last when made, cleared first when freed
+    kLive = 1 << 0,            // written last when made, cleared first when freed
     kSessionHairpin = 1 << 1,  // the remote endpoint lies in a pool
-    kInboundOpened = 1 << 2, // opened from outside: counts against the mapping's inbound openings until answered
+    kInboundOpened =
+        1
+        << 2,  // opened from outside: counts against the mapping's inbound openings until answered
     kSeenOutbound = 1 << 3,  // at least one packet has gone this way
     kSeenInbound = 1 << 4,
-    kPermission = 1 << 5,    // holds a reference to an address-dependent filter permission
+    kPermission = 1 << 5,      // holds a reference to an address-dependent filter permission
     kHasAckOutbound = 1 << 6,  // tcp_ack[0] and tcp_window[0] are valid
     kHasAckInbound = 1 << 7,
     kWasEstablished = 1 << 8,  // TCP: a handshake has been completed
 };
 
 struct alignas(64) Session {
-    uint32_t internal_address;   // X
-    uint32_t remote_address;     // Y
-    uint32_t external_address;   // X'
-    uint16_t internal_port;      // x
-    uint16_t remote_port;        // y
-    uint16_t external_port;      // x'
+    uint32_t internal_address;  // X
+    uint32_t remote_address;    // Y
+    uint32_t external_address;  // X'
+    uint16_t internal_port;     // x
+    uint16_t remote_port;       // y
+    uint16_t external_port;     // x'
     uint8_t protocol;
-    uint8_t realm;               // of the subscriber
-    uint32_t mapping;            // MappingIndex in this shard
-    uint16_t ip_delta;           // RFC 1624: what outbound translation adds to the IPv4 header sum; inbound: its complement
-    uint16_t l4_delta;           // the same for the transport sum (ICMP: of the identifier alone)
-    uint32_t last_activity;      // Tick
-    uint32_t packets[2];         // by Direction
-    uint32_t verdict;            // rule generation and verdict set; a later issue's
-    uint16_t next_hop[2];        // by Direction of the packet: NeighbourId, 0 = look up
-    uint32_t tcp_ack[2];         // by Direction of the segment that carried it: last acknowledgement, host order
-    uint16_t tcp_window[2];      // the window beside it, unscaled
+    uint8_t realm;     // of the subscriber
+    uint32_t mapping;  // MappingIndex in this shard
+    uint16_t
+        ip_delta;  // RFC 1624: what outbound translation adds to the IPv4 header sum; inbound: its complement
+    uint16_t l4_delta;       // the same for the transport sum (ICMP: of the identifier alone)
+    uint32_t last_activity;  // Tick
+    uint32_t packets[2];     // by Direction
+    uint32_t verdict;        // rule generation and verdict set; a later issue's
+    uint16_t next_hop[2];    // by Direction of the packet: NeighbourId, 0 = look up
+    uint32_t tcp_ack
+        [2];  // by Direction of the segment that carried it: last acknowledgement, host order
+    uint16_t tcp_window[2];  // the window beside it, unscaled
     SessionState state;
-    uint8_t window_scales;       // outbound SYN's scale in the low nibble, inbound SYN's in the high one; 15: not given
-    uint16_t flags;              // SessionFlag
+    uint8_t
+        window_scales;  // outbound SYN's scale in the low nibble, inbound SYN's in the high one; 15: not given
+    uint16_t flags;  // SessionFlag
 };
 static_assert(sizeof(Session) == 64);
 static_assert(offsetof(Session, remote_address) == 4 && offsetof(Session, external_address) == 8);
@@ -90,9 +95,23 @@ inline bool is_flow(const Session& s, const FlowKey& key, Direction direction) {
 inline FlowKey key_of(const Session& s, Direction direction) {
     const auto protocol = static_cast<Protocol>(s.protocol);
     if (direction == Direction::kOutbound) {
-        return FlowKey::of({s.internal_address}, {s.remote_address}, {s.internal_port}, {s.remote_port}, protocol, {s.realm});
+        return FlowKey::of(
+            {s.internal_address},
+            {s.remote_address},
+            {s.internal_port},
+            {s.remote_port},
+            protocol,
+            {s.realm}
+        );
     }
-    return FlowKey::of({s.remote_address}, {s.external_address}, {s.remote_port}, {s.external_port}, protocol, kExternalRealm);
+    return FlowKey::of(
+        {s.remote_address},
+        {s.external_address},
+        {s.remote_port},
+        {s.external_port},
+        protocol,
+        kExternalRealm
+    );
 }
 
 }  // namespace sekisho::flow
@@ -100,4 +119,4 @@ inline FlowKey key_of(const Session& s, Direction direction) {
 namespace sekisho {
 using flow::Session;
 using flow::SessionState;
-}
+}  // namespace sekisho

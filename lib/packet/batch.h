@@ -17,15 +17,15 @@ namespace sekisho::packet {
 
 // Where a packet stands. Every packet ends in exactly one place.
 enum class Verdict : uint8_t {
-    kPending,     // goes on through the stages
-    kMiss,        // find: no session; judge and make decide
-    kDrop,        // with `reason`
-    kHandOff,     // to shard `target`
-    kHairpin,     // translated outbound, its second half begins
+    kPending,        // goes on through the stages
+    kMiss,           // find: no session; judge and make decide
+    kDrop,           // with `reason`
+    kHandOff,        // to shard `target`
+    kHairpin,        // translated outbound, its second half begins
     kPuntNeighbour,  // to the slow path: ARP, packets to the appliance
     kPuntError,      // to the slow path: an ICMP error is owed (`reason` is counted)
-    kHold,        // waits for a port block
-    kTransmit,    // routed; out on the link of its next hop
+    kHold,           // waits for a port block
+    kTransmit,       // routed; out on the link of its next hop
 };
 
 enum class PacketKind : uint8_t { kOther, kTcp, kUdp, kIcmpQuery, kIcmpError, kArp };
@@ -39,41 +39,46 @@ struct FlowKey {
     uint64_t addresses = 0;
     uint64_t rest = 0;
 
-    static constexpr FlowKey of(Ipv4Addr src, Ipv4Addr dst, Port sport, Port dport, Protocol protocol, RealmId realm) {
+    static constexpr FlowKey of(
+        Ipv4Addr src, Ipv4Addr dst, Port sport, Port dport, Protocol protocol, RealmId realm
+    ) {
         return FlowKey{
             uint64_t{src.raw} | uint64_t{dst.raw} << 32,
-            uint64_t{sport.raw} | uint64_t{dport.raw} << 16 | uint64_t{static_cast<uint8_t>(protocol)} << 32 |
-                uint64_t{realm.value} << 40};
+            uint64_t{sport.raw} | uint64_t{dport.raw} << 16 |
+                uint64_t{static_cast<uint8_t>(protocol)} << 32 | uint64_t{realm.value} << 40};
     }
     constexpr Ipv4Addr source() const { return {static_cast<uint32_t>(addresses)}; }
     constexpr Ipv4Addr destination() const { return {static_cast<uint32_t>(addresses >> 32)}; }
     constexpr Port source_port() const { return {static_cast<uint16_t>(rest)}; }
     constexpr Port destination_port() const { return {static_cast<uint16_t>(rest >> 16)}; }
     constexpr uint32_t ports() const { return static_cast<uint32_t>(rest); }
-    constexpr Protocol protocol() const { return static_cast<Protocol>(static_cast<uint8_t>(rest >> 32)); }
+    constexpr Protocol protocol() const {
+        return static_cast<Protocol>(static_cast<uint8_t>(rest >> 32));
+    }
     constexpr RealmId realm() const { return {static_cast<uint8_t>(rest >> 40)}; }
     friend constexpr bool operator==(const FlowKey&, const FlowKey&) = default;
 };
 
 struct alignas(64) PacketMeta {
-    FlowKey key;                 // parse; realm: the link's for outbound, kExternalRealm for inbound
-    uint64_t hash = 0;           // find
-    void* session = nullptr;     // find, make: flow::Session* of this packet, or a scratch one for mapping-only packets
-    uint16_t l3_offset = 0;      // parse: of the IPv4 header in the frame
-    uint16_t l4_offset = 0;      // parse: of the TCP, UDP or ICMP header in the frame
-    uint16_t l3_length = 0;      // parse: IPv4 total length
-    uint16_t quote_offset = 0;   // parse: of the quoted IPv4 header (ICMP errors), else 0
+    FlowKey key;        // parse; realm: the link's for outbound, kExternalRealm for inbound
+    uint64_t hash = 0;  // find
+    void* session =
+        nullptr;  // find, make: flow::Session* of this packet, or a scratch one for mapping-only packets
+    uint16_t l3_offset = 0;     // parse: of the IPv4 header in the frame
+    uint16_t l4_offset = 0;     // parse: of the TCP, UDP or ICMP header in the frame
+    uint16_t l3_length = 0;     // parse: IPv4 total length
+    uint16_t quote_offset = 0;  // parse: of the quoted IPv4 header (ICMP errors), else 0
     Verdict verdict = Verdict::kPending;
-    DropReason reason{};         // with kDrop and kPuntError
-    PacketKind kind = PacketKind::kOther;  // parse
+    DropReason reason{};                         // with kDrop and kPuntError
+    PacketKind kind = PacketKind::kOther;        // parse
     Direction direction = Direction::kOutbound;  // parse
-    uint8_t tcp_flags = 0;       // parse
-    uint8_t ttl = 0;             // parse
-    ShardId target;              // steer, write: with kHandOff and kHairpin
-    LinkId out_link;             // route
-    uint32_t session_index = kNoIndex;  // find, make
-    NeighbourId next_hop;        // route
-    uint16_t error_mtu = 0;      // with kPuntError and kTooBig: the MTU to report
+    uint8_t tcp_flags = 0;                       // parse
+    uint8_t ttl = 0;                             // parse
+    ShardId target;                              // steer, write: with kHandOff and kHairpin
+    LinkId out_link;                             // route
+    uint32_t session_index = kNoIndex;           // find, make
+    NeighbourId next_hop;                        // route
+    uint16_t error_mtu = 0;                      // with kPuntError and kTooBig: the MTU to report
 };
 static_assert(sizeof(PacketMeta) == 64);
 
@@ -97,4 +102,4 @@ using packet::FlowKey;
 using packet::PacketKind;
 using packet::PacketMeta;
 using packet::Verdict;
-}
+}  // namespace sekisho

@@ -17,13 +17,15 @@ namespace sekisho::packet {
 
 // Facts about a packet that outlive one pass through the pipeline; bits of PacketRef::flags.
 enum PacketFlag : uint8_t {
-    kIpChecksumGood = 1 << 0,   // the NIC has verified the IPv4 header checksum
-    kIpChecksumBad = 1 << 1,    // the NIC found it wrong
-    kL4ChecksumBad = 1 << 2,    // the NIC found the transport checksum wrong
-    kHairpin = 1 << 3,          // translated outbound, now on its second half: treated as inbound, TTL is done
-    kCounted = 1 << 4,          // counted as received or generated already: it comes from a ring or a held list
-    kGenerated = 1 << 5,        // made by the appliance: needs no translation, only a route
-    kRouteOnly = 1 << 6,        // translated already, waited for a neighbour: goes on at the route stage
+    kIpChecksumGood = 1 << 0,  // the NIC has verified the IPv4 header checksum
+    kIpChecksumBad = 1 << 1,   // the NIC found it wrong
+    kL4ChecksumBad = 1 << 2,   // the NIC found the transport checksum wrong
+    kHairpin =
+        1 << 3,  // translated outbound, now on its second half: treated as inbound, TTL is done
+    kCounted =
+        1 << 4,  // counted as received or generated already: it comes from a ring or a held list
+    kGenerated = 1 << 5,  // made by the appliance: needs no translation, only a route
+    kRouteOnly = 1 << 6,  // translated already, waited for a neighbour: goes on at the route stage
 };
 
 // 32 bytes; moved by value.
@@ -33,18 +35,18 @@ struct PacketRef {
     uint16_t length = 0;        // contiguous bytes from data: the first segment
     uint16_t frame_length = 0;  // bytes of the whole frame, all segments
     uint16_t headroom = 0;      // writable bytes before data
-    LinkId in_link;             // the link that it arrived on, or that a generated packet belongs to
-    uint8_t hops = 0;           // hand-offs so far
-    uint8_t flags = 0;          // PacketFlag
+    LinkId in_link;     // the link that it arrived on, or that a generated packet belongs to
+    uint8_t hops = 0;   // hand-offs so far
+    uint8_t flags = 0;  // PacketFlag
     uint8_t reserved = 0;
-    NeighbourId next_hop;       // set by the route stage and for kGenerated; 0: to be looked up
+    NeighbourId next_hop;  // set by the route stage and for kGenerated; 0: to be looked up
     uint32_t reserved2 = 0;
 };
 static_assert(sizeof(PacketRef) == 32);
 
-inline constexpr unsigned kMaxHops = 5;         // ARCHITECTURE 2: more is a bug
-inline constexpr unsigned kBurst = 32;          // packets a batch
-inline constexpr size_t kBufferRoom = 2048;     // bytes of a buffer behind its headroom
+inline constexpr unsigned kMaxHops = 5;      // ARCHITECTURE 2: more is a bug
+inline constexpr unsigned kBurst = 32;       // packets a batch
+inline constexpr size_t kBufferRoom = 2048;  // bytes of a buffer behind its headroom
 inline constexpr size_t kBufferHeadroom = 128;
 
 class PacketStore {
@@ -66,4 +68,4 @@ class PacketStore {
 namespace sekisho {
 using packet::PacketRef;
 using packet::PacketStore;
-}
+}  // namespace sekisho
