@@ -6,7 +6,6 @@
 //   waits; so a client that
 //             hangs, floods or lists a million sessions costs the others one bounded step a round
 //             (connection.h).
-//   Access    the socket has mode 0660; a missing folder is made with mode 0755.
 //   Errors    one sentence each. A client beyond max_clients gets one too and is closed.
 #pragma once
 
@@ -19,6 +18,7 @@
 
 #include "base/result.h"
 #include "control/connection.h"
+#include "control/socket_claim.h"
 
 namespace sekisho::control {
 
@@ -30,10 +30,14 @@ struct ServerSettings {
 
 class Server {
   public:
-    // Binds and listens. Refuses if another server answers at the path; a socket that none answers
-    // on is removed. `methods` outlives the server.
+    // Serves on the socket of `claim`, whose path stands for that of `settings`. `methods` outlives
+    // the server.
+    static Result<std::unique_ptr<Server>> create(
+        SocketClaim claim, ServerSettings settings, Methods& methods
+    );
+    // Claims settings.path (socket_claim.h) and serves on it.
     static Result<std::unique_ptr<Server>> create(ServerSettings settings, Methods& methods);
-    ~Server();  // stop(), and removes the socket if it still is this server's
+    ~Server();  // stop(), and gives the claim back
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
@@ -46,17 +50,16 @@ class Server {
     size_t clients() const { return client_count_.load(std::memory_order_relaxed); }
 
   private:
-    Server(ServerSettings settings, Methods& methods, int listener, int wake);
+    Server(SocketClaim claim, ServerSettings settings, Methods& methods, int wake);
     void round();
     int wait_time() const;
     void accept_clients(SteadyTime now);
     void serve(Connection& client, short events, SteadyTime now);
 
+    SocketClaim claim_;
     ServerSettings settings_;
     Methods& methods_;
-    int listener_;
-    int wake_;                         // an eventfd that says stop
-    uint64_t device_ = 0, inode_ = 0;  // of the socket file
+    int wake_;  // an eventfd that says stop
     std::vector<std::unique_ptr<Connection>> clients_;
     std::atomic<size_t> client_count_{0};
     std::atomic<bool> stopping_{false};

@@ -174,6 +174,57 @@ TEST_CASE("a stale socket is replaced, anything else is left alone", "[control][
     REQUIRE_FALSE(control::Server::create({path + "/below/a/file"}, methods));
 }
 
+TEST_CASE(
+    "the control socket is claimed once, whatever happens to its files", "[control][server]"
+) {
+    Folder folder;
+    const std::string path = folder.path + "/s.sock";
+    {
+        auto claim = control::SocketClaim::take(path);
+        REQUIRE(claim);
+        REQUIRE(std::filesystem::exists(path + ".lock"));
+        SECTION("with both files in place") {}
+        SECTION("with the socket file deleted") {
+            std::filesystem::remove(path);
+        }
+        const auto second = control::SocketClaim::take(path);
+        REQUIRE_FALSE(second);
+        REQUIRE(second.error().message.find("another sekishod holds the control socket") == 0);
+        REQUIRE(std::filesystem::exists(path + ".lock"));
+    }
+    REQUIRE(std::filesystem::is_empty(folder.path));
+    std::ofstream(path + ".lock") << "";  // left behind by one that was killed
+    REQUIRE(control::SocketClaim::take(path));
+    REQUIRE(std::filesystem::is_empty(folder.path));
+}
+
+TEST_CASE("a failed claim gives the lock back and leaves what it found", "[control][server]") {
+    Folder folder;
+    const std::string path = folder.path + "/s.sock";
+    std::ofstream(path) << "precious";
+    REQUIRE_FALSE(control::SocketClaim::take(path));
+    REQUIRE(std::filesystem::file_size(path) == 8);
+    std::filesystem::remove(path);
+    REQUIRE(control::SocketClaim::take(path));
+    std::filesystem::create_symlink(folder.path + "/elsewhere", path + ".lock");
+    const auto refused = control::SocketClaim::take(path);
+    REQUIRE_FALSE(refused);
+    REQUIRE(refused.error().message.find("lock file") != std::string::npos);
+    REQUIRE_FALSE(std::filesystem::exists(folder.path + "/elsewhere"));
+}
+
+TEST_CASE("a client that came before the server is answered by it", "[control][server]") {
+    Rig rig;
+    auto claim = control::SocketClaim::take(rig.folder.path + "/early.sock");
+    REQUIRE(claim);
+    RawClient client(claim->path());
+    client.send(request(1, "show.status"));
+    auto server = control::Server::create(std::move(*claim), {}, rig.methods);
+    REQUIRE(server);
+    (*server)->start();
+    REQUIRE(Json::parse(client.line()).at("id") == 1);
+}
+
 TEST_CASE("requests in pieces, several at once and without a last newline", "[control][server]") {
     Rig rig;
     SECTION("byte by byte") {
