@@ -9,9 +9,6 @@ constexpr unsigned kMessagesAPoll = 64;  // from each shard
 constexpr unsigned kBackAPoll = 64;
 constexpr uint32_t kTimersAPoll = 64;
 
-// What handling one message may send to one shard at most; the NAT keeps what finds no room even so.
-constexpr size_t kMessageRoom = 4;
-
 }  // namespace
 
 unsigned Shard::poll(Tick now) {
@@ -30,23 +27,17 @@ unsigned Shard::poll(Tick now) {
     return work;
 }
 
+// Messages are always taken, whatever the way out looks like: the NAT keeps what finds no room, and two shards that waited
+// for each other's room would wait for ever. Who was waiting for a block runs before the next message is looked at, because
+// that may be the recall of this very block.
 unsigned Shard::poll_messages(Tick now) {
-    Fabric& fabric = *plan_.fabric;
-    const auto has_room = [&] {
-        for (unsigned to = 0; to < tables_.shards; ++to) {
-            if (fabric.message(tables_.self, ShardId{static_cast<uint8_t>(to)}).room() <
-                kMessageRoom) {
-                return false;
-            }
-        }
-        return true;
-    };
     unsigned handled = 0;
     for (unsigned from = 0; from < tables_.shards; ++from) {
-        auto& ring = fabric.message(ShardId{static_cast<uint8_t>(from)}, tables_.self);
+        auto& ring = plan_.fabric->message(ShardId{static_cast<uint8_t>(from)}, tables_.self);
         nat::ShardMessage message;
-        for (unsigned n = 0; n < kMessagesAPoll && has_room() && ring.pop(message); ++n) {
+        for (unsigned n = 0; n < kMessagesAPoll && ring.pop(message); ++n) {
             nat_->handle(message, now);
+            resume_held(now);
             ++handled;
         }
     }

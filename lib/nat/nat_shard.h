@@ -86,7 +86,8 @@ struct AdmitResult {
     MappingIndex mapping{kNoIndex};
 };
 
-// Told when a subscriber's wait for a block is over; the packets that were held are judged anew.
+// Told when a subscriber's wait for a block is over; the packets that were held are judged anew, once
+// handle() has returned and before it is called again: a block that nobody uses yet can be recalled.
 class WaitListener {
   public:
     virtual ~WaitListener() = default;
@@ -214,6 +215,7 @@ class NatShard {
     void advance(Tick now, uint32_t budget);
     // Entries freed during the burst may be reused from here on.
     void end_of_burst();
+    // Then the packets of those whose wait is over must run, before the next message is handled.
     void handle(const ShardMessage& message, Tick now);
     void connect(MessageSink* sink, WaitListener* listener);
 

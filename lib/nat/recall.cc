@@ -151,7 +151,8 @@ void NatShard::take_back(ExternalIndex external, uint16_t block) {
 }
 
 // All shards have answered. If something came back, those that still wait are worth another round;
-// each round that brings a block serves somebody, so it ends.
+// each round that brings a block serves somebody, since the receiver uses a block before it can be
+// asked to give it back (WaitListener), so it ends.
 void NatShard::finish_recall(const ShardMessage& done, Tick now) {
     const size_t slot = recall_slot(done.external, done.pool);
     if (!recalls_.note_done(slot)) {
