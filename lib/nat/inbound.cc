@@ -67,11 +67,13 @@ bool NatShard::admits(uint32_t mapping, Ipv4Addr remote) const {
     return false;
 }
 
+// A mapping that lives by unanswered openings alone gets no further ones: it must end with them, or
+// outsiders could keep it.
 AdmitResult NatShard::admit_tcp_opening(const FlowKey& key, uint32_t mapping, Tick now) {
     Mapping& m = mappings_[mapping];
     const Subscriber& s = subscribers_[m.subscriber];
     const SubscriberLimits& limits = limits_of(s);
-    if (m.inbound_openings >= limits.inbound_openings) {
+    if (m.inbound_openings >= limits.inbound_openings || m.inbound_openings == m.sessions) {
         return refused(DropReason::kTcpUnsolicited);
     }
     if (s.sessions >= share_for_inbound(limits.sessions)) {

@@ -182,7 +182,8 @@ class NatShard {
 
     // A packet of a session: activity, counts, TCP state (`tcp`: its header, bounds checked by
     // parse; nullptr otherwise). Moves the timer at once when the timeout became shorter. Errors
-    // quoted in ICMP never come here (RFC 5508 REQ-6). Both directions refresh (RFC 4787 REQ-6).
+    // quoted in ICMP never come here (RFC 5508 REQ-6). Both directions refresh (RFC 4787 REQ-6), but
+    // a TCP session without a handshake, or closed, is not kept alive from outside (track.cc).
     void track(SessionIndex index, Direction direction, const uint8_t* tcp, Tick now);
 
     // --- misses ----------------------------------------------------------------------------------
@@ -194,8 +195,9 @@ class NatShard {
     //             nothing is changed then.
     MakeResult make_outbound(const FlowKey& key, PacketKind kind, uint8_t tcp_flags, Tick now);
     // An inbound packet without session: mapping, filtering behaviour; a TCP SYN may make a session
-    // within the bounds: no more than limits.inbound_openings a mapping without a handshake, and a
-    // quarter of the session table and of the subscriber's sessions is kept for outbound ones.
+    // within the bounds: no more than limits.inbound_openings a mapping without a handshake, none if
+    // the mapping has nothing else, and a quarter of the session table and of the subscriber's
+    // sessions is kept for outbound ones.
     //   Refused   kStaleOwner (the block is another shard's now), kNoMapping, kIcmpNoSession (the
     //             same, of ICMP), kFiltered, kNoSession (TCP but no SYN), kTcpUnsolicited,
     //             kSubscriberSessionLimit, kSessionTableFull.
@@ -401,10 +403,10 @@ class NatShard {
 inline void NatShard::track(SessionIndex index, Direction direction, const uint8_t* tcp, Tick now) {
     Session& s = sessions_[index.value];
     const auto d = static_cast<size_t>(direction);
-    s.last_activity = now.ms;
     ++s.packets[d];
     s.flags = static_cast<uint16_t>(s.flags | flow::kSeenOutbound << d);
     if (tcp == nullptr) {
+        s.last_activity = now.ms;
         return;
     }
     constexpr uint8_t kFinSynRst = 7;
@@ -414,6 +416,7 @@ inline void NatShard::track(SessionIndex index, Direction direction, const uint8
         track_tcp(index.value, direction, tcp, now);
         return;
     }
+    s.last_activity = now.ms;
     uint32_t acknowledgement;
     uint16_t window;
     std::memcpy(&acknowledgement, tcp + 8, sizeof(acknowledgement));

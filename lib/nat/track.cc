@@ -31,6 +31,15 @@ bool is_open(SessionState s) {
     return s == SessionState::kTcpOpenOutbound || s == SessionState::kTcpOpenInbound;
 }
 
+// Whether an inbound segment keeps a session alive. Without a handshake, and once closed, repeating
+// a segment does not, nor does going round between opening and reset: a stranger who sends a SYN
+// now and then would hold the subscriber's port for ever.
+bool refreshes_inbound(const Session& s, SessionState next) {
+    const bool took_part =
+        (s.flags & flow::kWasEstablished) != 0 || (s.flags & flow::kInboundOpened) == 0;
+    return has_handshake(next) || (next != s.state && took_part);
+}
+
 }  // namespace
 
 void NatShard::track_tcp(uint32_t session, Direction direction, const uint8_t* tcp, Tick now) {
@@ -45,6 +54,9 @@ void NatShard::track_tcp(uint32_t session, Direction direction, const uint8_t* t
         opener,
         (s.flags & flow::kWasEstablished) != 0
     );
+    if (direction == Direction::kOutbound || refreshes_inbound(s, next)) {
+        s.last_activity = now.ms;
+    }
     if (next != s.state) {
         change_state(session, next, direction, now);
     }

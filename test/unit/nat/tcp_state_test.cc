@@ -135,6 +135,66 @@ TEST_CASE("an established connection lives 7440 seconds without packets", "[nat]
     CHECK(c.cluster.shard().session_count() == 0);
 }
 
+TEST_CASE("a stranger cannot hold a TCP port by knocking now and then", "[nat][rfc5382-req5]") {
+    struct {
+        const char* what;
+        std::vector<uint8_t> segments;  // from outside, every 200 seconds
+    } const rows[] = {
+        {"SYN", {packet::kSyn}},
+        {"SYN, then a RST that fits", {packet::kSyn, packet::kRst}},
+        {"RST, then SYN", {packet::kRst, packet::kSyn}},
+        {"SYN, then data", {packet::kSyn, packet::kAck}},
+    };
+    for (const auto& r : rows) {
+        for (const bool new_ports : {false, true}) {
+            CAPTURE(r.what, new_ports);
+            Connection c;
+            const Session first = c.session();
+            uint16_t from = 7;
+            for (unsigned round = 0; round < 12; ++round) {
+                for (const uint8_t flags : r.segments) {
+                    const auto in = c.cluster.inbound(first, addr(198, 18, 0, 1), from, flags);
+                    if (in.kind == nat::AdmitResult::kSession) {
+                        c.index = in.session;
+                        c.segment(kIn, flags, flags == packet::kSyn ? 500 : 501, 0);
+                    }
+                }
+                from = static_cast<uint16_t>(from + (new_ports ? 1 : 0));
+                c.cluster.pass(200'000, 1000);
+            }
+            CHECK(c.cluster.shard().mapping_count() == 0);
+        }
+    }
+}
+
+TEST_CASE("the far end cannot prolong a connection that is no longer one", "[nat][rfc7857-2]") {
+    Connection c;
+    c.establish();
+    c.segment(kOut, packet::kFin | packet::kAck, 101, 501);
+    c.segment(kIn, packet::kFin | packet::kAck, 501, 102);
+    REQUIRE(c.session().state == kTcpClosing);
+    c.cluster.pass(200'000);
+    c.segment(kIn, packet::kAck, 502, 102);
+    c.cluster.pass(41'000);
+    CHECK(c.cluster.shard().session_count() == 0);
+}
+
+TEST_CASE("an opening from outside that is answered becomes a connection", "[nat][rfc5382-req5]") {
+    Connection c;
+    const auto in = c.cluster.inbound(c.session(), addr(198, 18, 0, 1), 7);
+    REQUIRE(in.kind == nat::AdmitResult::kSession);
+    c.index = in.session;
+    c.segment(kIn, packet::kSyn, 500, 0);
+    c.segment(kOut, packet::kSyn | packet::kAck, 100, 501);
+    c.segment(kIn, packet::kAck, 501, 101);
+    CHECK(c.session().state == kTcpEstablished);
+    for (unsigned hour = 0; hour < 6; ++hour) {  // kept alive from outside alone (RFC 4787 REQ-6)
+        c.cluster.pass(3'600'000, 5000);
+        c.segment(kIn, packet::kAck, 501, 101);
+    }
+    CHECK(c.cluster.shard().session_count() == 1);
+}
+
 TEST_CASE("both sides may open at the same time", "[nat][rfc5382-req2a]") {
     Connection c;
     c.segment(kOut, packet::kSyn, 100, 0);
