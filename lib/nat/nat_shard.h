@@ -323,6 +323,7 @@ class NatShard {
     PolicyId policy_of(Ipv4Addr address, RealmId realm) const;
     void release_subscriber_if_idle(uint32_t subscriber);
     void note_refusal(uint32_t subscriber, Tick now);
+    void append_lingering(uint32_t subscriber);
     bool was_refused_now(const Subscriber& s, Tick now) const;
     void release_lingering(Tick now, uint32_t budget);
     uint32_t available_tokens(const Subscriber& s, uint32_t rate, Tick now) const;

@@ -87,9 +87,13 @@ void NatShard::note_refusal(uint32_t subscriber, Tick now) {
     Subscriber& s = subscribers_[subscriber];
     s.was_refused = true;
     s.refused_at = now.ms;
-    if (s.lingers) {
-        return;
+    if (!s.lingers) {
+        append_lingering(subscriber);
     }
+}
+
+void NatShard::append_lingering(uint32_t subscriber) {
+    Subscriber& s = subscribers_[subscriber];
     s.lingers = true;
     s.next_lingering = kNoIndex;
     (lingering_ == kNoIndex ? lingering_ : subscribers_[lingering_last_].next_lingering) =
@@ -102,14 +106,18 @@ bool NatShard::was_refused_now(const Subscriber& s, Tick now) const {
     return s.was_refused && ago >= 0 && ago <= kRefusalMs;
 }
 
+// One that was refused again meanwhile goes to the end, so that it holds up none behind it.
 void NatShard::release_lingering(Tick now, uint32_t budget) {
-    for (; lingering_ != kNoIndex && budget > 0; --budget) {
+    const uint32_t last = lingering_last_;
+    for (bool more = lingering_ != kNoIndex; more && budget > 0; --budget) {
         const uint32_t subscriber = lingering_;
         Subscriber& s = subscribers_[subscriber];
-        if (was_refused_now(s, now)) {
-            return;
-        }
         lingering_ = s.next_lingering;
+        more = subscriber != last;
+        if (was_refused_now(s, now)) {
+            append_lingering(subscriber);
+            continue;
+        }
         s.lingers = false;
         s.was_refused = false;
         release_subscriber_if_idle(subscriber);

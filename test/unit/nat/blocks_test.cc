@@ -1,4 +1,5 @@
-// Port blocks: every port reachable, rest, release, and the last block of an address.
+// Port blocks: every port reachable, rest, release, and the last block of an
+// address.
 #include <random>
 #include <set>
 
@@ -22,7 +23,8 @@ nat::NatSettings small_blocks(uint16_t first, uint16_t last, uint32_t size = 64)
     return s;
 }
 
-// Opens mappings of one subscriber until one is refused; returns their external ports.
+// Opens mappings of one subscriber until one is refused; returns their external
+// ports.
 std::vector<uint16_t> fill(Cluster& c, Ipv4Addr who, Protocol protocol, DropReason& reason) {
     std::vector<uint16_t> ports;
     for (uint32_t p = 1; p < 65536; ++p) {
@@ -103,6 +105,22 @@ TEST_CASE("random ports are not a sequence, sequential ones are", "[nat][rfc6888
         }
         CHECK((selection == nat::PortSelection::kRandom ? neighbours < 20 : neighbours == 63));
     }
+}
+
+TEST_CASE("who is refused all the time holds up the release of no other", "[nat][pitfall-4]") {
+    Cluster c(small_blocks(1024, 1087));
+    REQUIRE(c.open(Protocol::kUdp, subscriber(1), 1).kind == MakeResult::kMade);
+    size_t most = 0;
+    for (uint32_t ms = 0; ms < 300; ++ms) {
+        c.now = c.now + 1;
+        CHECK(c.open(Protocol::kUdp, subscriber(2), 1).reason == DropReason::kPoolExhausted);
+        CHECK(c.open(Protocol::kUdp, subscriber(100 + ms), 1).reason == DropReason::kPoolExhausted);
+        c.tick();
+        most = std::max(most, c.shard().subscriber_count());
+    }
+    CHECK(most < 10);
+    c.pass(10);
+    CHECK(c.shard().subscriber_count() == 1);
 }
 
 TEST_CASE(
@@ -279,7 +297,8 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "the next block is asked for before the last is full, and can be called back",
+    "the next block is asked for before the last is full, and can be "
+    "called back",
     "[nat][architecture-2]"
 ) {
     nat::NatSettings settings = small_blocks(1024, 1024 + 2 * 64 - 1);
