@@ -83,7 +83,9 @@ bool NatShard::grant_free(const ShardMessage& request, Tick now) {
     if (external.value == kNoIndex) {
         return false;
     }
-    const uint32_t start = pools_[request.pool.value].is_random ? random() & 0x3ff : 0;
+    const Pool& pool = pools_[request.pool.value];
+    const uint32_t blocks = pool.span.last - pool.span.first + 1U;
+    const uint32_t start = pool.is_random ? pool.span.first + random() % blocks : 0;
     const uint16_t block = home_.take(external, start);
     if (block == kNoBlock) {
         return false;

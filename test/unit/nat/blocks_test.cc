@@ -1,5 +1,4 @@
-// Port blocks: every port reachable, rest, release, and the last block of an
-// address.
+// Port blocks: every port reachable, rest, release, and the last block of an address.
 #include <random>
 #include <set>
 
@@ -23,8 +22,7 @@ nat::NatSettings small_blocks(uint16_t first, uint16_t last, uint32_t size = 64)
     return s;
 }
 
-// Opens mappings of one subscriber until one is refused; returns their external
-// ports.
+// Opens mappings of one subscriber until one is refused; returns their external ports.
 std::vector<uint16_t> fill(Cluster& c, Ipv4Addr who, Protocol protocol, DropReason& reason) {
     std::vector<uint16_t> ports;
     for (uint32_t p = 1; p < 65536; ++p) {
@@ -121,6 +119,22 @@ TEST_CASE("who is refused all the time holds up the release of no other", "[nat]
     CHECK(most < 10);
     c.pass(10);
     CHECK(c.shard().subscriber_count() == 1);
+}
+
+TEST_CASE("random blocks are not a sequence, whatever their size", "[nat][rfc6888-req15]") {
+    for (const uint32_t size : {256U, 1024U, 2048U}) {
+        CAPTURE(size);
+        Cluster c(small_blocks(1024, 65535, size));
+        unsigned neighbours = 0;
+        uint32_t last = 0;
+        for (uint32_t n = 1; n <= 24; ++n) {
+            const MakeResult r = c.open(Protocol::kUdp, subscriber(n), 1);
+            const uint32_t block = Port{c.session_of(r, subscriber(n)).external_port}.host() / size;
+            neighbours += block == last + 1;
+            last = block;
+        }
+        CHECK(neighbours < 10);
+    }
 }
 
 TEST_CASE(
@@ -297,8 +311,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "the next block is asked for before the last is full, and can be "
-    "called back",
+    "the next block is asked for before the last is full, and can be called back",
     "[nat][architecture-2]"
 ) {
     nat::NatSettings settings = small_blocks(1024, 1024 + 2 * 64 - 1);
