@@ -77,14 +77,15 @@ bool is_unicast(uint8_t first) {
         return false;
     }
     if (protocol == static_cast<uint8_t>(Protocol::kTcp)) {
-        if (std::min(payload, readable) < kTcpHeader) {
+        const uint32_t present = std::min(payload, readable);
+        if (present < kTcpHeader) {
             return false;
         }
         const uint32_t header = uint32_t{l4[offset::kTcpOffset]} >> 4 << 2;
         const uint8_t flags = l4[offset::kTcpFlags];
         kind_and_flags = uint64_t{static_cast<uint8_t>(PacketKind::kTcp)} << 16 | uint64_t{flags}
                                                                                       << 32;
-        return header >= kTcpHeader && header <= payload &&
+        return header >= kTcpHeader && header <= present &&
                (impossible_flags() >> (flags & 63) & 1) == 0;
     }
     const uint32_t length = __builtin_bswap32(static_cast<uint32_t>(first >> 32)) >> 16;

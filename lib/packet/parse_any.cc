@@ -206,6 +206,9 @@ void parse_tcp(const Cursor& c) {
     if (header < kTcpHeader || header > c.payload) {
         return drop(*c.meta, DropReason::kBadTransportLength);
     }
+    if (!has_header(c, header)) {
+        return drop(*c.meta, DropReason::kSegmentedHeader);
+    }
     const auto ports = load<uint32_t>(tcp);
     const uint8_t flags = tcp[offset::kTcpFlags];
     if (has_port_zero(ports)) {

@@ -61,7 +61,9 @@ void check_passed(const PacketRef& ref, const PacketMeta& meta) {
         "l4_offset behind IPv4"
     );
     require(meta.ttl > 0, "TTL above 0");
-    const size_t least = meta.kind == PacketKind::kTcp ? 20 : 8;
+    const bool is_tcp = meta.kind == PacketKind::kTcp && meta.l4_offset + 20U <= ref.length;
+    const size_t options_end = is_tcp ? size_t{ref.data[meta.l4_offset + 12]} >> 4 << 2 : 0;
+    const size_t least = meta.kind == PacketKind::kTcp ? std::max<size_t>(options_end, 20) : 8;
     require(meta.l4_offset + least <= ref.length, "the transport header is in the first segment");
     require(meta.l4_offset + least <= end, "the transport header is in the packet");
     switch (meta.kind) {

@@ -320,6 +320,17 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("TCP options must lie in the first segment", "[packet]") {
+    const auto bytes =
+        frame().ipv4("100.64.0.5", "192.0.2.1").tcp(1000, 80, kSyn).tcp_options(ByteVector(40, 1));
+    constexpr size_t kHeaders = 14 + 20 + 60;
+    for (size_t first = 14 + 20 + 20; first < kHeaders; ++first) {
+        CAPTURE(first);
+        CHECK(outcome(parse_segment(bytes.bytes(), first).meta) == "segmented-header");
+    }
+    CHECK(outcome(parse_segment(bytes.bytes(), kHeaders).meta) == "pass");
+}
+
 TEST_CASE("a burst is parsed packet by packet, and old metadata leaves no trace", "[packet]") {
     auto batch = std::make_unique<Batch>();
     std::vector<ByteVector> frames;
