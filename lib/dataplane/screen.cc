@@ -11,9 +11,7 @@ namespace {
     if (tables.network->is_own(destination_of(ref, meta))) {
         return;
     }
-    const Ipv4Addr source{
-        packet::load<uint32_t>(ref.data + meta.l3_offset + packet::offset::kIpSource)};
-    if (tables.is_ours(source)) {
+    if (tables.is_ours(source_of(ref, meta))) {
         meta.verdict = Verdict::kDrop;
         meta.reason = DropReason::kSpoofedSource;
         return;

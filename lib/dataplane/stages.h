@@ -97,7 +97,10 @@ struct HopResult {
 };
 HopResult find_hop(const StageTables& tables, Ipv4Addr destination, Direction direction);
 
-// The destination that an IPv4 packet carries.
+// The addresses that an IPv4 packet carries.
+inline Ipv4Addr source_of(const PacketRef& ref, const PacketMeta& meta) {
+    return {packet::load<uint32_t>(ref.data + meta.l3_offset + packet::offset::kIpSource)};
+}
 inline Ipv4Addr destination_of(const PacketRef& ref, const PacketMeta& meta) {
     return {packet::load<uint32_t>(ref.data + meta.l3_offset + packet::offset::kIpDestination)};
 }

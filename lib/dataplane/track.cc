@@ -1,6 +1,17 @@
 #include "dataplane/stages.h"
 
 namespace sekisho::dataplane {
+namespace {
+
+// An error from a link may come from any router, but never in our name.
+[[gnu::noinline]] bool is_forged_error(
+    const PacketRef& ref, const PacketMeta& meta, const StageTables& tables
+) {
+    return meta.kind == PacketKind::kIcmpError && (ref.flags & packet::kHairpin) == 0 &&
+           tables.is_ours(source_of(ref, meta));
+}
+
+}  // namespace
 
 // A packet from a link whose source is a pool's would hit the session of a hairpin: only our own second halves may.
 void track(Burst& burst, const StageTables& tables, Tick now) {
@@ -20,6 +31,9 @@ void track(Burst& burst, const StageTables& tables, Tick now) {
         }
         tables.hops->prefetch(NeighbourId{session.next_hop[static_cast<size_t>(meta.direction)]});
         if (meta.session_index == kNoIndex || meta.kind == PacketKind::kIcmpError) [[unlikely]] {
+            if (is_forged_error(batch.ref[i], meta, tables)) {
+                batch.drop(i, DropReason::kSpoofedSource);
+            }
             continue;
         }
         const uint8_t* tcp =

@@ -134,7 +134,8 @@ std::optional<uint32_t> quoted_ports(uint8_t protocol, const uint8_t* l4) {
     return ports << 16 | ports >> 16;
 }
 
-// RFC 5508 REQ-3: the error's checksum, the quoted header's checksum, options walked, the quoted transport left alone.
+// RFC 5508 REQ-3: the error's checksum, the quoted header's checksum, options walked, the quoted
+// transport left alone.
 void parse_icmp_error(Cursor& c) {
     const Bytes datagram(c.data + c.l4, c.payload);
     if (!verifies(datagram)) {
@@ -152,6 +153,10 @@ void parse_icmp_error(Cursor& c) {
         return drop(*c.meta, DropReason::kBadIcmpQuote);
     }
     const auto addresses = load<uint64_t>(quote.data() + offset::kIpSource);
+    // Who is told must be who sent the quoted packet: an error does not go to anybody else.
+    if (static_cast<uint32_t>(addresses) != c.addresses >> 32) {
+        return drop(*c.meta, DropReason::kBadIcmpQuote);
+    }
     c.addresses = addresses << 32 | addresses >> 32;
     const auto quote_offset = static_cast<uint32_t>(c.l4 + kIcmpHeader);
     pass(c, {PacketKind::kIcmpError, inner->protocol(), 0, *ports, quote_offset});

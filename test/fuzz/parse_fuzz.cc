@@ -90,6 +90,10 @@ void check_passed(const PacketRef& ref, const PacketMeta& meta) {
                 meta.quote_offset == meta.l4_offset + 8, "the quote stands behind the ICMP header"
             );
             require(meta.quote_offset + 28U <= ref.length, "the quote is in the first segment");
+            require(
+                load<uint32_t>(ref.data + meta.l3_offset + 16) == meta.key.destination().raw,
+                "the quoted packet's sender is told"
+            );
             return;
         default:
             require(false, "what passes has a kind");

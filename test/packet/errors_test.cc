@@ -91,6 +91,24 @@ TEST_CASE(
     });
 }
 
+TEST_CASE("an ICMP error in our own name is forged", "[packet][rfc5508-req4]") {
+    run_everywhere({}, [](TestBed& bed, Story& story) {
+        bed.push_internal(udp_out(bed, host(5), 1000, kServer, 53));
+        story.step(bed);
+        const Endpoint to = external_of(bed, Protocol::kUdp, host(5), 1000);
+        const auto sent = translated(bed, Protocol::kUdp, host(5), 1000, kServer).l3();
+        const auto arrived =
+            frame().ipv4(ip(kServer), host(5)).udp(53, 1000).payload("12345678").l3();
+        for (const char* from : {"198.51.100.2", "100.64.0.1", "203.0.113.3"}) {
+            bed.push_external(bed.from_external().ipv4(ip(from), to.address).icmp_error(3, 1, sent)
+            );
+            bed.push_internal(bed.from_internal().ipv4(from, kServer).icmp_error(3, 3, arrived));
+        }
+        story.step(bed);
+        CHECK(bed.dropped(DropReason::kSpoofedSource) == 6);
+    });
+}
+
 TEST_CASE(
     "two subscribers reach each other by their external endpoints, one TTL less",
     "[packet][rfc4787-req9]"

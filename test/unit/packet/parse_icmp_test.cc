@@ -105,6 +105,19 @@ TEST_CASE("an outbound ICMP error is keyed in its link's realm", "[packet][rfc55
     );
 }
 
+TEST_CASE(
+    "an ICMP error goes only to who sent the quoted packet", "[packet][rfc792][rfc5508-req3]"
+) {
+    for (const char* to : {"203.0.113.6", "198.51.100.2", "192.0.2.1", "8.8.8.8"}) {
+        CAPTURE(to);
+        const auto inbound = frame().ipv4("192.0.2.200", to).icmp_error(3, 1, sent_udp().l3());
+        CHECK(outcome(inbound, kExternalLink) == "bad-icmp-quote");
+        const auto arrived = frame().ipv4("192.0.2.9", "100.64.0.5").udp(53, 1000);
+        const auto outbound = frame().ipv4("100.64.0.5", to).icmp_error(3, 3, arrived.l3());
+        CHECK(outcome(outbound) == "bad-icmp-quote");
+    }
+}
+
 TEST_CASE("an error about an echo gets the key of the answer to it", "[packet][rfc5508-req4]") {
     const auto request = frame().ipv4("203.0.113.5", "192.0.2.1").echo_request(77);
     const auto p = parse_frame(error_about(request).bytes(), kExternalLink);
