@@ -189,7 +189,7 @@ class NatShard {
     // --- misses ----------------------------------------------------------------------------------
     // An outbound packet without session: policy, limits, mapping, port, session; builds whole,
     // then publishes. Looks again first: an earlier packet of the burst may have made it. kHold:
-    // ask again after wait_is_over().
+    // ask again after wait_is_over(). `tcp_flags` as in PacketMeta.
     //   Refused   kNoSession (a TCP segment that is no SYN), kIcmpNoSession (a reply), kNoPolicy,
     //             kSubscriber*Limit, kSubscriberRate, k*TableFull, kPoolExhausted, kHeldOverflow;
     //             nothing is changed then.

@@ -14,14 +14,14 @@ MakeResult made(uint32_t session) {
 
 // Why a packet may not open a session, whoever sent it. Only a SYN opens a TCP session (RFC 5382
 // REQ-2; picking up connections is a later setting); an ICMP reply answers nothing that we know.
-std::optional<DropReason> why_no_opener(const FlowKey& key, PacketKind kind, uint8_t tcp_flags) {
+std::optional<DropReason> why_no_opener(PacketKind kind, uint8_t tcp_flags) {
     if (kind == PacketKind::kTcp) {
         const bool opens = (tcp_flags & (packet::kSyn | packet::kAck | packet::kRst | packet::kFin)
                            ) == packet::kSyn;
         return opens ? std::nullopt : std::optional(DropReason::kNoSession);
     }
     if (kind == PacketKind::kIcmpQuery) {
-        const bool is_reply = key.destination_port().raw != 0;
+        const bool is_reply = (tcp_flags & packet::kIcmpReply) != 0;
         return is_reply ? std::optional(DropReason::kIcmpNoSession) : std::nullopt;
     }
     return kind == PacketKind::kUdp ? std::nullopt : std::optional(DropReason::kUnknownProtocol);
@@ -50,7 +50,7 @@ MakeResult NatShard::make_outbound(
     if (found != kNoIndex) {
         return made(found);
     }
-    if (const auto reason = why_no_opener(key, kind, tcp_flags)) {
+    if (const auto reason = why_no_opener(kind, tcp_flags)) {
         return refused(*reason);
     }
     uint32_t mapping =

@@ -59,6 +59,9 @@ struct FlowKey {
     friend constexpr bool operator==(const FlowKey&, const FlowKey&) = default;
 };
 
+// In tcp_flags of an ICMP query: it answers one.
+inline constexpr uint8_t kIcmpReply = 1;
+
 struct alignas(64) PacketMeta {
     FlowKey key;        // parse; realm: the link's for outbound, kExternalRealm for inbound
     uint64_t hash = 0;  // find
@@ -72,7 +75,7 @@ struct alignas(64) PacketMeta {
     DropReason reason{};                         // with kDrop and kPuntError
     PacketKind kind = PacketKind::kOther;        // parse
     Direction direction = Direction::kOutbound;  // parse
-    uint8_t tcp_flags = 0;                       // parse
+    uint8_t tcp_flags = 0;                       // parse; of an ICMP query kIcmpReply or 0
     uint8_t ttl = 0;                             // parse
     ShardId target;                              // steer, write: with kHandOff and kHairpin
     LinkId out_link;                             // route

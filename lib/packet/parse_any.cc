@@ -176,7 +176,7 @@ void parse_icmp(Cursor& c) {
         case kIcmpEchoRequest:
             return pass(c, {PacketKind::kIcmpQuery, kProtocol, 0, identifier});
         case kIcmpEchoReply:
-            return pass(c, {PacketKind::kIcmpQuery, kProtocol, 0, identifier << 16});
+            return pass(c, {PacketKind::kIcmpQuery, kProtocol, kIcmpReply, identifier << 16});
         case kIcmpUnreachable:
         case kIcmpTimeExceeded:
         case kIcmpParameterProblem:

@@ -91,6 +91,20 @@ TEST_CASE(
     });
 }
 
+TEST_CASE("an echo reply that answers nothing opens nothing", "[packet][rfc5508-req1]") {
+    run_everywhere({}, [](TestBed& bed, Story& story) {
+        for (const uint16_t id : {uint16_t{0}, uint16_t{7}}) {
+            bed.push_internal(bed.from_internal().ipv4(host(5), ip(kServer)).echo_reply(id));
+            story.step(bed);
+        }
+        CHECK(bed.dropped(DropReason::kIcmpNoSession) == 2);
+        CHECK(bed.mappings().empty());
+        bed.push_internal(bed.from_internal().ipv4(host(5), ip(kServer)).echo_request(0));
+        story.step(bed);
+        CHECK(bed.mappings().size() == 1);
+    });
+}
+
 TEST_CASE("an ICMP error in our own name is forged", "[packet][rfc5508-req4]") {
     run_everywhere({}, [](TestBed& bed, Story& story) {
         bed.push_internal(udp_out(bed, host(5), 1000, kServer, 53));
