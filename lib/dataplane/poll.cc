@@ -5,6 +5,7 @@
 namespace sekisho::dataplane {
 namespace {
 
+constexpr unsigned kHandOffsAPoll = 8;   // bursts from each shard: its worker may have many queues
 constexpr unsigned kMessagesAPoll = 64;  // from each shard
 constexpr unsigned kBackAPoll = 64;
 constexpr uint32_t kTimersAPoll = 64;
@@ -48,8 +49,11 @@ unsigned Shard::poll_hand_offs(Tick now) {
     unsigned taken = 0;
     for (unsigned from = 0; from < tables_.shards; ++from) {
         auto& ring = plan_.fabric->hand_off(ShardId{static_cast<uint8_t>(from)}, tables_.self);
-        const size_t count = ring.pop(std::span(burst_.batch.ref));
-        if (count > 0) {
+        for (unsigned n = 0; n < kHandOffsAPoll; ++n) {
+            const size_t count = ring.pop(std::span(burst_.batch.ref));
+            if (count == 0) {
+                break;
+            }
             burst_.batch.count = static_cast<uint32_t>(count);
             run_loaded(Origin::kHandedOff, now);
             taken += static_cast<unsigned>(count);

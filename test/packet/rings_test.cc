@@ -86,6 +86,29 @@ TEST_CASE("a full hand-off ring costs just the packets that do not fit", "[packe
     CHECK(bed.totals().handed_off == 16);
 }
 
+TEST_CASE(
+    "a worker with several queues does not overrun the shard beside it", "[packet][hand-off]"
+) {
+    BedOptions options;
+    options.shards = 2;
+    options.rings.hand_off = 64;
+    TestBed bed(options);
+    const Ipv4Addr inside = host_of_shard(bed, 1);
+    bed.push_internal(udp_out(bed, inside, 1000, kServer, 53));
+    bed.run();
+    bed.push_external(udp_in(bed, kServer, 53, inside, 1000));
+    bed.run();
+    bed.take();
+    constexpr size_t kPackets = 320;  // of each side, 32 a turn
+    for (size_t i = 0; i < kPackets; ++i) {
+        bed.push_internal(udp_out(bed, inside, 1000, kServer, 53));
+        bed.push_external(udp_in(bed, kServer, 53, inside, 1000));
+    }
+    bed.run();
+    CHECK(bed.dropped(DropReason::kHandOffRingFull) == 0);
+    CHECK(bed.take().size() == 2 * kPackets);
+}
+
 TEST_CASE("packets wait for a port block in order, as many as the list holds", "[packet][held]") {
     BedOptions options = one_block();
     options.held_packets = 8;
