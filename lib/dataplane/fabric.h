@@ -21,12 +21,16 @@
 
 namespace sekisho::dataplane {
 
+// Whoever can send much of one class must not keep the others from the slow path: outsiders reach own addresses, and only
+// stations on a link send ARP.
 enum class PuntClass : uint8_t {
-    kNeighbour,
-    kError,
-    kHelper
-};  // ARP, own addresses, unresolved hops | errors owed | helpers
-inline constexpr unsigned kPuntClasses = 3;
+    kArp,
+    kNeighbour,  // unresolved next hops
+    kOwn,        // packets for own addresses
+    kError,      // errors owed
+    kHelper,
+};
+inline constexpr unsigned kPuntClasses = 5;
 
 struct Punt {
     enum Kind : uint8_t {

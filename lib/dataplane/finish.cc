@@ -97,18 +97,21 @@ void Shard::punt_neighbour(uint32_t i) {
     const PacketMeta& meta = burst_.batch.meta[i];
     ref.flags = static_cast<uint8_t>(ref.flags | packet::kCounted);
     Punt punt;
-    punt.kind = meta.kind == PacketKind::kArp ? Punt::kArp : Punt::kToAppliance;
+    const bool is_arp = meta.kind == PacketKind::kArp;
+    PuntClass punt_class = is_arp ? PuntClass::kArp : PuntClass::kOwn;
+    punt.kind = is_arp ? Punt::kArp : Punt::kToAppliance;
     punt.link = ref.in_link;
     punt.l3_offset = meta.l3_offset;
     if ((ref.flags & packet::kRouteOnly) != 0) {
         const Hop& hop = burst_.hop[i];
+        punt_class = PuntClass::kNeighbour;
         punt.kind = Punt::kUnresolved;
         punt.link = hop.link;
         punt.gateway = hop.on_link ? 0 : 1;
         punt.address = hop.next_hop;
     }
     punt.packet = ref;
-    if (plan_.fabric->punt(tables_.self, PuntClass::kNeighbour).push(punt)) {
+    if (plan_.fabric->punt(tables_.self, punt_class).push(punt)) {
         counters_.punted.add(1);
         return;
     }

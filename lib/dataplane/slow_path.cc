@@ -16,7 +16,7 @@ namespace sekisho::dataplane {
 namespace {
 
 // Punts a class and poll, over all shards.
-constexpr std::array<unsigned, kPuntClasses> kBudgets = {128, 64, 64};
+constexpr std::array<unsigned, kPuntClasses> kBudgets = {128, 128, 64, 64, 64};
 
 HashSecret draw_secret() {
     std::random_device source;

@@ -1,4 +1,6 @@
 // What happens between shards, workers and the slow path: hand-offs, holding, full rings, several queues.
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
@@ -176,6 +178,33 @@ TEST_CASE("packets wait for their neighbour and then leave in order", "[packet][
     CHECK(decode(sent[0].bytes).payload[0] == 'f');
     CHECK(decode(sent[1].bytes).payload[0] == 's');
     CHECK(decode(sent[2].bytes).payload[0] == 't');
+}
+
+TEST_CASE(
+    "a flood to an own address holds up neither ARP nor new neighbours", "[packet][neighbour]"
+) {
+    BedOptions options;
+    options.rings.punt = 16;
+    TestBed bed(options);
+    const uint64_t consumed = bed.totals().consumed;
+    for (unsigned i = 0; i < 30; ++i) {
+        bed.push_external(bed.from_external().ipv4("192.0.2.9", "198.51.100.2").echo_request(1));
+    }
+    bed.push_external(frame()
+                          .mac(kHostMac, packet::kBroadcastMac)
+                          .arp_request(kHostMac, "198.51.100.9", "198.51.100.2"));
+    bed.push_internal(udp_out(bed, host(5), 1000, "198.51.100.77", 53));
+    bed.turn();
+    CHECK(bed.fabric().punt(ShardId{0}, dataplane::PuntClass::kOwn).size() == 16);
+    CHECK(bed.fabric().punt(ShardId{0}, dataplane::PuntClass::kArp).size() == 1);
+    CHECK(bed.fabric().punt(ShardId{0}, dataplane::PuntClass::kNeighbour).size() == 1);
+    CHECK(bed.dropped(DropReason::kSlowPathRingFull) == 14);
+    bed.run();
+    CHECK(bed.totals().consumed > consumed + 16);
+    const auto sent = bed.take();
+    CHECK(std::any_of(sent.begin(), sent.end(), [](const auto& s) {
+        return decode(s.bytes).destination == ip("198.51.100.77");
+    }));
 }
 
 TEST_CASE("a link that refuses frames costs only those", "[packet][tx]") {
