@@ -104,29 +104,33 @@ void Shard::run_answers(Tick now) {
 }
 
 void Shard::take_back(const Back& back) {
+    count_back(back);
     switch (back.kind) {
         case Back::kNeighbour:
             hops_.put(back.update);
             return;
         case Back::kSend:
-            return take_answer(back);
         case Back::kAnswer:
-            counters_.consumed.add(1);
-            counters_.generated.add(1);
-            return take_answer(back);
         case Back::kGeneratedSend:
-            counters_.generated.add(1);
             return take_answer(back);
         case Back::kConsumed:
-            counters_.consumed.add(1);
-            return free_later(back.packet);
         case Back::kDropped:
-            counters_.drop(static_cast<DropReason>(back.reason));
-            return free_later(back.packet);
         case Back::kFree:
             return free_later(back.packet);
         case Back::kArpRequest:
             return send_arp_request(back);
+    }
+}
+
+void Shard::count_back(const Back& back) {
+    if (back.kind == Back::kConsumed || back.kind == Back::kAnswer) {
+        counters_.consumed.add(1);
+    }
+    if (back.kind == Back::kAnswer || back.kind == Back::kGeneratedSend) {
+        counters_.generated.add(1);
+    }
+    if (back.kind == Back::kDropped) {
+        counters_.drop(static_cast<DropReason>(back.reason));
     }
 }
 

@@ -68,12 +68,9 @@ void Shard::run_loaded(Origin origin, Tick now) {
     }
 }
 
-// Whatever is still on its way to this shard ends here; what other shards still send is theirs to end.
+// Whatever is still on its way to this shard ends here; what other shards still send is theirs to end. Nothing is
+// transmitted, since nobody would flush it.
 void Shard::shut_down() {
-    const auto end = [&](const PacketRef& packet) {
-        counters_.drop(DropReason::kShutdown);
-        free_later(packet);
-    };
     PacketRef packet;
     held_.release_all();
     while (held_.take_ready({&packet, 1}) == 1) {
@@ -87,16 +84,31 @@ void Shard::shut_down() {
     }
     Back back;
     while (plan_.fabric->back(tables_.self).pop(back)) {
-        if (back.kind == Back::kArpRequest) {
-            continue;
-        }
-        take_back(back);
-        for (uint32_t i = 0; i < own_count_; ++i) {
-            end(own_[i]);
-        }
-        own_count_ = 0;
+        end_back(back);
     }
     free_now();
+}
+
+void Shard::end(const PacketRef& packet) {
+    counters_.drop(DropReason::kShutdown);
+    free_later(packet);
+}
+
+void Shard::end_back(const Back& back) {
+    count_back(back);
+    switch (back.kind) {
+        case Back::kNeighbour:
+        case Back::kArpRequest:
+            return;
+        case Back::kSend:
+        case Back::kAnswer:
+        case Back::kGeneratedSend:
+            return end(back.packet);
+        case Back::kConsumed:
+        case Back::kDropped:
+        case Back::kFree:
+            return free_later(back.packet);
+    }
 }
 
 }  // namespace sekisho::dataplane

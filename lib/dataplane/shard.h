@@ -57,7 +57,7 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     // What other threads sent: messages, hand-offs, answers of the slow path, control requests (one slice); then timers.
     // Returns the number of packets and entries dealt with: 0 when idle.
     unsigned poll(Tick now);
-    // At the end: frees what is held or queued here, counted as kShutdown.
+    // At the end: frees what is held or queued here, counted as kShutdown. Nothing leaves it any more.
     void shut_down();
 
     ShardId id() const { return tables_.self; }
@@ -83,6 +83,9 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     void punt_error(uint32_t i);
     void free_later(const PacketRef& packet);
     void free_now();
+    // shard.cc: the end.
+    void end(const PacketRef& packet);
+    void end_back(const Back& back);
     // poll.cc: what comes from other threads.
     void load(std::span<const PacketRef> packets);
     void run_loaded(Origin origin, Tick now);
@@ -92,6 +95,7 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     unsigned poll_back(Tick now);
     void run_answers(Tick now);
     void take_back(const Back& back);
+    void count_back(const Back& back);
     void take_answer(const Back& back);
     void send_arp_request(const Back& back);
     // control.cc: one slice of a listing, or one change.

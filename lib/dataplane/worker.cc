@@ -87,14 +87,16 @@ void Worker::send_on_own_queue(unsigned device, std::span<PacketRef> packets) {
     }
 }
 
+// The rings to other workers are emptied by who fills them: after its flush nothing comes into them any more, whoever is
+// shut down first.
 void Worker::shut_down() {
     flush();
     for (Shard* shard : shards_) {
         shard->shut_down();
     }
     PacketRef packet;
-    for (const WorkerPlan::SendFor& from : plan_.sends_for) {
-        while (from.ring->pop(packet)) {
+    for (const WorkerPlan::SendPath& path : plan_.send_paths) {
+        while (!path.own && path.ring->pop(packet)) {
             shards_.front()->counters().drop(DropReason::kShutdown);
             plan_.store->free({&packet, 1});
         }

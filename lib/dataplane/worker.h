@@ -52,7 +52,8 @@ class Worker final : public Transmitter {
     void carry(std::vector<Shard*> shards);
     // One turn; returns the amount of work done (0: idle).
     unsigned run_once(Tick now);
-    // At the end, after the last turn of every worker: its shards' packets, and those in the rings to it, are freed.
+    // At the end, after the last turn of every worker and on one thread for all: what it has collected is sent, its shards'
+    // packets and those in its rings to other workers are freed. May be called again; see shut_down.h for the order.
     void shut_down();
 
     WorkerId id() const { return plan_.id; }

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "dataplane/inspector.h"
+#include "dataplane/shut_down.h"
 
 namespace sekisho::test {
 
@@ -122,11 +123,7 @@ TestBed::~TestBed() {
 
 void TestBed::shut_down() {
     if (slow_path_) {
-        slow_path_->poll(now_);
-        slow_path_->shut_down();
-        for (auto& worker : workers_) {
-            worker->shut_down();
-        }
+        dataplane::shut_down(workers_, *slow_path_);
         slow_path_.reset();
     }
 }
