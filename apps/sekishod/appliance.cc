@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/secret.h"
+#include "base/text.h"
 #include "dpdk/launch.h"
 #include "sekishod/idle.h"
 #include "sekishod/log.h"
@@ -20,6 +21,8 @@ constexpr size_t kSendRing = 1024;
 constexpr unsigned kHeldPackets = 512;
 constexpr unsigned kHeldForNeighbours = 1024;
 constexpr unsigned kPoolCaches = 1024;
+// Beyond this a full set of rings would hold up reception (counted by the device) instead of taking more memory.
+constexpr size_t kMostBuffers = 98304;
 
 template <class T>
 Result<void> keep(Result<T>&& made, T& place) {
@@ -83,38 +86,60 @@ Result<std::unique_ptr<Appliance>> Appliance::create(const config::Config& confi
         }
     }
     appliance->make_inspector();
+    for (const auto& device : appliance->devices_) {
+        appliance->links_up_.push_back(device->is_up());
+    }
     appliance->report();
     return appliance;
 }
 
+// Rings between shards get shorter when there are many of them, as their number grows with the square.
+dataplane::Fabric::Sizes Appliance::ring_sizes() const {
+    const unsigned crowd = std::max(1U, shards_count_ / 8);
+    dataplane::Fabric::Sizes sizes;
+    sizes.hand_off = std::max<size_t>(sizes.hand_off / crowd, 128);
+    sizes.punt = std::max<size_t>(sizes.punt / crowd, 64);
+    sizes.back = std::max<size_t>(sizes.back / crowd, 256);
+    return sizes;
+}
+
+// What may hold a worker's buffers at once: its queues, and the rings and lists of the shards that its packets can reach. With
+// a queue for each worker those are its own shards'; where one queue feeds several workers, everybody's.
 unsigned Appliance::buffers_per_worker() const {
     const auto devices = static_cast<unsigned>(device_plans_.size());
-    const dataplane::Fabric::Sizes rings;
-    const size_t between =
-        (shards_count_ - 1) * rings.hand_off + dataplane::kPuntClasses * rings.punt + rings.back;
-    return devices * (dpdk::kRxDescriptors + dpdk::kTxDescriptors) +
-           static_cast<unsigned>(between + devices * kSendRing) + kHeldPackets +
-           kHeldForNeighbours + kPoolCaches;
+    const dataplane::Fabric::Sizes rings = ring_sizes();
+    const bool shared = std::ranges::any_of(device_plans_, [&](const auto& plan) {
+        return plan.queues < workers_count_;
+    });
+    const size_t own = (shards_count_ + workers_count_ - 1) / workers_count_;
+    const size_t shards = shared ? shards_count_ : own;
+    const size_t per_shard = (shards_count_ - 1) * rings.hand_off +
+                             dataplane::kPuntClasses * rings.punt + rings.back + kHeldPackets;
+    const size_t wanted = devices * (dpdk::kRxDescriptors + dpdk::kTxDescriptors + kSendRing) +
+                          shards * per_shard + kHeldForNeighbours + kPoolCaches;
+    return static_cast<unsigned>(std::min<size_t>(wanted, kMostBuffers));
 }
 
 Result<void> Appliance::start_eal() {
-    const size_t bytes = dpdk::MbufStore::bytes_for(buffers_per_worker()) * workers_count_;
     // Queues, pools' rings and DPDK's own tables beside the buffers.
-    const auto memory_mb = static_cast<unsigned>((bytes >> 20) + 64);
-    const bool free = dpdk::huge_pages_free(memory_mb);
+    const auto memory_for = [&](bool huge_pages) {
+        const size_t bytes = dpdk::MbufStore::bytes_for(buffers_per_worker(), huge_pages);
+        return static_cast<unsigned>((bytes * workers_count_ >> 20) + 96);
+    };
+    const bool free = dpdk::huge_pages_free(memory_for(true));
     if (config_.system.huge_pages == config::HugePages::kRequired && !free) {
         return failure(fmt::format(
             "{} MiB of huge pages are wanted and not free; `echo {} > /proc/sys/vm/nr_hugepages`, "
             "or set system.huge-pages: auto",
-            memory_mb,
-            memory_mb / 2 + 1
+            memory_for(true),
+            memory_for(true) / 2 + 1
         ));
     }
     huge_pages_ = free && config_.system.huge_pages != config::HugePages::kNever;
     dpdk::EalPlan plan;
     plan.worker_cpus = config_.system.worker_cpus;
     plan.other_cpus = other_cpus(config_);
-    plan.memory_mb = memory_mb;
+    plan.memory_mb = memory_for(huge_pages_);
     plan.huge_pages = huge_pages_;
     plan.prefix = fmt::format("sekisho-{}", getpid());
     for (const auto& device : device_plans_) {
@@ -136,7 +161,7 @@ Result<void> Appliance::probe_devices() {
             same->mtu = std::max(same->mtu, link.mtu);
             continue;
         }
-        if (auto fits = dpdk::check_device(link.device); !fits) {
+        if (auto fits = dpdk::check_device(link.device, link.mtu); !fits) {
             return failure(fmt::format("link {}: {}", link.name, fits.error().message));
         }
         dpdk::EthDevicePlan plan;
@@ -172,7 +197,7 @@ unsigned Appliance::worker_of_queue(unsigned device, unsigned queue) const {
 Result<void> Appliance::make_stores() {
     for (unsigned worker = 0; worker < workers_count_; ++worker) {
         auto store = dpdk::MbufStore::create(
-            worker, buffers_per_worker(), dpdk::numa_node_of_worker(worker)
+            worker, buffers_per_worker(), huge_pages_, dpdk::numa_node_of_worker(worker)
         );
         if (!store) {
             return tl::unexpected(store.error());
@@ -212,7 +237,7 @@ Result<void> Appliance::start_devices() {
 
 Result<void> Appliance::make_shards() {
     directory_ = std::make_unique<nat::ExternalDirectory>(config_.nat, shards_count_);
-    fabric_ = std::make_unique<dataplane::Fabric>(shards_count_);
+    fabric_ = std::make_unique<dataplane::Fabric>(shards_count_, ring_sizes());
     slow_path_ = std::make_unique<dataplane::SlowPath>(
         *network_, *directory_, *fabric_, dataplane::SlowPathSettings{}
     );
@@ -254,6 +279,12 @@ Result<void> Appliance::make_shard(unsigned number, const HashSecret& secret) {
     auto nat = nat::NatShard::create(plan, config_.nat, *directory_, clock_.now());
     if (!nat) {
         return tl::unexpected(nat.error());
+    }
+    if (const std::string& note = (*nat)->arena().note(); huge_pages_ && !note.empty()) {
+        if (config_.system.huge_pages == config::HugePages::kRequired) {
+            return failure(fmt::format("the state of shard {}: {}", number, note));
+        }
+        log("the state of shard {}: {}", number, note);
     }
     dataplane::ShardPlan shard;
     shard.id = plan.shard;
@@ -356,11 +387,16 @@ void Appliance::report() const {
         shards_count_,
         shards_count_ == 1 ? "" : "s",
         buffers_per_worker(),
-        dpdk::MbufStore::bytes_for(buffers_per_worker()) >> 20,
+        dpdk::MbufStore::bytes_for(buffers_per_worker(), huge_pages_) >> 20,
         huge_pages_ ? "huge pages" : "without huge pages");
     for (size_t i = 0; i < config_.links.size(); ++i) {
         const auto& device = *devices_[device_of_link_[i]];
         const bool handed = shards_count_ > 1;
+        if (!device.is_up()) {
+            log("link {}: {} is down; nothing passes until it is up",
+                config_.links[i].name,
+                config_.links[i].device.text);
+        }
         log("link {}: {} ({}), MTU {}, {}; {}",
             config_.links[i].name,
             config_.links[i].device.text,
@@ -408,13 +444,34 @@ void Appliance::run_slow_path() {
 }
 
 Result<void> Appliance::start() {
+    running_ = true;  // from here on stop() has something to end, also when only a part has started
     worker_body_ = [this](unsigned worker) { run_worker(worker); };
     if (auto launched = dpdk::launch(workers_count_, worker_body_); !launched) {
         return launched;
     }
     slow_path_thread_ = std::thread([this] { run_slow_path(); });
-    running_ = true;
     return {};
+}
+
+// What changes by itself and an operator wants to know; called once a second by the main thread.
+void Appliance::watch() {
+    for (size_t device = 0; device < devices_.size(); ++device) {
+        const bool up = devices_[device]->is_up();
+        if (up != links_up_[device]) {
+            log("device {} is {}", device_plans_[device].device.text, up ? "up" : "down");
+            links_up_[device] = up;
+        }
+    }
+    const auto conflict = slow_path_->last_conflict();
+    const uint64_t conflicts = slow_path_->counters().conflicts.read();
+    if (conflict && conflicts != conflicts_seen_) {
+        log("somebody on link {} claims our address {} (from {}, {} times so far)",
+            config_.links[conflict->link.value].name,
+            conflict->address,
+            conflict->mac,
+            conflicts);
+        conflicts_seen_ = conflicts;
+    }
 }
 
 void Appliance::stop() {
@@ -424,7 +481,9 @@ void Appliance::stop() {
     running_ = false;
     stop_.store(true);
     dpdk::join();
-    slow_path_thread_.join();
+    if (slow_path_thread_.joinable()) {
+        slow_path_thread_.join();
+    }
     drain();
     const auto totals = inspector_->counters();
     uint64_t dropped = 0;
@@ -439,12 +498,18 @@ void Appliance::stop() {
         dropped);
 }
 
-// Everything runs on this thread now: what is held or queued is given back, then every ring is empty.
+// Everything runs on this thread now: what is under way is brought to an end in a bounded number of turns, then what is held
+// or queued is given back.
 void Appliance::drain() {
-    for (bool empty = false; !empty;) {
-        empty = slow_path_->shut_down();
+    constexpr int kTurns = 1000;
+    const Tick now = clock_.now();
+    for (int turn = 0; turn < kTurns; ++turn) {
+        unsigned work = slow_path_->shut_down() ? 0 : 1;
         for (const auto& shard : shards_) {
-            shard->poll(clock_.now());
+            work += shard->poll(now);
+        }
+        if (work == 0) {
+            break;
         }
     }
     for (const auto& worker : workers_) {

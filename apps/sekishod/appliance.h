@@ -39,6 +39,7 @@ class Appliance {
 
     Result<void> start();
     void stop();
+    void watch();  // once a second while it runs: logs what has changed by itself
     dataplane::Inspector& inspector() { return *inspector_; }
 
   private:
@@ -58,6 +59,7 @@ class Appliance {
     void run_worker(unsigned worker);
     void run_slow_path();
     void drain();
+    dataplane::Fabric::Sizes ring_sizes() const;
     unsigned buffers_per_worker() const;
     unsigned worker_of_queue(unsigned device, unsigned queue) const;
 
@@ -85,6 +87,8 @@ class Appliance {
     std::thread slow_path_thread_;
     std::atomic<bool> stop_{false};
     bool running_ = false;
+    std::vector<bool> links_up_;  // by device, as last logged
+    uint64_t conflicts_seen_ = 0;
 };
 
 }  // namespace sekisho::daemon

@@ -4,6 +4,7 @@
 //   Exit      0: ended by a signal, or the checked file is right; 1: mistakes in the file, or
 //   something is missing.
 #include <cstdio>
+#include <cstring>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -14,7 +15,9 @@
 #include "config/config.h"
 #include "control/methods.h"
 #include "control/server.h"
+#include "control/socket_claim.h"
 #include "sekishod/appliance.h"
+#include "sekishod/leftovers.h"
 #include "sekishod/log.h"
 
 namespace sekisho::daemon {
@@ -22,38 +25,53 @@ namespace {
 
 void print_mistakes(const config::Checked& checked) {
     for (const auto& mistake : checked.mistakes) {
-        fmt::print(stderr, "{}\n", mistake.text());
+        std::fputs((mistake.text() + "\n").c_str(), stderr);
     }
 }
 
-// The signals that end the daemon; blocked in every thread, taken by wait_for_end().
+// The signals that end the daemon; blocked in every thread, taken by run_until_signal(). A closed terminal is one of them.
 sigset_t ending_signals() {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
     return set;
 }
 
-void wait_for_end() {
+void run_until_signal(Appliance& appliance) {
     const sigset_t set = ending_signals();
-    int number = 0;
-    sigwait(&set, &number);
-    log("{} received, ending", number == SIGINT ? "SIGINT" : "SIGTERM");
+    const timespec second{1, 0};
+    for (;;) {
+        const int number = sigtimedwait(&set, nullptr, &second);
+        if (number > 0) {
+            log("SIG{} received, ending", sigabbrev_np(number));
+            return;
+        }
+        appliance.watch();
+    }
 }
 
+// The socket is claimed first: a second start by mistake must not touch the devices of the first.
 int run(const config::Config& config) {
-    const sigset_t set = ending_signals();
-    pthread_sigmask(SIG_BLOCK, &set, nullptr);
-    signal(SIGPIPE, SIG_IGN);
     log("version {}, {}", SEKISHO_VERSION, config.system.name);
+    auto claim = control::SocketClaim::take(config.control.socket);
+    if (!claim) {
+        log("{}", claim.error().message);
+        return 1;
+    }
+    if (const unsigned removed = remove_leftovers("/dev/shm", "/var/run/dpdk"); removed > 0) {
+        log("removed {} file{} and folders of processes that were killed",
+            removed,
+            removed == 1 ? "" : "s");
+    }
     auto appliance = Appliance::create(config);
     if (!appliance) {
         log("{}", appliance.error().message);
         return 1;
     }
     control::Methods methods((*appliance)->inspector(), config);
-    auto server = control::Server::create({config.control.socket}, methods);
+    auto server = control::Server::create(std::move(*claim), {config.control.socket}, methods);
     if (!server) {
         log("{}", server.error().message);
         return 1;
@@ -64,7 +82,7 @@ int run(const config::Config& config) {
     }
     (*server)->start();
     log("ready, control on {}", config.control.socket);
-    wait_for_end();
+    run_until_signal(**appliance);
     (*server)->stop();
     (*appliance)->stop();
     return 0;
@@ -77,7 +95,7 @@ int main_with(const std::string& file, bool check_only) {
         return 1;
     }
     if (check_only) {
-        fmt::print("{}: no mistakes\n", file);
+        std::fputs((file + ": no mistakes\n").c_str(), stdout);
         return 0;
     }
     return run(*checked.config);
@@ -87,19 +105,28 @@ int main_with(const std::string& file, bool check_only) {
 }  // namespace sekisho::daemon
 
 int main(int argc, char** argv) {
+    // Before anything else, so that a signal during the start is taken once there is something to end.
+    const sigset_t set = sekisho::daemon::ending_signals();
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+
     CLI::App app("sekishod: a carrier-grade NAT appliance");
-    std::string config_file;
+    std::string config_file = "/etc/sekisho/sekisho.yaml";
     std::string check_file;
     auto* config_option =
-        app.add_option("--config", config_file, "run with this configuration, in the foreground");
-    auto* check_option =
-        app.add_option("--check", check_file, "check this configuration and print every mistake");
+        app.add_option("--config", config_file, "run with this configuration, in the foreground")
+            ->capture_default_str();
+    auto* check_option = app.add_option(
+        "--check", check_file, "check this configuration, print every mistake, and end"
+    );
     config_option->excludes(check_option);
     app.set_version_flag("--version", SEKISHO_VERSION);
-    CLI11_PARSE(app, argc, argv);
-    if (config_file.empty() && check_file.empty()) {
-        config_file = "/etc/sekisho/sekisho.yaml";
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 1;
     }
-    const bool check_only = !check_file.empty();
+    // By its presence, not by its text: an empty name is a mistake, never a reason to run.
+    const bool check_only = check_option->count() > 0;
     return sekisho::daemon::main_with(check_only ? check_file : config_file, check_only);
 }

@@ -1,10 +1,15 @@
 #include "dpdk/device_arguments.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <net/if.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace sekisho::dpdk {
@@ -57,21 +62,68 @@ unsigned queue_limit(DeviceKind kind) {
 
 namespace {
 
-Result<void> check_interface(const std::string& name) {
-    if (if_nametoindex(name.c_str()) == 0) {
+// One question about a kernel interface; false if there is none of that name.
+bool ask_interface(const std::string& name, unsigned long question, ifreq& answer) {
+    answer = {};
+    name.copy(answer.ifr_name, IFNAMSIZ - 1);
+    const int asking = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (asking < 0) {
+        return false;
+    }
+    const bool answered = ioctl(asking, question, &answer) == 0;
+    close(asking);
+    return answered;
+}
+
+// Whether this process may do what `capability` (a number of linux/capability.h) allows.
+bool has_capability(unsigned capability) {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2] = {};
+    return syscall(SYS_capget, &header, data) == 0 &&
+           (data[capability / 32].effective >> (capability % 32) & 1) != 0;
+}
+
+Result<void> check_interface(const std::string& name, uint16_t mtu) {
+    ifreq answer;
+    if (!ask_interface(name, SIOCGIFMTU, answer)) {
         return failure(fmt::format(
             "there is no network interface {}; make it first, or correct the link's device", name
         ));
     }
-    const int probe = socket(AF_PACKET, SOCK_RAW, 0);
-    if (probe < 0) {
+    if (answer.ifr_mtu < mtu) {
         return failure(fmt::format(
-            "no privilege to open a raw socket on {}; start sekishod as root or with CAP_NET_RAW "
-            "and CAP_NET_ADMIN",
+            "network interface {} has MTU {}, the link {}; `ip link set {} mtu {}`, or lower the "
+            "link's mtu",
+            name,
+            answer.ifr_mtu,
+            mtu,
+            name,
+            mtu
+        ));
+    }
+    if (!has_capability(CAP_NET_RAW) || !has_capability(CAP_NET_ADMIN)) {
+        return failure(fmt::format(
+            "no privilege to take frames from {}; start sekishod as root or with CAP_NET_RAW and "
+            "CAP_NET_ADMIN",
             name
         ));
     }
-    close(probe);
+    return {};
+}
+
+Result<void> check_tap(const std::string& name) {
+    if (access("/dev/net/tun", R_OK | W_OK) != 0) {
+        return failure(
+            "/dev/net/tun cannot be opened; load the module tun and start sekishod as root"
+        );
+    }
+    if (!has_capability(CAP_NET_ADMIN)) {
+        return failure(fmt::format(
+            "no privilege to make the tap interface {}; start sekishod as root or with "
+            "CAP_NET_ADMIN",
+            name
+        ));
+    }
     return {};
 }
 
@@ -97,16 +149,28 @@ Result<void> check_pci(const std::string& address) {
     return {};
 }
 
-Result<void> check_pcap(const config::DeviceSettings& device) {
-    if (access(device.arguments[0].c_str(), R_OK) != 0) {
-        return failure(fmt::format(
-            "the capture {} cannot be read; it must exist and be readable", device.arguments[0]
-        ));
+// The first four bytes of a capture, in either byte order: microseconds, nanoseconds, pcapng.
+bool is_capture(const std::string& path) {
+    uint32_t magic = 0;
+    std::ifstream file(path, std::ios::binary);
+    file.read(reinterpret_cast<char*>(&magic), sizeof magic);
+    constexpr uint32_t kKnown[] = {0xa1b2c3d4, 0xd4c3b2a1, 0xa1b23c4d, 0x4d3cb2a1, 0x0a0d0d0a};
+    return file && std::ranges::find(kKnown, magic) != std::end(kKnown);
+}
+
+Result<void> check_pcap(const std::string& in, const std::string& out) {
+    if (access(in.c_str(), R_OK) != 0) {
+        return failure(
+            fmt::format("the capture {} cannot be read; it must exist and be readable", in)
+        );
     }
-    const auto folder = std::filesystem::absolute(device.arguments[1]).parent_path();
-    if (access(folder.c_str(), W_OK) != 0) {
+    if (!is_capture(in)) {
+        return failure(fmt::format("{} is no capture; a pcap file is wanted", in));
+    }
+    const auto folder = std::filesystem::absolute(out).parent_path();
+    if (std::filesystem::is_directory(out) || access(folder.c_str(), W_OK) != 0) {
         return failure(fmt::format(
-            "{} cannot be written; its folder must exist and be writable", device.arguments[1]
+            "{} cannot be written; a file in an existing, writable folder is wanted", out
         ));
     }
     return {};
@@ -114,29 +178,34 @@ Result<void> check_pcap(const config::DeviceSettings& device) {
 
 }  // namespace
 
-Result<void> check_device(const config::DeviceSettings& device) {
+bool KernelInterface::is_running() const {
+    ifreq answer;
+    if (!ask_interface(name, SIOCGIFINDEX, answer) ||
+        static_cast<unsigned>(answer.ifr_ifindex) != index) {
+        return false;
+    }
+    return ask_interface(name, SIOCGIFFLAGS, answer) && (answer.ifr_flags & IFF_UP) != 0 &&
+           (answer.ifr_flags & IFF_RUNNING) != 0;
+}
+
+std::optional<KernelInterface> kernel_interface(const config::DeviceSettings& device) {
+    if (device.kind != DeviceKind::kAfPacket && device.kind != DeviceKind::kAfXdp) {
+        return std::nullopt;
+    }
+    return KernelInterface{device.arguments[0], if_nametoindex(device.arguments[0].c_str())};
+}
+
+Result<void> check_device(const config::DeviceSettings& device, uint16_t mtu) {
     switch (device.kind) {
         case DeviceKind::kPci:
             return check_pci(device.arguments[0]);
         case DeviceKind::kAfPacket:
-            return check_interface(device.arguments[0]);
         case DeviceKind::kAfXdp:
-            if (geteuid() != 0) {
-                return failure(
-                    "no privilege for AF_XDP; start sekishod as root or with CAP_NET_RAW, "
-                    "CAP_NET_ADMIN and CAP_BPF"
-                );
-            }
-            return check_interface(device.arguments[0]);
+            return check_interface(device.arguments[0], mtu);
         case DeviceKind::kTap:
-            if (access("/dev/net/tun", R_OK | W_OK) != 0) {
-                return failure(
-                    "/dev/net/tun cannot be opened; load the module tun and start sekishod as root"
-                );
-            }
-            return {};
+            return check_tap(device.arguments[0]);
         case DeviceKind::kPcap:
-            return check_pcap(device);
+            return check_pcap(device.arguments[0], device.arguments[1]);
         default:
             return failure(fmt::format("device {} is not available yet", device.text));
     }

@@ -4,6 +4,7 @@
 //   to get it. Thread    start-up.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,17 @@ DeviceArguments device_arguments(
 // How many queue pairs a device of this kind can have, 0 for as many as are asked for.
 unsigned queue_limit(config::DeviceKind kind);
 
+// The kernel's interface behind an AF_PACKET or AF_XDP device. DPDK's drivers do not follow its state.
+struct KernelInterface {
+    std::string name;
+    unsigned index = 0;  // one of the same name that is made anew is another
+    // Up, with a carrier, and still the same one.
+    bool is_running() const;
+};
+std::optional<KernelInterface> kernel_interface(const config::DeviceSettings& device);
+
 // Whether the machine has what the device needs: the interface, the file, the privilege, the driver
 // binding.
-Result<void> check_device(const config::DeviceSettings& device);
+Result<void> check_device(const config::DeviceSettings& device, uint16_t mtu);
 
 }  // namespace sekisho::dpdk

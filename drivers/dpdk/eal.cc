@@ -1,10 +1,12 @@
 #include "dpdk/eal.h"
 
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
+#include <dlfcn.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <rte_eal.h>
@@ -64,7 +66,7 @@ bool huge_pages_free(unsigned memory_mb) {
     return free_kb / 1024 >= memory_mb;
 }
 
-std::string Eal::last_log() {
+std::string Eal::logged() {
     std::fflush(log_);
     std::string line;
     while (log_read_ < log_size_) {
@@ -72,7 +74,7 @@ std::string Eal::last_log() {
         const char* end = static_cast<const char*>(memchr(start, '\n', log_size_ - log_read_));
         const size_t length =
             end != nullptr ? static_cast<size_t>(end - start) : log_size_ - log_read_;
-        if (length > 0) {
+        if (length > 0 && line.empty()) {
             line.assign(start, length);
         }
         log_read_ += length + 1;
@@ -80,9 +82,26 @@ std::string Eal::last_log() {
     return line;
 }
 
+namespace {
+
+// The libraries below DPDK's AF_XDP driver write to standard error on their own; its failures are told by DPDK.
+void quieten_bpf() {
+    using SetPrint = void* (*)(void*);
+    for (const auto& [library, function] :
+         {std::pair{"libbpf.so.1", "libbpf_set_print"}, {"libxdp.so.1", "libxdp_set_print"}}) {
+        if (void* handle = dlopen(library, RTLD_LAZY | RTLD_NOLOAD); handle != nullptr) {
+            if (void* found = dlsym(handle, function); found != nullptr) {
+                std::bit_cast<SetPrint>(found)(nullptr);
+            }
+            dlclose(handle);
+        }
+    }
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Eal>> Eal::start(const EalPlan& plan) {
     std::unique_ptr<Eal> eal(new Eal);
-    eal->prefix_ = plan.prefix;
     eal->log_ = open_memstream(&eal->log_text_, &eal->log_size_);
     if (eal->log_ == nullptr) {
         return failure("no memory for DPDK's log");
@@ -95,10 +114,12 @@ Result<std::unique_ptr<Eal>> Eal::start(const EalPlan& plan) {
     }
     if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) {
         return failure(
-            fmt::format("DPDK cannot start: {} ({})", rte_strerror(rte_errno), eal->last_log())
+            fmt::format("DPDK cannot start: {} ({})", rte_strerror(rte_errno), eal->logged())
         );
     }
-    eal->last_log();
+    eal->logged();
+    eal->run_time_folder_ = rte_eal_get_runtime_dir();
+    quieten_bpf();
     return eal;
 }
 
@@ -110,8 +131,10 @@ Eal::~Eal() {
         std::free(log_text_);
     }
     // EAL leaves its run-time folder behind, even when it shares nothing.
-    std::error_code error;
-    std::filesystem::remove_all("/var/run/dpdk/" + prefix_, error);
+    if (!run_time_folder_.empty()) {
+        std::error_code error;
+        std::filesystem::remove_all(run_time_folder_, error);
+    }
 }
 
 }  // namespace sekisho::dpdk

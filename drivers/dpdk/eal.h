@@ -35,12 +35,13 @@ class Eal {
     Eal(const Eal&) = delete;
     Eal& operator=(const Eal&) = delete;
 
-    // What DPDK has logged since the last call, one line, for the sentence of a failure.
-    std::string last_log();
+    // The first line that DPDK has logged since the last call: the driver's own words, before those
+    // of the layers above it. For the sentence of a failure.
+    std::string logged();
 
   private:
     Eal() = default;
-    std::string prefix_;
+    std::string run_time_folder_;
     char* log_text_ = nullptr;
     size_t log_size_ = 0;
     FILE* log_ = nullptr;

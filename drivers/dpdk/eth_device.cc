@@ -75,17 +75,18 @@ unsigned EthQueue::send(std::span<PacketRef> packets) {
 }
 
 Result<std::unique_ptr<EthDevice>> EthDevice::probe(const EthDevicePlan& plan, Eal& eal) {
-    if (auto fits = check_device(plan.device); !fits) {
+    if (auto fits = check_device(plan.device, plan.mtu); !fits) {
         return tl::unexpected(fits.error());
     }
     std::unique_ptr<EthDevice> device(new EthDevice);
     device->text_ = plan.device.text;
+    device->kernel_interface_ = kernel_interface(plan.device);
     device->arguments_ = device_arguments(plan.device, plan.index, plan.queues);
     const DeviceArguments* arguments = &device->arguments_;
-    eal.last_log();
+    eal.logged();
     // A PCI device was claimed by EAL at its start; a virtual one is made now.
     if (!arguments->pci && rte_dev_probe(arguments->probe.c_str()) < 0) {
-        const std::string reason = eal.last_log();
+        const std::string reason = eal.logged();
         // Some drivers refuse more queues than the interface has; one queue always is an answer.
         device->arguments_ = device_arguments(plan.device, plan.index, 1);
         if (plan.queues == 1 || rte_dev_probe(arguments->probe.c_str()) < 0) {
@@ -102,14 +103,14 @@ Result<std::unique_ptr<EthDevice>> EthDevice::probe(const EthDevicePlan& plan, E
     if (rte_eth_dev_get_port_by_name(arguments->name.c_str(), &device->port_) != 0) {
         device->arguments_.name.clear();
         return failure(
-            fmt::format("device {} has no DPDK driver here: {}", plan.device.text, eal.last_log())
+            fmt::format("device {} has no DPDK driver here: {}", plan.device.text, eal.logged())
         );
     }
     rte_eth_dev_info info{};
     if (rte_eth_dev_info_get(device->port_, &info) != 0) {
-        return failure(fmt::format(
-            "device {} does not say what it can do: {}", plan.device.text, eal.last_log()
-        ));
+        return failure(
+            fmt::format("device {} does not say what it can do: {}", plan.device.text, eal.logged())
+        );
     }
     device->most_queues_ = std::max<unsigned>(1, std::min(info.max_rx_queues, info.max_tx_queues));
     if (const unsigned limit = queue_limit(plan.device.kind); limit != 0) {
@@ -161,14 +162,14 @@ Result<void> EthDevice::configure(const EthDevicePlan& plan, Eal& eal) {
         conf.rx_adv_conf = {};
         steering_ = fmt::format("{} queues, the NIC refuses RSS", queues);
     }
-    eal.last_log();
+    eal.logged();
     if (const int status = rte_eth_dev_configure(port_, queues, queues, &conf); status != 0) {
         return failure(fmt::format(
             "device {} refuses {} queues: {} ({})",
             text_,
             queues,
             rte_strerror(-status),
-            eal.last_log()
+            eal.logged()
         ));
     }
     return {};
@@ -201,7 +202,7 @@ Result<void> EthDevice::set_up_queues(const EthDevicePlan& plan, Eal& eal) {
         const auto node = static_cast<unsigned>(numa_node());
         if (rte_eth_rx_queue_setup(port_, q, rx, node, nullptr, plan.stores[q]->pool()) != 0 ||
             rte_eth_tx_queue_setup(port_, q, tx, node, nullptr) != 0) {
-            return failure(fmt::format("device {} refuses queue {}: {}", text_, q, eal.last_log()));
+            return failure(fmt::format("device {} refuses queue {}: {}", text_, q, eal.logged()));
         }
         queues_.push_back(std::make_unique<EthQueue>(port_, q, plan.first_link));
     }
@@ -217,7 +218,7 @@ Result<void> EthDevice::start(const EthDevicePlan& plan, Eal& eal) {
     }
     if (const int status = rte_eth_dev_start(port_); status != 0) {
         return failure(fmt::format(
-            "device {} does not start: {} ({})", text_, rte_strerror(-status), eal.last_log()
+            "device {} does not start: {} ({})", text_, rte_strerror(-status), eal.logged()
         ));
     }
     started_ = true;
@@ -246,6 +247,9 @@ MacAddr EthDevice::mac() const {
 }
 
 bool EthDevice::is_up() const {
+    if (kernel_interface_) {
+        return kernel_interface_->is_running();
+    }
     rte_eth_link link{};
     return rte_eth_link_get_nowait(port_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
 }

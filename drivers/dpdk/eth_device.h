@@ -11,6 +11,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -80,6 +81,7 @@ class EthDevice final : public dataplane::Device {
 
     DeviceArguments arguments_;
     std::string text_;
+    std::optional<KernelInterface> kernel_interface_;  // behind af_packet and af_xdp
     uint16_t port_ = 0;
     unsigned most_queues_ = 1;
     bool started_ = false;

@@ -1,5 +1,6 @@
 #include "dpdk/mbuf_store.h"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -20,26 +21,29 @@ rte_mbuf* mbuf_of(const PacketRef& packet) {
 
 }  // namespace
 
-size_t MbufStore::bytes_for(unsigned buffers) {
-    // mbuf header, room, private alignment and the pool's object header.
-    return size_t{buffers} * (sizeof(rte_mbuf) + kRoom + 128);
+size_t MbufStore::bytes_for(unsigned buffers, bool huge_pages) {
+    // mbuf header, room, alignment and the pool's object header.
+    constexpr size_t kObject = sizeof(rte_mbuf) + kRoom + 128;
+    constexpr size_t kPage = 4096;
+    static_assert(kObject <= kPage);
+    return size_t{buffers} * (huge_pages ? kObject : kPage);
 }
 
 Result<std::unique_ptr<MbufStore>> MbufStore::create(
-    unsigned worker, unsigned buffers, int numa_node
+    unsigned worker, unsigned buffers, bool huge_pages, int numa_node
 ) {
     std::unique_ptr<MbufStore> store(new MbufStore);
     const std::string name = fmt::format("worker{}", worker);
     store->pool_ = rte_pktmbuf_pool_create(name.c_str(), buffers, kCache, 0, kRoom, numa_node);
     if (store->pool_ == nullptr) {
         return failure(fmt::format(
-            "{} packet buffers of worker {} do not fit into memory ({}): {} MiB are wanted; give "
-            "more huge pages, or set "
-            "system.huge-pages: never",
+            "{} packet buffers of worker {} do not fit into memory ({}): {} MiB are wanted; {}",
             buffers,
             worker,
             rte_strerror(rte_errno),
-            bytes_for(buffers) >> 20
+            bytes_for(buffers, huge_pages) >> 20,
+            huge_pages ? "give more huge pages, or set system.huge-pages: never"
+                       : "free some memory, or configure fewer shards or links"
         ));
     }
     store->capacity_ = buffers;
@@ -73,20 +77,38 @@ void MbufStore::free(std::span<const PacketRef> packets) {
     }
 }
 
+namespace {
+
+// Cuts a chain to `bytes` behind its first segment; segments that are left empty go back to their pool.
+void cut_chain(rte_mbuf* first, uint32_t bytes) {
+    rte_mbuf* last = first;
+    uint16_t kept = 1;
+    while (bytes > 0 && last->next != nullptr) {
+        last = last->next;
+        last->data_len = static_cast<uint16_t>(std::min<uint32_t>(last->data_len, bytes));
+        bytes -= last->data_len;
+        ++kept;
+    }
+    if (last->next != nullptr) {
+        rte_pktmbuf_free(last->next);
+        last->next = nullptr;
+    }
+    first->nb_segs = kept;
+}
+
+}  // namespace
+
 void sync_mbuf(const PacketRef& packet) {
     rte_mbuf* mbuf = mbuf_of(packet);
     mbuf->data_off = static_cast<uint16_t>(packet.data - static_cast<uint8_t*>(mbuf->buf_addr));
     mbuf->ol_flags = 0;
+    mbuf->pkt_len = packet.frame_length;
     if (mbuf->nb_segs == 1) {
         mbuf->data_len = packet.frame_length;
-        mbuf->pkt_len = packet.frame_length;
         return;
     }
     mbuf->data_len = packet.length;
-    if (mbuf->pkt_len > packet.frame_length) {
-        rte_pktmbuf_trim(mbuf, static_cast<uint16_t>(mbuf->pkt_len - packet.frame_length));
-    }
-    mbuf->pkt_len = packet.frame_length;
+    cut_chain(mbuf, static_cast<uint32_t>(packet.frame_length - packet.length));
 }
 
 void MbufStore::sync(PacketRef& packet) {

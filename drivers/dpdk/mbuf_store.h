@@ -19,7 +19,7 @@ namespace sekisho::dpdk {
 class MbufStore final : public PacketStore {
   public:
     static Result<std::unique_ptr<MbufStore>> create(
-        unsigned worker, unsigned buffers, int numa_node
+        unsigned worker, unsigned buffers, bool huge_pages, int numa_node
     );
     ~MbufStore() override;
 
@@ -30,8 +30,9 @@ class MbufStore final : public PacketStore {
     size_t capacity() const { return capacity_; }
     rte_mempool* pool() { return pool_; }
 
-    // Memory that `buffers` take, with all overhead, in bytes.
-    static size_t bytes_for(unsigned buffers);
+    // Memory that `buffers` take, with all overhead, in bytes. Without huge pages DPDK lays no buffer
+    // over two pages, so each takes one of its own.
+    static size_t bytes_for(unsigned buffers, bool huge_pages);
 
   private:
     MbufStore() = default;

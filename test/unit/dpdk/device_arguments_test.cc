@@ -44,20 +44,24 @@ TEST_CASE("each device string becomes the DPDK device that it names", "[dpdk]") 
 
 TEST_CASE("what a device lacks is one sentence that says how to get it", "[dpdk]") {
     const auto interface =
-        check_device({DeviceKind::kAfPacket, {"no-such-if"}, "af_packet:no-such-if"});
+        check_device({DeviceKind::kAfPacket, {"no-such-if"}, "af_packet:no-such-if"}, 1500);
     REQUIRE_FALSE(interface);
     CHECK(
         interface.error().message ==
         "there is no network interface no-such-if; make it first, or correct the link's device"
     );
-    const auto pci = check_device({DeviceKind::kPci, {"ffff:ff:1f.7"}, "pci:ffff:ff:1f.7"});
+    const auto pci = check_device({DeviceKind::kPci, {"ffff:ff:1f.7"}, "pci:ffff:ff:1f.7"}, 1500);
     REQUIRE_FALSE(pci);
     CHECK(pci.error().message.find("`lspci -D`") != std::string::npos);
-    const auto capture = check_device({DeviceKind::kPcap, {"/no/such.pcap", "/tmp/out.pcap"}, ""});
+    const auto capture =
+        check_device({DeviceKind::kPcap, {"/no/such.pcap", "/tmp/out.pcap"}, ""}, 1500);
     REQUIRE_FALSE(capture);
     CHECK(capture.error().message.find("/no/such.pcap cannot be read") != std::string::npos);
+    const auto junk = check_device({DeviceKind::kPcap, {"/dev/null", "/tmp/out.pcap"}, ""}, 1500);
+    REQUIRE_FALSE(junk);
+    CHECK(junk.error().message == "/dev/null is no capture; a pcap file is wanted");
     const auto later =
-        check_device({DeviceKind::kMemif, {"/tmp/m", "server"}, "memif:/tmp/m,server"});
+        check_device({DeviceKind::kMemif, {"/tmp/m", "server"}, "memif:/tmp/m,server"}, 1500);
     REQUIRE_FALSE(later);
     CHECK(later.error().message.find("not available yet") != std::string::npos);
 }
