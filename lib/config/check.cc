@@ -1,6 +1,9 @@
 // What must hold between values of different keys.
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <optional>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -12,6 +15,8 @@
 
 namespace sekisho::config {
 namespace {
+
+constexpr const char* kWantHosts = "pool addresses that may be a host's";
 
 void check_both_sides(const Draft& draft, Mistakes& mistakes) {
     bool internal = false;
@@ -62,14 +67,54 @@ bool report_shared_device(const Draft& draft, size_t first, size_t second, Mista
         );
         return true;
     }
+    const bool queues_read = draft.links[first].queues_read && draft.links[second].queues_read;
+    if (queues_read && link.queues != earlier.queues) {
+        mistakes.add(
+            draft.links[second].device,
+            fmt::format(
+                "{} with queues other than those on line {}", quote(link.device.text), line
+            ),
+            "the same queues for all links of a device"
+        );
+        return true;
+    }
     return false;
+}
+
+// Two devices, of which one writes a capture file that the other writes or reads.
+void check_capture_files(const Draft& draft, size_t second, Mistakes& mistakes) {
+    const DeviceSettings& device = draft.config.links[second].device;
+    for (size_t i = 0; i < second; ++i) {
+        const DeviceSettings& earlier = draft.config.links[i].device;
+        if (!draft.links[i].device_read || device_identity(earlier) == device_identity(device)) {
+            continue;
+        }
+        const std::string file = shared_file(earlier, device);
+        if (!file.empty()) {
+            mistakes.add(
+                draft.links[second].device,
+                fmt::format(
+                    "{}, whose file {} is also the device's on line {}",
+                    quote(device.text),
+                    quote(file),
+                    draft.links[i].device.line
+                ),
+                "a file to write that no other device has"
+            );
+            return;
+        }
+    }
 }
 
 // A device may carry several links if the tags of a frame say which one it belongs to.
 void check_devices(const Draft& draft, Mistakes& mistakes) {
     std::map<std::string, std::vector<size_t>> by_device;
     for (size_t i = 0; i < draft.links.size(); ++i) {
-        if (!draft.links[i].device_read || !draft.links[i].vlan_read) {
+        if (!draft.links[i].device_read) {
+            continue;
+        }
+        check_capture_files(draft, i, mistakes);
+        if (!draft.links[i].vlan_read) {
             continue;
         }
         auto& others = by_device[device_identity(draft.config.links[i].device)];
@@ -176,6 +221,21 @@ const OnLink* find_on_link(const std::vector<OnLink>& prefixes, Ipv4Addr address
     return best;
 }
 
+// The first and the last address of a prefix are no host's (RFC 1122 3.2.1.3, RFC 919), but where
+// there are no others (RFC 3021).
+bool is_end(const OnLink& prefix, Ipv4Addr address) {
+    return prefix.last - prefix.first > 1 &&
+           (address.host() == prefix.first || address.host() == prefix.last);
+}
+
+std::string name_end(const Draft& draft, const OnLink& prefix, uint32_t end) {
+    return fmt::format(
+        "{} of the link {}'s prefix",
+        end == prefix.first ? "the first address" : "the last address",
+        draft.config.links[prefix.link].name
+    );
+}
+
 bool all_addresses_read(const Draft& draft) {
     return std::all_of(draft.links.begin(), draft.links.end(), [](const LinkPlaces& p) {
         return p.addresses_read;
@@ -204,6 +264,16 @@ LinkId find_next_hop(
         return {};
     }
     const OnLink* on_link = find_on_link(prefixes, next_hop);
+    if (on_link != nullptr && is_end(*on_link, next_hop)) {
+        mistakes.add(
+            place,
+            fmt::format(
+                "the next hop {}, {}", format(next_hop), name_end(draft, *on_link, next_hop.host())
+            ),
+            "the address of a neighbour"
+        );
+        return {};
+    }
     if (on_link != nullptr) {
         return LinkId{static_cast<uint8_t>(on_link->link)};
     }
@@ -286,27 +356,140 @@ void check_pool_overlaps(const std::vector<PlacedRange>& ranges, Mistakes& mista
     }
 }
 
-void check_own_addresses(
-    const Draft& draft, const std::vector<PlacedRange>& ranges, Mistakes& mistakes
-) {
+// What no pool may have, by address: whose it is, and what is wanted instead.
+struct Taken {
+    std::string what;
+    std::string wanted;
+};
+using TakenAddresses = std::map<uint32_t, Taken>;
+
+TakenAddresses own_addresses(const Draft& draft) {
+    TakenAddresses taken;
     for (const OnLink& p : on_link_prefixes(draft)) {
-        const auto holds = [&](const PlacedRange& r) {
-            return r.range.first <= p.own && p.own <= r.range.last;
-        };
-        const auto r = std::find_if(ranges.begin(), ranges.end(), holds);
-        if (r != ranges.end()) {
-            mistakes.add(
-                r->place,
-                fmt::format(
-                    "{}, which holds {}, the link {}'s own address",
-                    format(r->range),
-                    format(p.own),
-                    draft.config.links[p.link].name
-                ),
-                "pool addresses that no link has"
+        const std::string& link = draft.config.links[p.link].name;
+        taken.try_emplace(
+            p.own.host(),
+            Taken{fmt::format("the link {}'s own address", link), "pool addresses that no link has"}
+        );
+    }
+    return taken;
+}
+
+TakenAddresses next_hops(const Draft& draft) {
+    TakenAddresses taken;
+    for (size_t i = 0; i < draft.routes.size(); ++i) {
+        if (draft.routes[i].next_hop_read) {
+            taken.try_emplace(
+                draft.config.routes[i].next_hop.host(),
+                Taken{
+                    fmt::format("the next hop on line {}", draft.routes[i].next_hop.line),
+                    "pool addresses that no neighbour has"}
             );
         }
     }
+    return taken;
+}
+
+TakenAddresses prefix_ends(const Draft& draft) {
+    TakenAddresses taken;
+    for (const OnLink& p : on_link_prefixes(draft)) {
+        for (const uint32_t end : {p.first, p.last}) {
+            if (is_end(p, Ipv4Addr::from_host(end))) {
+                taken.try_emplace(end, Taken{name_end(draft, p, end), kWantHosts});
+            }
+        }
+    }
+    return taken;
+}
+
+// One mistake a range, the gravest: its first address that is taken says enough.
+void check_taken_addresses(
+    const Draft& draft, const std::vector<PlacedRange>& ranges, Mistakes& mistakes
+) {
+    const TakenAddresses by_gravity[] = {
+        own_addresses(draft), next_hops(draft), prefix_ends(draft)};
+    const auto report = [&](const PlacedRange& r, const TakenAddresses& taken) {
+        const auto at = taken.lower_bound(r.range.first.host());
+        if (at == taken.end() || at->first > r.range.last.host()) {
+            return false;
+        }
+        const std::string address = format(Ipv4Addr::from_host(at->first));
+        mistakes.add(
+            r.place,
+            fmt::format("{}, which holds {}, {}", format(r.range), address, at->second.what),
+            at->second.wanted
+        );
+        return true;
+    };
+    for (const PlacedRange& r : ranges) {
+        std::ignore = std::any_of(
+            std::begin(by_gravity),
+            std::end(by_gravity),
+            [&](const TakenAddresses& taken) { return report(r, taken); }
+        );
+    }
+}
+
+// Subscribers whose address is given out to others would never be answered.
+void check_source(
+    const std::vector<PlacedRange>& ranges, Ipv4Prefix source, Place place, Mistakes& mistakes
+) {
+    const uint32_t last = source.address.host() | ~source.mask_host();
+    const auto after = std::upper_bound(
+        ranges.begin(),
+        ranges.end(),
+        source.address,
+        [](Ipv4Addr address, const PlacedRange& r) { return address < r.range.first; }
+    );
+    if (after == ranges.begin()) {
+        return;
+    }
+    const PlacedRange& r = *std::prev(after);  // the only one that may hold it: none overlap
+    if (last <= r.range.last.host()) {
+        mistakes.add(
+            place,
+            fmt::format(
+                "{}, which lies in the pool's {} on line {}",
+                format(source),
+                format(r.range),
+                r.place.line
+            ),
+            "the subscribers' addresses, which no pool has"
+        );
+    }
+}
+
+// Realms in which a link is, as the file names them; nothing where that is not sure, or where a
+// link is missing for another reason, which is said already.
+std::optional<std::set<RealmId>> realms_with_subscribers(const Draft& draft) {
+    std::set<RealmId> realms;
+    for (size_t i = 0; i < draft.links.size(); ++i) {
+        if (!draft.links[i].realm_read) {
+            return std::nullopt;
+        }
+        if (draft.config.links[i].side == Side::kInternal) {
+            realms.insert(draft.config.links[i].realm);
+        }
+    }
+    return realms.empty() ? std::nullopt : std::optional(realms);
+}
+
+void check_policy_realm(
+    const Draft& draft, const std::set<RealmId>& realms, size_t policy, Mistakes& mistakes
+) {
+    const RealmId realm = draft.config.nat.policies[policy].realm;
+    if (!draft.policies[policy].realm_read || realms.contains(realm)) {
+        return;
+    }
+    std::string names;
+    for (const RealmId id : realms) {
+        names += (names.empty() ? "" : ", ") + draft.config.realms[id.value].name;
+    }
+    mistakes.add(
+        draft.policies[policy].realm,
+        fmt::format("the realm {}, in which no link is", draft.config.realms[realm.value].name),
+        "a realm with a link: " + names
+    );
 }
 
 void check_pool_size(const std::vector<PlacedRange>& ranges, Mistakes& mistakes) {
@@ -353,8 +536,22 @@ void check_routes(Draft& draft, Mistakes& mistakes) {
 void check_pools(const Draft& draft, Mistakes& mistakes) {
     const std::vector<PlacedRange> ranges = pool_ranges(draft);
     check_pool_overlaps(ranges, mistakes);
-    check_own_addresses(draft, ranges, mistakes);
+    check_taken_addresses(draft, ranges, mistakes);
     check_pool_size(ranges, mistakes);
+}
+
+void check_policies(const Draft& draft, Mistakes& mistakes) {
+    const std::vector<PlacedRange> ranges = pool_ranges(draft);
+    const auto realms = realms_with_subscribers(draft);
+    for (size_t i = 0; i < draft.policies.size(); ++i) {
+        const auto& source = draft.config.nat.policies[i].source;
+        for (size_t k = 0; k < source.size(); ++k) {
+            check_source(ranges, source[k], draft.policies[i].source[k], mistakes);
+        }
+        if (realms) {
+            check_policy_realm(draft, *realms, i, mistakes);
+        }
+    }
 }
 
 }  // namespace sekisho::config

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -47,7 +48,7 @@ constexpr std::array kDevices = {
         "pcap",
         DeviceKind::kPcap,
         ArgumentKind::kPaths,
-        "a file to read and a file to write, such as pcap:in.pcap,out.pcap"},
+        "a file to read and another to write, such as pcap:in.pcap,out.pcap"},
     KnownDevice{"memif", DeviceKind::kMemif, ArgumentKind::kLater, kAvailable},
     KnownDevice{"vhost", DeviceKind::kVhost, ArgumentKind::kLater, kAvailable},
     KnownDevice{"virtio_user", DeviceKind::kVirtioUser, ArgumentKind::kLater, kAvailable},
@@ -98,6 +99,10 @@ bool is_path(std::string_view text) {
     });
 }
 
+std::string plain_path(std::string_view path) {
+    return std::filesystem::path(path).lexically_normal().string();
+}
+
 bool arguments_fit(ArgumentKind kind, const std::vector<std::string>& arguments) {
     switch (kind) {
         case ArgumentKind::kPciAddress:
@@ -105,7 +110,8 @@ bool arguments_fit(ArgumentKind kind, const std::vector<std::string>& arguments)
         case ArgumentKind::kInterface:
             return arguments.size() == 1 && is_interface_name(arguments[0]);
         case ArgumentKind::kPaths:
-            return arguments.size() == 2 && is_path(arguments[0]) && is_path(arguments[1]);
+            return arguments.size() == 2 && is_path(arguments[0]) && is_path(arguments[1]) &&
+                   plain_path(arguments[0]) != plain_path(arguments[1]);
         case ArgumentKind::kLater:
             return false;
     }
@@ -136,6 +142,18 @@ tl::expected<DeviceSettings, DeviceMistake> parse_device(std::string_view text) 
         return tl::unexpected(DeviceMistake{quote(text), std::string(known->wanted)});
     }
     return device;
+}
+
+std::string shared_file(const DeviceSettings& a, const DeviceSettings& b) {
+    if (a.kind != DeviceKind::kPcap || b.kind != DeviceKind::kPcap) {
+        return {};
+    }
+    const auto written_by = [](const DeviceSettings& d) { return plain_path(d.arguments[1]); };
+    const auto read_by = [](const DeviceSettings& d) { return plain_path(d.arguments[0]); };
+    if (written_by(a) == written_by(b) || written_by(a) == read_by(b)) {
+        return written_by(a) == "/dev/null" ? "" : written_by(a);
+    }
+    return written_by(b) == read_by(a) ? written_by(b) : "";
 }
 
 std::string device_identity(const DeviceSettings& device) {

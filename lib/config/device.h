@@ -22,6 +22,9 @@ struct DeviceMistake {
 
 tl::expected<DeviceSettings, DeviceMistake> parse_device(std::string_view text);
 
+// A capture file that one of two devices writes and the other writes or reads; empty if none.
+std::string shared_file(const DeviceSettings& a, const DeviceSettings& b);
+
 // What two links must not share untagged: the interface or the PCI function, whichever driver opens
 // it.
 std::string device_identity(const DeviceSettings& device);

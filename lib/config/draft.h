@@ -1,9 +1,9 @@
 // A configuration between reading and checking: the values, and where each that the checks compare
 // was written.
 //
-//   Law       links, routes and pools stand in step with config.links, .routes and .nat.pools,
-//   wrong ones included, so that
-//             ids stay right and a value that could not be read causes no second mistake.
+//   Law       links, routes, pools and policies stand in step with config.links, .routes, .nat.pools
+//             and .nat.policies, wrong ones included, so that ids stay right and a value that could
+//             not be read causes no second mistake.
 //   Thread    one checker.
 #pragma once
 
@@ -22,6 +22,7 @@ struct LinkPlaces {
     bool realm_read = false;
     bool device_read = false;
     bool vlan_read = true;
+    bool queues_read = true;
     bool addresses_read = false;  // all of them
 };
 
@@ -36,11 +37,18 @@ struct PoolPlaces {
     std::vector<Place> addresses;  // in step with PoolSettings::addresses
 };
 
+struct PolicyPlaces {
+    Place realm;  // of the policy where the realm is not named
+    bool realm_read = true;
+    std::vector<Place> source;  // in step with PolicySettings::source
+};
+
 struct Draft {
     Config config;
     std::vector<LinkPlaces> links;
     std::vector<RoutePlaces> routes;
     std::vector<PoolPlaces> pools;
+    std::vector<PolicyPlaces> policies;
     Place whole;  // where a list as a whole is missing something
     Place links_list;
     Names realm_names{"realm"};
@@ -65,5 +73,6 @@ void read_control(const Node& node, Draft& draft, Mistakes& mistakes);
 void check_links(const Draft& draft, Mistakes& mistakes);
 void check_routes(Draft& draft, Mistakes& mistakes);
 void check_pools(const Draft& draft, Mistakes& mistakes);
+void check_policies(const Draft& draft, Mistakes& mistakes);
 
 }  // namespace sekisho::config

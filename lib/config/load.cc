@@ -113,6 +113,7 @@ Checked parse(const std::string& text, const std::string& file_name, const Machi
         check_links(draft, mistakes);
         check_routes(draft, mistakes);
         check_pools(draft, mistakes);
+        check_policies(draft, mistakes);
     }
     if (!mistakes.empty()) {
         return {std::nullopt, std::move(mistakes).in_file_order()};

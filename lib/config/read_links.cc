@@ -123,6 +123,7 @@ void read_link_keys(
         link.proxy_arp = read_boolean(*node, mistakes).value_or(false);
     }
     read_number(map, "queues", kQueues, link.queues, mistakes);
+    places.queues_read = map.find("queues") == nullptr || link.queues != 0;
 }
 
 void read_link(
@@ -147,6 +148,12 @@ void read_route_prefix(
     const auto prefix = parse_prefix(node.kind == Node::Kind::kScalar ? node.text : "");
     if (!prefix) {
         mistakes.add(node.place, describe(node), prefix.error());
+        return;
+    }
+    if (is_without_unicast(*prefix)) {
+        mistakes.add(
+            node.place, describe(node), "a prefix of unicast destinations (RFC 1812 5.3.7)"
+        );
         return;
     }
     route.prefix = *prefix;

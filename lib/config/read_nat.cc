@@ -134,8 +134,14 @@ void read_pool(const Map& map, nat::PoolSettings& pool, PoolPlaces& places, Mist
 }
 
 void read_policy_realm(
-    const Node& node, const Draft& draft, nat::PolicySettings& policy, Mistakes& mistakes
+    const Node& node,
+    const Draft& draft,
+    nat::PolicySettings& policy,
+    PolicyPlaces& places,
+    Mistakes& mistakes
 ) {
+    places.realm = node.place;
+    places.realm_read = false;
     const auto index =
         node.kind == Node::Kind::kScalar ? draft.realm_names.find(node.text) : std::nullopt;
     if (!index) {
@@ -154,9 +160,12 @@ void read_policy_realm(
         return;
     }
     policy.realm = realm.id;
+    places.realm_read = true;
 }
 
-void read_sources(const Node& node, nat::PolicySettings& policy, Mistakes& mistakes) {
+void read_sources(
+    const Node& node, nat::PolicySettings& policy, PolicyPlaces& places, Mistakes& mistakes
+) {
     const auto* items = read_list(
         node, kMaxNodes, "a list of the subscribers' prefixes, such as [100.64.0.0/10]", mistakes
     );
@@ -167,6 +176,7 @@ void read_sources(const Node& node, nat::PolicySettings& policy, Mistakes& mista
         const auto prefix = parse_prefix(item.kind == Node::Kind::kScalar ? item.text : "");
         if (prefix) {
             policy.source.push_back(*prefix);
+            places.source.push_back(item.place);
         } else {
             mistakes.add(item.place, describe(item), prefix.error());
         }
@@ -185,13 +195,18 @@ void read_subscriber_limits(const Node& node, nat::SubscriberLimits& limits, Mis
 }
 
 void read_policy(
-    const Map& map, const Draft& draft, nat::PolicySettings& policy, Mistakes& mistakes
+    const Map& map,
+    const Draft& draft,
+    nat::PolicySettings& policy,
+    PolicyPlaces& places,
+    Mistakes& mistakes
 ) {
+    places.realm = map.place();
     if (const Node* node = map.find("realm")) {
-        read_policy_realm(*node, draft, policy, mistakes);
+        read_policy_realm(*node, draft, policy, places, mistakes);
     }
     if (const Node* node = map.find("source")) {
-        read_sources(*node, policy, mistakes);
+        read_sources(*node, policy, places, mistakes);
     }
     if (const Node* node = map.find("pool")) {
         const auto index =
@@ -255,11 +270,15 @@ void read_policies(const Node& node, Draft& draft, Mistakes& mistakes) {
     auto& policies = draft.config.nat.policies;
     for (const Node& item : *items) {
         nat::PolicySettings policy;
+        PolicyPlaces places;
+        places.realm_read = false;  // until the entry turns out to be a map
         if (const auto map = Map::open(item, kPolicy, mistakes)) {
             read_entry_name(*map, policy.name, draft.policy_names, policies.size(), mistakes);
-            read_policy(*map, draft, policy, mistakes);
+            places.realm_read = true;
+            read_policy(*map, draft, policy, places, mistakes);
         }
         policies.push_back(std::move(policy));
+        draft.policies.push_back(std::move(places));
     }
 }
 

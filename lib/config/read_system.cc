@@ -198,8 +198,9 @@ void read_control(const Node& node, Draft& draft, Mistakes& mistakes) {
         const auto byte = static_cast<unsigned char>(c);
         return byte < 0x20 || byte == 0x7f;
     });
-    if (!printable || path->front() != '/' || path->back() == '/' ||
-        path->size() > kMaxSocketPath) {
+    const std::string_view name = std::string_view(*path).substr(path->rfind('/') + 1);
+    const bool is_folder = name.empty() || name == "." || name == "..";
+    if (!printable || path->front() != '/' || is_folder || path->size() > kMaxSocketPath) {
         mistakes.add(socket->place, describe(*socket), wanted);
         return;
     }

@@ -1,8 +1,10 @@
 #include "config/scalars.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -213,6 +215,17 @@ Parsed<nat::PortRange> parse_port_range(std::string_view text) {
 bool is_unicast(Ipv4Addr address) {
     const uint32_t top = address.host() >> 24;
     return top != 0 && top != 127 && top < 224;
+}
+
+// 0/8, 127/8 and 224/3. A shorter prefix, such as 0.0.0.0/0 or 128.0.0.0/1, holds others too.
+bool is_without_unicast(Ipv4Prefix prefix) {
+    static constexpr Ipv4Prefix kNone[] = {
+        {Ipv4Addr::of(0, 0, 0, 0), 8},
+        {Ipv4Addr::of(127, 0, 0, 0), 8},
+        {Ipv4Addr::of(224, 0, 0, 0), 3}};
+    return std::any_of(std::begin(kNone), std::end(kNone), [&](Ipv4Prefix none) {
+        return prefix.length >= none.length && none.contains(prefix.address);
+    });
 }
 
 std::string format(Ipv4Addr address) {

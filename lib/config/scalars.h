@@ -40,6 +40,7 @@ Parsed<nat::PortRange> parse_port_range(std::string_view text);        // 1024-6
 
 // An address that a host may have: not of 0/8, 127/8, multicast or class E (RFC 1812 5.3.7).
 bool is_unicast(Ipv4Addr address);
+bool is_without_unicast(Ipv4Prefix prefix);  // no address in it is a unicast one
 
 std::string format(Ipv4Addr address);
 std::string format(Ipv4Prefix prefix);

@@ -159,6 +159,23 @@ std::optional<Refused> refuse_bytes(std::string_view text) {
     return std::nullopt;
 }
 
+// A tab before the text of a line (none, or a remark, too) breaks block YAML in many ways, most of
+// which the parser reports as something else.
+std::optional<Refused> find_tab(std::string_view text, int last_line) {
+    int line = 1;
+    for (size_t from = 0; from < text.size() && line <= last_line; ++line) {
+        const size_t end = std::min(text.find('\n', from), text.size());
+        const std::string_view whole = text.substr(from, end - from);
+        const size_t begin = std::min(whole.find_first_not_of(" \t\r"), whole.size());
+        const size_t tab = whole.substr(0, begin).find('\t');
+        if (tab != std::string_view::npos) {
+            return Refused{{line, static_cast<int>(tab) + 1}, "a tab in the indentation", "blanks"};
+        }
+        from = end + 1;
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 std::string describe(const Node& node) {
@@ -201,6 +218,9 @@ tl::expected<Node, Mistake> read_tree(const std::string& text, const std::string
     } catch (const Refused& r) {
         return refuse(r);
     } catch (const YAML::Exception& e) {
+        if (const auto tab = find_tab(text, place_of(e.mark).line + 1)) {
+            return refuse(*tab);
+        }
         return refuse({place_of(e.mark), "broken YAML (" + e.msg + ")", "well-formed YAML"});
     } catch (const std::exception& e) {
         return refuse({{}, fmt::format("unreadable YAML ({})", e.what()), "well-formed YAML"});

@@ -106,19 +106,29 @@ TEST_CASE("every setting reaches its value", "[config]") {
 
     const Config d = must_parse(base_with(
         22,
-        "    filtering: address-and-port-dependent\n    realm: lab\n"
+        "    filtering: address-and-port-dependent\n    realm: internal\n"
         "    limits: {sessions: 1k, ports: 64, sessions-per-second: 5, inbound-openings: 0}\n"
-        "realms: [{name: lab, side: internal}]\n"
         "timeouts: {tcp-established: 3h, tcp-transitory: 241, tcp-closing: 9, udp: 121, icmp: 61}\n"
         "limits: {sessions: 1Mi, mappings: 3, subscribers: 2}\ncontrol: {socket: /tmp/s}"
     ));
     const nat::PolicySettings& policy = d.nat.policies[0];
     CHECK(policy.filtering == nat::FilteringBehaviour::kAddressAndPortDependent);
-    CHECK(policy.realm == RealmId{2});
+    CHECK(policy.realm == kInternalRealm);
     CHECK(policy.limits == nat::SubscriberLimits{1000, 64, 5, 0});
     CHECK(d.nat.timeouts == nat::TimeoutSettings{{10800}, {241}, {9}, {121}, {61}});
     CHECK(d.nat.limits == nat::TableLimits{1048576, 3, 2});
     CHECK(d.control.socket == "/tmp/s");
+
+    const Config e = must_parse(
+        base_with(
+            7,
+            "    addresses: [100.64.0.1/10]\n  - {name: l, device: tap:l, realm: lab, "
+            "addresses: [10.0.0.1/24]}"
+        ) +
+        "    realm: lab\nrealms: [{name: lab, side: internal}]\n"
+    );
+    CHECK(e.nat.policies[0].realm == RealmId{2});
+    CHECK(e.links[1].realm == RealmId{2});
 }
 
 TEST_CASE(
@@ -195,6 +205,7 @@ TEST_CASE("the configuration in effect reads back as itself", "[config]") {
     );
     std::string text = full;
     const std::string more_links =
+        "  - {name: b, device: tap:b, realm: lab.2, addresses: [10.9.7.1/24]}\n"
         "  - {name: c, device: \"pcap:in put.pcap,out\", realm: 'null', addresses: "
         "[192.0.2.129/32], queues: 2}\n"
         "  - {name: d, device: \"pci:0000:03:00.0\", vlan: [5, 6], realm: external, addresses: "
@@ -245,8 +256,7 @@ TEST_CASE("a text that is no configuration is one mistake", "[config]") {
          "f:3:1: found broken YAML (end of sequence flow not found), wanted well-formed YAML"},
         {"a tab as indentation",
          "a: 1\n\tb: 1\n",
-         "f:2:1: found broken YAML (illegal tab when looking for indentation), wanted well-formed "
-         "YAML"},
+         "f:2:1: found a tab in the indentation, wanted blanks"},
         {"a second document",
          "a: 1\n---\nb: 2\n",
          "f:2:1: found a second document, wanted one document in a file"},

@@ -1,27 +1,6 @@
-#include <catch2/catch.hpp>
-
-#include "base_file.h"
+#include "cases.h"
 
 using namespace sekisho::config;
-
-namespace {
-
-struct Case {
-    const char* sentence;
-    int line;
-    std::string replacement;
-    std::string expected;
-};
-
-void check(const std::vector<Case>& cases) {
-    for (const Case& c : cases) {
-        DYNAMIC_SECTION(c.sentence) {
-            CHECK(mistakes_of(base_with(c.line, c.replacement)) == c.expected);
-        }
-    }
-}
-
-}  // namespace
 
 TEST_CASE("the base file of these tests is without a mistake", "[config]") {
     CHECK(mistakes_of(kBaseFile).empty());
@@ -85,6 +64,14 @@ TEST_CASE("keys are checked against the schema", "[config]") {
          "f:22:1: found nothing, wanted a map with tcp-established, tcp-transitory, tcp-closing, "
          "udp and icmp"},
     });
+}
+
+TEST_CASE("a tab in the indentation is named", "[config]") {
+    const std::string tab = " found a tab in the indentation, wanted blanks";
+    CHECK(mistakes_of(base_with(2, "\tworkers: 1")) == "f:2:1:" + tab);
+    CHECK(mistakes_of(base_with(5, "  \t device: af_packet:i0")) == "f:5:3:" + tab);
+    CHECK(mistakes_of(base_with(2, "  workers: 1\n  \t# a remark")) == "f:3:3:" + tab);
+    CHECK(mistakes_of(base_with(7, "    addresses: [\n\t100.64.0.1/10]")).empty());
 }
 
 TEST_CASE("system settings are checked against the machine", "[config]") {
@@ -284,9 +271,52 @@ TEST_CASE("devices are checked", "[config]") {
         {"one capture file",
          5,
          "    device: pcap:in.pcap",
-         "f:5:13: found \"pcap:in.pcap\", wanted a file to read and a file to write, such as "
+         "f:5:13: found \"pcap:in.pcap\", wanted a file to read and another to write, such as "
          "pcap:in.pcap,out.pcap"},
+        {"a capture file read and written at once",
+         5,
+         "    device: pcap:/tmp/a,/tmp/./a",
+         "f:5:13: found \"pcap:/tmp/a,/tmp/./a\", wanted a file to read and another to write, such "
+         "as pcap:in.pcap,out.pcap"},
     });
+}
+
+TEST_CASE("links do not write each other's capture files", "[config]") {
+    const auto with = [](const std::string& first, const std::string& second) {
+        std::string text = base_with(5, "    device: pcap:" + first);
+        const std::string old = "af_packet:e0";
+        text.replace(text.find(old), old.size(), "pcap:" + second);
+        return mistakes_of(text);
+    };
+    const auto refused = [](const std::string& second, const std::string& file) {
+        return "f:9:13: found \"pcap:" + second + "\", whose file \"" + file +
+               "\" is also the device's on line 5, wanted a file to write that no other device has";
+    };
+    CHECK(with("/a,/out", "/b,/out") == refused("/b,/out", "/out"));
+    CHECK(with("/a,/out", "/b,/x/../out") == refused("/b,/x/../out", "/out"));
+    CHECK(with("/a,/b", "/b,/c") == refused("/b,/c", "/b"));
+    CHECK(with("/a,/b", "/c,/a") == refused("/c,/a", "/a"));
+    CHECK(with("/a,/b", "/a,/c").empty());
+    CHECK(with("/a,/dev/null", "/b,/dev/null").empty());
+}
+
+TEST_CASE("links on one device have the same queues", "[config]") {
+    const auto with = [](const std::string& first, const std::string& second) {
+        std::string text = base_with(11, "    addresses: [198.51.100.2/24]\n    vlan: 7" + second);
+        const std::string old = "af_packet:e0";
+        text.replace(text.find(old), old.size(), "af_packet:i0" + first);
+        return mistakes_of(text);
+    };
+    CHECK(with("", "").empty());
+    CHECK(
+        with("", "\n    queues: 2") ==
+        "f:9:13: found \"af_packet:i0\" with queues other than those on line 5, wanted the same "
+        "queues for all links of a device"
+    );
+    CHECK(
+        with("", "\n    queues: many") ==
+        "f:13:13: found \"many\", wanted a whole number from 1 to 64"
+    );
 }
 
 TEST_CASE("routes are checked", "[config]") {
@@ -319,6 +349,26 @@ TEST_CASE("routes are checked", "[config]") {
          "  - {prefix: 0.0.0.0/0, next-hop: 198.51.100.2}",
          "f:13:35: found the next hop 198.51.100.2, the link ext0's own address, wanted the "
          "address of a neighbour"},
+        {"a next hop that is the network",
+         13,
+         "  - {prefix: 0.0.0.0/0, next-hop: 198.51.100.0}",
+         "f:13:35: found the next hop 198.51.100.0, the first address of the link ext0's prefix, "
+         "wanted the address of a neighbour"},
+        {"a next hop that is everybody",
+         13,
+         "  - {prefix: 0.0.0.0/0, next-hop: 198.51.100.255}",
+         "f:13:35: found the next hop 198.51.100.255, the last address of the link ext0's prefix, "
+         "wanted the address of a neighbour"},
+        {"multicast",
+         13,
+         "  - {prefix: 224.0.0.0/4, next-hop: 198.51.100.1}",
+         "f:13:14: found \"224.0.0.0/4\", wanted a prefix of unicast destinations (RFC 1812 "
+         "5.3.7)"},
+        {"loopback",
+         13,
+         "  - {prefix: 127.0.0.1/32, next-hop: 198.51.100.1}",
+         "f:13:14: found \"127.0.0.1/32\", wanted a prefix of unicast destinations (RFC 1812 "
+         "5.3.7)"},
         {"a prefix twice",
          13,
          "  - {prefix: 0.0.0.0/0, next-hop: 198.51.100.1}\n  - {prefix: 0.0.0.0/0, next-hop: "
@@ -333,195 +383,17 @@ TEST_CASE("routes are checked", "[config]") {
     });
 }
 
-TEST_CASE("pools are checked", "[config]") {
-    const std::string range =
-        "wanted an IPv4 address, a prefix or a range, such as 203.0.113.0/28 or "
-        "203.0.113.64-203.0.113.79";
-    check({
-        {"a reversed range",
-         16,
-         "    addresses: [203.0.113.9-203.0.113.1]",
-         "f:16:17: found \"203.0.113.9-203.0.113.1\", wanted 203.0.113.1-203.0.113.9 (the lower "
-         "end first)"},
-        {"half a range",
-         16,
-         "    addresses: [203.0.113.9-]",
-         "f:16:17: found \"203.0.113.9-\", " + range},
-        {"no address", 16, "    addresses: [here]", "f:16:17: found \"here\", " + range},
-        {"multicast",
-         16,
-         "    addresses: [224.0.0.1]",
-         "f:16:17: found \"224.0.0.1\", wanted unicast addresses (RFC 1812 5.3.7)"},
-        {"masquerade",
-         16,
-         "    addresses: [link: ext0]",
-         "f:16:17: found masquerade behind the link \"ext0\", which is not available yet, wanted "
-         "addresses of the pool's own"},
-        {"an overlap within a pool",
-         16,
-         "    addresses: [203.0.113.0/28, 203.0.113.15-203.0.113.20]",
-         "f:16:33: found 203.0.113.15-203.0.113.20, which overlaps 203.0.113.0/28 on line 16, "
-         "wanted pool addresses that "
-         "are in no other range"},
-        {"an overlap between pools",
-         17,
-         "    ports: 1024-65535\n  - {name: second, addresses: [203.0.112.0/23]}",
-         "f:18:32: found 203.0.112.0/23, which overlaps 203.0.113.0/28 on line 16, wanted pool "
-         "addresses that are in no "
-         "other range"},
-        {"a link's own address",
-         16,
-         "    addresses: [198.51.100.0/28]",
-         "f:16:17: found 198.51.100.0/28, which holds 198.51.100.2, the link ext0's own address, "
-         "wanted pool addresses "
-         "that no link has"},
-        {"too many addresses",
-         16,
-         "    addresses: [10.0.0.0/11]",
-         "f:16:17: found 2097152 pool addresses in all with 10.0.0.0/11, wanted at most 1048576"},
-        {"a second pool of a name",
-         17,
-         "  - {name: main, addresses: [192.0.2.7]}",
-         "f:17:12: found the name \"main\" for a second pool (first on line 15), wanted a name of "
-         "its own for each pool"},
-        {"port 0",
-         17,
-         "    ports: 0-65535",
-         "f:17:12: found \"0-65535\", wanted a range of ports from 1 to 65535, such as 1024-65535"},
-        {"reversed ports",
-         17,
-         "    ports: 2000-1000",
-         "f:17:12: found \"2000-1000\", wanted 1000-2000 (the lower end first)"},
-        {"a block size that is no power of two",
-         17,
-         "    port-block-size: 100",
-         "f:17:22: found \"100\", wanted a power of two, such as 64 or 128"},
-        {"a block size too small",
-         17,
-         "    port-block-size: 32",
-         "f:17:22: found \"32\", wanted a count from 64 to 32768, with k, M, Ki or Mi if need be"},
-        {"no block fits",
-         17,
-         "    ports: 1025-1300",
-         "f:17:12: found no whole block of 256 ports in 1025-1300, wanted at least one block that "
-         "starts at a multiple of its size"},
-        {"no blocks",
-         17,
-         "    blocks-per-subscriber: 0",
-         "f:17:28: found \"0\", wanted a whole number from 1 to 255"},
-        {"port-selection preserve",
-         17,
-         "    port-selection: preserve",
-         "f:17:21: found \"preserve\", which is not available yet, wanted random or sequential"},
-        {"port-selection deterministic",
-         17,
-         "    port-selection: deterministic",
-         "f:17:21: found \"deterministic\", which is not available yet, wanted random or "
-         "sequential"},
-        {"an unknown port-selection",
-         17,
-         "    port-selection: best",
-         "f:17:21: found \"best\", wanted random or sequential"},
-        {"pairing soft",
-         17,
-         "    pairing: soft",
-         "f:17:14: found \"soft\", which is not available yet, wanted hard"},
-        {"pairing none",
-         17,
-         "    pairing: none",
-         "f:17:14: found \"none\", which is not available yet, wanted hard"},
-        {"a quarantine in days",
-         17,
-         "    port-quarantine: 1d",
-         "f:17:22: found \"1d\", wanted a duration from 0 to 86400 seconds, such as 300, 300s, 5m "
-         "or 2h"},
-    });
-}
-
-TEST_CASE("policies are checked", "[config]") {
-    check({
-        {"an unknown pool",
-         21,
-         "    pool: mian",
-         "f:21:11: found \"mian\", wanted the name of a pool: main"},
-        {"an external realm",
-         21,
-         "    pool: main\n    realm: external",
-         "f:22:12: found \"external\", a realm on the external side, wanted a realm on the "
-         "internal side, whose "
-         "subscribers are translated"},
-        {"an unknown realm",
-         21,
-         "    pool: main\n    realm: lan",
-         "f:22:12: found \"lan\", wanted the name of a realm: external or internal"},
-        {"no source",
-         20,
-         "    source: []",
-         "f:20:13: found an empty list, wanted a list of the subscribers' prefixes, such as "
-         "[100.64.0.0/10]"},
-        {"a bad source",
-         20,
-         "    source: [100.64.0.1/10]",
-         "f:20:14: found \"100.64.0.1/10\", wanted 100.64.0.0/10 (no bits set beyond the length)"},
-        {"a second policy of a name",
-         22,
-         "  - {name: all, source: [10.0.0.0/8], pool: main}",
-         "f:22:12: found the name \"all\" for a second policy (first on line 19), wanted a name of "
-         "its own for each policy"},
-        {"address-dependent mapping",
-         22,
-         "    mapping: address-dependent",
-         "f:22:14: found \"address-dependent\", which is not available yet, wanted "
-         "endpoint-independent"},
-        {"an unknown filtering behaviour",
-         22,
-         "    filtering: none",
-         "f:22:16: found \"none\", wanted endpoint-independent, address-dependent or "
-         "address-and-port-dependent"},
-        {"no sessions",
-         22,
-         "    limits: {sessions: 0}",
-         "f:22:24: found \"0\", wanted a count from 1 to 134217728, with k, M, Ki or Mi if need "
-         "be"},
-        {"an unknown limit",
-         22,
-         "    limits: {session: 1}",
-         "f:22:14: found unknown key \"session\" in a policy's limits, wanted sessions"},
-    });
-}
-
-TEST_CASE(
-    "timeouts below the RFCs' minimum are refused",
-    "[config][rfc4787-req5][rfc5382-req5][rfc5508-req2]"
-) {
-    const auto wanted = [](const std::string& place,
-                           const std::string& found,
-                           const std::string& low,
-                           const std::string& source) {
-        return "f:22:" + place + ": found \"" + found + "\", wanted a duration from " + low +
-               " to 604800 seconds" + source + ", such as 300, 300s, 5m or 2h";
-    };
-    check({
-        {"udp", 22, "timeouts: {udp: 119}", wanted("17", "119", "120", " (RFC 4787 REQ-5)")},
-        {"tcp-established",
-         22,
-         "timeouts: {tcp-established: 2h}",
-         wanted("29", "2h", "7440", " (RFC 5382 REQ-5)")},
-        {"tcp-transitory",
-         22,
-         "timeouts: {tcp-transitory: 239}",
-         wanted("28", "239", "240", " (RFC 5382 REQ-5)")},
-        {"icmp", 22, "timeouts: {icmp: 59s}", wanted("18", "59s", "60", " (RFC 5508 REQ-2)")},
-        {"tcp-closing", 22, "timeouts: {tcp-closing: 0}", wanted("25", "0", "1", "")},
-        {"a number in quotes",
-         22,
-         "timeouts: {udp: '300'}",
-         "f:22:17: found \"300\" in quotes, wanted a duration from 120 to 604800 seconds (RFC 4787 "
-         "REQ-5), such as 300, "
-         "300s, 5m or 2h"},
-    });
-    CHECK(mistakes_of(base_with(22, "timeouts: {tcp-closing: 10, udp: 2m, tcp-established: 124m}"))
+TEST_CASE("wide routes and links without network addresses are accepted", "[config]") {
+    CHECK(mistakes_of(base_with(
+                          13,
+                          "  - {prefix: 0.0.0.0/1, next-hop: 198.51.100.1}\n"
+                          "  - {prefix: 128.0.0.0/1, next-hop: 198.51.100.1}"
+                      ))
               .empty());
+    std::string text = base_with(11, "    addresses: [198.51.100.1/31]");  // RFC 3021
+    const std::string old = "next-hop: 198.51.100.1";
+    text.replace(text.find(old), old.size(), "next-hop: 198.51.100.0");
+    CHECK(mistakes_of(text).empty());
 }
 
 TEST_CASE("realms, limits and control are checked", "[config]") {
@@ -548,6 +420,10 @@ TEST_CASE("realms, limits and control are checked", "[config]") {
          22,
          "control: {socket: run/s}",
          "f:22:19: found \"run/s\", wanted the absolute path of a socket, at most 107 bytes"},
+        {"a folder for a socket",
+         22,
+         "control: {socket: /run/..}",
+         "f:22:19: found \"/run/..\", wanted the absolute path of a socket, at most 107 bytes"},
         {"a control character in the socket",
          22,
          "control: {socket: \"/run/\\n\"}",

@@ -1,0 +1,230 @@
+// Mistakes in the sections pools, policies and timeouts.
+#include "cases.h"
+
+using namespace sekisho::config;
+
+TEST_CASE("pools are checked", "[config]") {
+    const std::string range =
+        "wanted an IPv4 address, a prefix or a range, such as 203.0.113.0/28 or "
+        "203.0.113.64-203.0.113.79";
+    check({
+        {"a reversed range",
+         16,
+         "    addresses: [203.0.113.9-203.0.113.1]",
+         "f:16:17: found \"203.0.113.9-203.0.113.1\", wanted 203.0.113.1-203.0.113.9 (the lower "
+         "end first)"},
+        {"half a range",
+         16,
+         "    addresses: [203.0.113.9-]",
+         "f:16:17: found \"203.0.113.9-\", " + range},
+        {"no address", 16, "    addresses: [here]", "f:16:17: found \"here\", " + range},
+        {"multicast",
+         16,
+         "    addresses: [224.0.0.1]",
+         "f:16:17: found \"224.0.0.1\", wanted unicast addresses (RFC 1812 5.3.7)"},
+        {"masquerade",
+         16,
+         "    addresses: [link: ext0]",
+         "f:16:17: found masquerade behind the link \"ext0\", which is not available yet, wanted "
+         "addresses of the pool's own"},
+        {"an overlap within a pool",
+         16,
+         "    addresses: [203.0.113.0/28, 203.0.113.15-203.0.113.20]",
+         "f:16:33: found 203.0.113.15-203.0.113.20, which overlaps 203.0.113.0/28 on line 16, "
+         "wanted pool addresses that "
+         "are in no other range"},
+        {"an overlap between pools",
+         17,
+         "    ports: 1024-65535\n  - {name: second, addresses: [203.0.112.0/23]}",
+         "f:18:32: found 203.0.112.0/23, which overlaps 203.0.113.0/28 on line 16, wanted pool "
+         "addresses that are in no "
+         "other range"},
+        {"a link's own address",
+         16,
+         "    addresses: [198.51.100.0/28]",
+         "f:16:17: found 198.51.100.0/28, which holds 198.51.100.2, the link ext0's own address, "
+         "wanted pool addresses "
+         "that no link has"},
+        {"a next hop",
+         16,
+         "    addresses: [198.51.100.1]",
+         "f:16:17: found 198.51.100.1, which holds 198.51.100.1, the next hop on line 13, wanted "
+         "pool addresses that no neighbour has"},
+        {"the first address of a link's prefix",
+         16,
+         "    addresses: [198.51.100.0]",
+         "f:16:17: found 198.51.100.0, which holds 198.51.100.0, the first address of the link "
+         "ext0's prefix, wanted pool addresses that may be a host's"},
+        {"the last address of a link's prefix",
+         16,
+         "    addresses: [198.51.100.64, 198.51.100.240/28]",
+         "f:16:32: found 198.51.100.240/28, which holds 198.51.100.255, the last address of the "
+         "link ext0's prefix, wanted pool addresses that may be a host's"},
+        {"too many addresses",
+         16,
+         "    addresses: [10.0.0.0/11]",
+         "f:16:17: found 2097152 pool addresses in all with 10.0.0.0/11, wanted at most 1048576"},
+        {"a second pool of a name",
+         17,
+         "  - {name: main, addresses: [192.0.2.7]}",
+         "f:17:12: found the name \"main\" for a second pool (first on line 15), wanted a name of "
+         "its own for each pool"},
+        {"port 0",
+         17,
+         "    ports: 0-65535",
+         "f:17:12: found \"0-65535\", wanted a range of ports from 1 to 65535, such as 1024-65535"},
+        {"reversed ports",
+         17,
+         "    ports: 2000-1000",
+         "f:17:12: found \"2000-1000\", wanted 1000-2000 (the lower end first)"},
+        {"a block size that is no power of two",
+         17,
+         "    port-block-size: 100",
+         "f:17:22: found \"100\", wanted a power of two, such as 64 or 128"},
+        {"a block size too small",
+         17,
+         "    port-block-size: 32",
+         "f:17:22: found \"32\", wanted a count from 64 to 32768, with k, M, Ki or Mi if need be"},
+        {"no block fits",
+         17,
+         "    ports: 1025-1300",
+         "f:17:12: found no whole block of 256 ports in 1025-1300, wanted at least one block that "
+         "starts at a multiple of its size"},
+        {"no blocks",
+         17,
+         "    blocks-per-subscriber: 0",
+         "f:17:28: found \"0\", wanted a whole number from 1 to 255"},
+        {"port-selection preserve",
+         17,
+         "    port-selection: preserve",
+         "f:17:21: found \"preserve\", which is not available yet, wanted random or sequential"},
+        {"port-selection deterministic",
+         17,
+         "    port-selection: deterministic",
+         "f:17:21: found \"deterministic\", which is not available yet, wanted random or "
+         "sequential"},
+        {"an unknown port-selection",
+         17,
+         "    port-selection: best",
+         "f:17:21: found \"best\", wanted random or sequential"},
+        {"pairing soft",
+         17,
+         "    pairing: soft",
+         "f:17:14: found \"soft\", which is not available yet, wanted hard"},
+        {"pairing none",
+         17,
+         "    pairing: none",
+         "f:17:14: found \"none\", which is not available yet, wanted hard"},
+        {"a quarantine in days",
+         17,
+         "    port-quarantine: 1d",
+         "f:17:22: found \"1d\", wanted a duration from 0 to 86400 seconds, such as 300, 300s, 5m "
+         "or 2h"},
+    });
+}
+
+TEST_CASE("policies are checked", "[config]") {
+    check({
+        {"an unknown pool",
+         21,
+         "    pool: mian",
+         "f:21:11: found \"mian\", wanted the name of a pool: main"},
+        {"an external realm",
+         21,
+         "    pool: main\n    realm: external",
+         "f:22:12: found \"external\", a realm on the external side, wanted a realm on the "
+         "internal side, whose "
+         "subscribers are translated"},
+        {"an unknown realm",
+         21,
+         "    pool: main\n    realm: lan",
+         "f:22:12: found \"lan\", wanted the name of a realm: external or internal"},
+        {"no source",
+         20,
+         "    source: []",
+         "f:20:13: found an empty list, wanted a list of the subscribers' prefixes, such as "
+         "[100.64.0.0/10]"},
+        {"a bad source",
+         20,
+         "    source: [100.64.0.1/10]",
+         "f:20:14: found \"100.64.0.1/10\", wanted 100.64.0.0/10 (no bits set beyond the length)"},
+        {"a source that is given out",
+         20,
+         "    source: [100.64.0.0/10, 203.0.113.8/29]",
+         "f:20:29: found 203.0.113.8/29, which lies in the pool's 203.0.113.0/28 on line 16, "
+         "wanted "
+         "the subscribers' addresses, which no pool has"},
+        {"a realm without a link",
+         22,
+         "    realm: lab\nrealms: [{name: lab, side: internal}]",
+         "f:22:12: found the realm lab, in which no link is, wanted a realm with a link: internal"},
+        {"a second policy of a name",
+         22,
+         "  - {name: all, source: [10.0.0.0/8], pool: main}",
+         "f:22:12: found the name \"all\" for a second policy (first on line 19), wanted a name of "
+         "its own for each policy"},
+        {"address-dependent mapping",
+         22,
+         "    mapping: address-dependent",
+         "f:22:14: found \"address-dependent\", which is not available yet, wanted "
+         "endpoint-independent"},
+        {"an unknown filtering behaviour",
+         22,
+         "    filtering: none",
+         "f:22:16: found \"none\", wanted endpoint-independent, address-dependent or "
+         "address-and-port-dependent"},
+        {"no sessions",
+         22,
+         "    limits: {sessions: 0}",
+         "f:22:24: found \"0\", wanted a count from 1 to 134217728, with k, M, Ki or Mi if need "
+         "be"},
+        {"an unknown limit",
+         22,
+         "    limits: {session: 1}",
+         "f:22:14: found unknown key \"session\" in a policy's limits, wanted sessions"},
+    });
+}
+
+TEST_CASE("a policy that names no realm wants a link in the default one", "[config]") {
+    std::string text = base_with(6, "    realm: lab");
+    text += "realms: [{name: lab, side: internal}]\n";
+    CHECK(
+        mistakes_of(text) ==
+        "f:19:5: found the realm internal, in which no link is, wanted a realm with a link: lab"
+    );
+    CHECK(mistakes_of(base_with(20, "    source: [0.0.0.0/0]")).empty());
+}
+
+TEST_CASE(
+    "timeouts below the RFCs' minimum are refused",
+    "[config][rfc4787-req5][rfc5382-req5][rfc5508-req2]"
+) {
+    const auto wanted = [](const std::string& place,
+                           const std::string& found,
+                           const std::string& low,
+                           const std::string& source) {
+        return "f:22:" + place + ": found \"" + found + "\", wanted a duration from " + low +
+               " to 604800 seconds" + source + ", such as 300, 300s, 5m or 2h";
+    };
+    check({
+        {"udp", 22, "timeouts: {udp: 119}", wanted("17", "119", "120", " (RFC 4787 REQ-5)")},
+        {"tcp-established",
+         22,
+         "timeouts: {tcp-established: 2h}",
+         wanted("29", "2h", "7440", " (RFC 5382 REQ-5)")},
+        {"tcp-transitory",
+         22,
+         "timeouts: {tcp-transitory: 239}",
+         wanted("28", "239", "240", " (RFC 5382 REQ-5)")},
+        {"icmp", 22, "timeouts: {icmp: 59s}", wanted("18", "59s", "60", " (RFC 5508 REQ-2)")},
+        {"tcp-closing", 22, "timeouts: {tcp-closing: 0}", wanted("25", "0", "1", "")},
+        {"a number in quotes",
+         22,
+         "timeouts: {udp: '300'}",
+         "f:22:17: found \"300\" in quotes, wanted a duration from 120 to 604800 seconds (RFC 4787 "
+         "REQ-5), such as 300, "
+         "300s, 5m or 2h"},
+    });
+    CHECK(mistakes_of(base_with(22, "timeouts: {tcp-closing: 10, udp: 2m, tcp-established: 124m}"))
+              .empty());
+}
