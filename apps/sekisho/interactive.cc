@@ -37,19 +37,22 @@ Place place_of(EditLine* editor) {
     return {control::split_words(text.substr(0, from)), std::string(text.substr(from))};
 }
 
+// Through the C library: fmt::print would throw where the terminal is gone.
+void show(const std::string& text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+}
+
 void list(const std::vector<Expected>& expected) {
     size_t width = 0;
     for (const Expected& e : expected) {
         width = std::max(width, e.word.size());
     }
-    fmt::print("\n");
+    std::string text = "\n";
     for (const Expected& e : expected) {
-        fmt::print("  {:<{}}  {}\n", e.word, width, e.help);
+        text += fmt::format("  {:<{}}  {}\n", e.word, width, e.help);
     }
-    if (expected.empty()) {
-        fmt::print("  nothing can follow here\n");
-    }
-    std::fflush(stdout);
+    show(expected.empty() ? "\n  nothing can follow here\n" : text);
 }
 
 unsigned char complete(EditLine* editor, int /*key*/) {
@@ -119,10 +122,6 @@ class Shell {
         el_set(editor_, EL_BIND, "^R", "em-inc-search-prev", nullptr);
     }
     ~Shell() {
-        if (!history_file().empty()) {
-            history(history_, &event_, H_SAVE, history_file().c_str());
-            chmod(history_file().c_str(), S_IRUSR | S_IWUSR);
-        }
         history_end(history_);
         el_end(editor_);
     }
@@ -139,12 +138,22 @@ class Shell {
         }
         if (interrupted()) {
             el_reset(editor_);
-            fmt::print("\n");
+            show("\n");
             return "";
         }
         return nullptr;
     }
-    void remember(const char* line) { history(history_, &event_, H_ENTER, line); }
+    // At once in the file too, so that the line outlives a shell that is killed.
+    void remember(const char* line) {
+        history(history_, &event_, H_ENTER, line);
+        if (history_file().empty()) {
+            return;
+        }
+        const mode_t before = umask(S_IRWXG | S_IRWXO);
+        history(history_, &event_, H_SAVE, history_file().c_str());
+        umask(before);
+        chmod(history_file().c_str(), S_IRUSR | S_IWUSR);
+    }
 
   private:
     EditLine* editor_;
@@ -160,7 +169,7 @@ int run_interactive(const Runner& runner) {
     }
     watch_interrupts();
     Shell shell;
-    fmt::print("Tab completes, ? shows what may follow, help lists all commands.\n");
+    show("Tab completes, ? shows what may follow, help lists all commands.\n");
     while (const char* line = shell.next()) {
         const auto words = control::split_words(line);
         if (words.empty()) {
@@ -172,7 +181,7 @@ int run_interactive(const Runner& runner) {
         }
         runner.run(words, true);
     }
-    fmt::print("\n");
+    show("\n");
     return kDone;
 }
 

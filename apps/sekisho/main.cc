@@ -1,6 +1,8 @@
 // sekisho: asks a running sekishod, one command at a time or interactively (doc/cli.md).
+#include <cerrno>
 #include <clocale>
 #include <cstdlib>
+#include <iostream>
 #include <string>
 #include <vector>
 
@@ -30,7 +32,10 @@ int main(int count, char** arguments) {
     try {
         app.parse(count, arguments);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? sekisho::cli::kDone : sekisho::cli::kUnusable;
+        if (app.exit(error) != 0) {
+            return sekisho::cli::kUnusable;
+        }
+        return sekisho::cli::status_of_output(std::cout.flush() ? 0 : (errno != 0 ? errno : EIO));
     }
     const sekisho::cli::Runner runner(socket);
     const std::vector<std::string> words = app.remaining();

@@ -1,6 +1,7 @@
 #include "sekisho/pager.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -69,13 +70,31 @@ Output::Output(bool paged)
       screen_(screen_lines()) {}
 
 Output::~Output() {
-    if (!held_.empty()) {
-        std::fwrite(held_.data(), 1, held_.size(), stdout);
-    }
-    std::fflush(stdout);
+    finish();
+}
+
+int Output::finish() {
+    put(held_);
+    held_.clear();
     if (pager_ != nullptr) {
         pclose(pager_);
+        pager_ = nullptr;
+        stopped_ = true;
     }
+    return error_;
+}
+
+// To standard output, at once; false and the reason kept if it cannot be written.
+bool Output::put(std::string_view text) {
+    if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
+        std::fflush(stdout) == 0) {
+        return true;
+    }
+    if (errno != EPIPE) {
+        error_ = errno;
+    }
+    std::clearerr(stdout);  // the next command of an interactive session tries again
+    return false;
 }
 
 bool Output::write(std::string_view text) {
@@ -83,8 +102,7 @@ bool Output::write(std::string_view text) {
         return false;
     }
     if (!paged_) {
-        stopped_ = std::fwrite(text.data(), 1, text.size(), stdout) != text.size() ||
-                   std::fflush(stdout) != 0;
+        stopped_ = !put(text);
         return !stopped_;
     }
     if (pager_ == nullptr && !built_in_) {
@@ -119,7 +137,9 @@ bool Output::write_paged(std::string_view text) {
     }
     while (!text.empty()) {
         const size_t end = std::min(text.find('\n'), text.size() - 1) + 1;
-        std::fwrite(text.data(), 1, end, stdout);
+        if (!put(text.substr(0, end))) {
+            return false;
+        }
         text.remove_prefix(end);
         if (++lines_ + 1 >= screen_ && !ask_for_more()) {
             return false;
@@ -130,10 +150,9 @@ bool Output::write_paged(std::string_view text) {
 
 bool Output::ask_for_more() {
     constexpr std::string_view kPrompt = "-- more: space, enter for a line, q to stop --";
-    std::fwrite(kPrompt.data(), 1, kPrompt.size(), stdout);
-    std::fflush(stdout);
+    put(kPrompt);
     const char key = read_key();
-    std::printf("\r%*s\r", static_cast<int>(kPrompt.size()), "");
+    put("\r" + std::string(kPrompt.size(), ' ') + "\r");
     lines_ = key == '\n' || key == '\r' ? lines_ - 1 : 0;
     return key != 'q' && key != 'Q' && !interrupted();
 }

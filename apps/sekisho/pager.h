@@ -16,14 +16,18 @@ class Output {
   public:
     // `paged`: only where standard input and output are a terminal.
     explicit Output(bool paged);
-    ~Output();  // shows what is left and waits for the pager to end
+    ~Output();  // finish()
     Output(const Output&) = delete;
     Output& operator=(const Output&) = delete;
 
     // False: nobody reads on (the pager was left, the pipe is closed, Ctrl-C): stop.
     bool write(std::string_view text);
+    // Shows what is left and waits for the pager to end. 0, or why standard output failed, as an
+    // errno: a full disk, for one. A pager or a pipe that nobody reads from any more is no failure.
+    int finish();
 
   private:
+    bool put(std::string_view text);
     bool begin_paging();
     bool write_paged(std::string_view text);
     bool ask_for_more();
@@ -35,6 +39,7 @@ class Output {
     FILE* pager_ = nullptr;
     bool built_in_ = false;
     bool stopped_ = false;
+    int error_ = 0;
 };
 
 // Set by Ctrl-C once it is watched; a command that runs looks at it between pages. A broken pipe is then an error of

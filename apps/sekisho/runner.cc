@@ -1,10 +1,12 @@
 #include "sekisho/runner.h"
 
 #include <cstdio>
+#include <cstring>
 #include <functional>
 #include <memory>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "control/client.h"
 #include "control/json_text.h"
@@ -20,10 +22,6 @@ using control::Json;
 using control::ParsedCommand;
 
 constexpr unsigned kRowsPerPage = 2000;
-
-void complain(const std::string& sentence) {
-    fmt::print(stderr, "sekisho: {}\n", control::printable(sentence));
-}
 
 // A listing as one JSON object, written as its pages come: {"mappings": [ ... ]}
 class JsonListing {
@@ -72,28 +70,22 @@ Printer printer_of(const ParsedCommand& command) {
         [view] { return view->finish(); }};
 }
 
-}  // namespace
-
-int Runner::ask(const ParsedCommand& command, bool paged) const {
-    auto client = control::Client::connect(socket_);
-    if (!client) {
-        complain(client.error().message);
-        return kUnusable;
-    }
+// Asks page by page. What the appliance had to say instead, if anything.
+tl::expected<void, control::CallError> print_all(
+    control::Client& client, const ParsedCommand& command, Output& output
+) {
     const Printer printer = printer_of(command);
-    Output output(paged);
     Json params = command.params;
     if (command.command->is_listing) {
         params["limit"] = kRowsPerPage;
     }
     while (true) {
-        const auto result = client->call(std::string(command.command->method), params);
+        const auto result = client.call(std::string(command.command->method), params);
         if (!result) {
-            complain(result.error().message);
-            return result.error().kind == control::CallError::kRefused ? kRefused : kUnusable;
+            return tl::unexpected<control::CallError>(result.error());
         }
         if (!output.write(printer.page(*result))) {
-            return kDone;  // nobody reads on
+            return {};  // nobody reads on, or nothing can be written
         }
         const auto next = result->find("next");
         if (next == result->end() || !next->is_string()) {
@@ -102,7 +94,46 @@ int Runner::ask(const ParsedCommand& command, bool paged) const {
         params["cursor"] = next->get<std::string>();
     }
     output.write(printer.finish());
-    return kDone;
+    return {};
+}
+
+void say_silent() {
+    if (isatty(STDERR_FILENO) != 0) {
+        complain("sekishod has not answered yet, waiting (Ctrl-C stops)");
+    }
+}
+
+}  // namespace
+
+// Through the C library: fmt::print would throw where standard error is closed.
+void complain(const std::string& sentence) {
+    const std::string line = "sekisho: " + control::printable(sentence) + "\n";
+    std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+int status_of_output(int error) {
+    if (error == 0) {
+        return kDone;
+    }
+    complain(fmt::format("the output could not be written: {}", std::strerror(error)));
+    return kRefused;
+}
+
+int Runner::ask(const ParsedCommand& command, bool paged) const {
+    auto client = control::Client::connect(socket_);
+    if (!client) {
+        complain(client.error().message);
+        return kUnusable;
+    }
+    client->on_silence(say_silent);
+    Output output(paged);
+    const auto printed = print_all(*client, command, output);
+    const int status = status_of_output(output.finish());
+    if (printed) {
+        return status;
+    }
+    complain(printed.error().message);
+    return printed.error().kind == control::CallError::kRefused ? kRefused : kUnusable;
 }
 
 int Runner::run(const std::vector<std::string>& words, bool paged) const {
@@ -112,8 +143,9 @@ int Runner::run(const std::vector<std::string>& words, bool paged) const {
         return kUnusable;
     }
     if (parsed->command->verb == "help") {
-        Output(paged).write(control::help_text());
-        return kDone;
+        Output output(paged);
+        output.write(control::help_text());
+        return status_of_output(output.finish());
     }
     if (parsed->command->method.empty()) {
         return kDone;  // exit, quit: the caller's business

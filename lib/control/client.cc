@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -33,6 +34,10 @@ std::string advice(const std::string& path, int error) {
             return fmt::format(
                 "{} may not be opened by this user; use sudo, or join the group that owns it", path
             );
+        case EAGAIN:
+            return fmt::format(
+                "the sekishod at {} takes no more connections; is its process stopped?", path
+            );
         default:
             return fmt::format(
                 "cannot connect to {}: {}; is sekishod running?", path, std::strerror(error)
@@ -42,7 +47,7 @@ std::string advice(const std::string& path, int error) {
 
 }  // namespace
 
-Result<Client> Client::connect(const std::string& path) {
+Result<Client> Client::connect(const std::string& path, Patience patience) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.empty() || path.size() >= sizeof(address.sun_path)) {
@@ -54,10 +59,10 @@ Result<Client> Client::connect(const std::string& path) {
         ));
     }
     std::memcpy(address.sun_path, path.data(), path.size());
-    Client client(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const timeval patience{kAnswerPatience.count(), 0};
-    setsockopt(client.descriptor_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    setsockopt(client.descriptor_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    Client client(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), patience);
+    const auto limit = patience.limit.count();
+    const timeval longest{limit / 1000, limit % 1000 * 1000};  // to connect and to send
+    setsockopt(client.descriptor_, SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof(longest));
     if (::connect(
             client.descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)
         ) != 0) {
@@ -74,11 +79,17 @@ Client::~Client() {
 
 Client::Client(Client&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)),
+      patience_(other.patience_),
+      on_silence_(std::move(other.on_silence_)),
+      told_(other.told_),
       input_(std::move(other.input_)),
       last_id_(other.last_id_) {}
 
 Client& Client::operator=(Client&& other) noexcept {
     std::swap(descriptor_, other.descriptor_);
+    std::swap(patience_, other.patience_);
+    std::swap(on_silence_, other.on_silence_);
+    std::swap(told_, other.told_);
     std::swap(input_, other.input_);
     std::swap(last_id_, other.last_id_);
     return *this;
@@ -96,6 +107,26 @@ bool Client::send_line(const std::string& line) {
     return true;
 }
 
+// False, with errno: ETIMEDOUT if the server has been silent for too long, EINTR after Ctrl-C.
+bool Client::wait_for_input() {
+    pollfd polled{descriptor_, POLLIN, 0};
+    auto left = patience_.limit;
+    if (!told_ && on_silence_ && patience_.notice < left) {
+        const int ready = poll(&polled, 1, static_cast<int>(patience_.notice.count()));
+        if (ready != 0) {
+            return ready > 0;
+        }
+        told_ = true;
+        on_silence_();
+        left -= patience_.notice;
+    }
+    const int ready = poll(&polled, 1, static_cast<int>(left.count()));
+    if (ready == 0) {
+        errno = ETIMEDOUT;
+    }
+    return ready > 0;
+}
+
 tl::expected<std::string, CallError> Client::receive_line() {
     size_t scanned = 0;
     while (true) {
@@ -110,7 +141,8 @@ tl::expected<std::string, CallError> Client::receive_line() {
             return unreachable("the appliance's answer is too long; ask for a smaller page");
         }
         char buffer[65536];
-        const ssize_t count = recv(descriptor_, buffer, sizeof(buffer), 0);
+        const ssize_t count =
+            wait_for_input() ? recv(descriptor_, buffer, sizeof(buffer), 0) : ssize_t{-1};
         if (count == 0 || (count < 0 && errno == ECONNRESET)) {
             return unreachable("the appliance closed the connection before it had answered");
         }
@@ -119,10 +151,9 @@ tl::expected<std::string, CallError> Client::receive_line() {
         }
         if (count < 0) {
             return unreachable(fmt::format(
-                "the appliance did not answer within {} s; 'show workers' tells whether its "
-                "workers "
-                "are alive",
-                kAnswerPatience.count()
+                "sekishod has been silent for {} s; is its process stopped, or its machine short "
+                "of processor time?",
+                std::chrono::duration<double>(patience_.limit).count()
             ));
         }
         input_.append(buffer, static_cast<size_t>(count));
@@ -136,6 +167,7 @@ tl::expected<Document, CallError> Client::call(const std::string& method, const 
     }
     // A server that is full says so and closes before it reads: then sending fails, but its
     // sentence is there.
+    told_ = false;
     send_line(to_line(request) + "\n");
     const auto line = receive_line();
     if (!line) {

@@ -267,8 +267,9 @@ std::string TextView::render(const Document& result) {
         return counters_text(result);
     }
     if (command_.object == "config") {
-        const Document source = value_of(result, "source");
-        return source.is_string() ? printable(source.get_ref<const std::string&>(), true) : "";
+        const Document effective = value_of(result, "effective");
+        return effective.is_string() ? printable(effective.get_ref<const std::string&>(), true)
+                                     : "";
     }
     if (!table_) {
         return to_lines(result) + "\n";

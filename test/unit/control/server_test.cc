@@ -225,6 +225,31 @@ TEST_CASE("a client that came before the server is answered by it", "[control][s
     REQUIRE(Json::parse(client.line()).at("id") == 1);
 }
 
+TEST_CASE("a client says when its server is silent, and gives up in the end", "[control][client]") {
+    Folder folder;
+    const auto claim = control::SocketClaim::take(folder.path + "/s.sock");  // none answers on it
+    REQUIRE(claim);
+    auto client = control::Client::connect(claim->path(), {20ms, 60ms});
+    REQUIRE(client);
+    int told = 0;
+    client->on_silence([&] { ++told; });
+    const auto result = client->call("show.status", Json::object());
+    REQUIRE_FALSE(result);
+    REQUIRE(result.error().kind == control::CallError::kUnreachable);
+    REQUIRE(result.error().message.find("sekishod has been silent for 0.06 s") == 0);
+    REQUIRE(told == 1);
+}
+
+TEST_CASE("a client whose server answers in time hears of no silence", "[control][client]") {
+    Rig rig;
+    auto client = control::Client::connect(rig.path());
+    REQUIRE(client);
+    bool told = false;
+    client->on_silence([&] { told = true; });
+    REQUIRE(client->call("show.status", Json::object()));
+    REQUIRE_FALSE(told);
+}
+
 TEST_CASE("requests in pieces, several at once and without a last newline", "[control][server]") {
     Rig rig;
     SECTION("byte by byte") {

@@ -104,7 +104,15 @@ TEST_CASE("strings from the appliance cannot command a terminal", "[control][cli
     REQUIRE(text.find('\x1b') == std::string::npos);
     REQUIRE(text.find("\\x1b]0;x\\x07") != std::string::npos);
     TextView config = view_of("show config");
-    REQUIRE(config.render({{"source", "a: 1\n# \x1b[31m\n"}}) == "a: 1\n# \\x1b[31m\n");
+    REQUIRE(config.render({{"effective", "a: 1\n# \x1b[31m\n"}}) == "a: 1\n# \\x1b[31m\n");
+}
+
+TEST_CASE("show config shows what is in effect, not the file", "[control][cli]") {
+    TextView config = view_of("show config");
+    REQUIRE(
+        config.render({{"source", "a: 1 # ours\n"}, {"effective", "a: 1\nb: 2\n"}}) ==
+        "a: 1\nb: 2\n"
+    );
 }
 
 TEST_CASE("answers of another shape than expected are shown, not crashed on", "[control][cli]") {
