@@ -174,7 +174,9 @@ TEST_CASE("wherever packets are when the appliance stops, none is lost", "[packe
     bed.shard(1).receive({&collected, 1}, false, bed.now());
     bed.push_internal(udp_out(bed, inside, 1000, kServer, 53));
     bed.worker(0).run_once(bed.now());
+    bed.slow_path().poll(bed.now());
     REQUIRE(bed.fabric().hand_off(ShardId{0}, ShardId{1}).size() == 1);
+    REQUIRE(bed.fabric().back(ShardId{0}).size() == 4);
     bed.shut_down();
     CHECK(bed.totals().held == 0);
     CHECK(bed.imbalance() == "");
