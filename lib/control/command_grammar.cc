@@ -131,6 +131,8 @@ class Reader {
   private:
     tl::expected<void, std::string> take_value(const std::string& word);
     std::vector<std::string_view> options() const;
+    std::vector<Expected> expected_values() const;
+    std::vector<Expected> expected_options() const;
     void settle(std::string_view verb, std::string_view object);
 
     std::string_view verb_;
@@ -227,6 +229,28 @@ tl::expected<void, std::string> Reader::take_value(const std::string& word) {
     return {};
 }
 
+std::vector<Expected> expected_verbs() {
+    std::vector<Expected> out;
+    for (const auto verb : verbs()) {
+        const auto objects = objects_of(verb);
+        const auto it = std::find_if(commands().begin(), commands().end(), [&](const Command& c) {
+            return c.verb == verb;
+        });
+        out.push_back({std::string(verb), objects.empty() ? std::string(it->help) : join(objects)});
+    }
+    return out;
+}
+
+std::vector<Expected> expected_objects(std::string_view verb) {
+    std::vector<Expected> out;
+    for (const Command& command : commands()) {
+        if (command.verb == verb) {
+            out.push_back({std::string(command.object), std::string(command.help)});
+        }
+    }
+    return out;
+}
+
 bool Reader::is_complete() const {
     return filter_ == nullptr && result_.command != nullptr &&
            !(result_.command->has_all && result_.params.empty());
@@ -247,41 +271,41 @@ std::string Reader::missing() const {
     return fmt::format("'{} {}' wants a filter or the word 'all'", verb_, result_.command->object);
 }
 
+std::vector<Expected> Reader::expected_values() const {
+    if (filter_->word != kProtocol) {
+        return {{std::string(filter_->value), std::string(filter_->wanted), true, false}};
+    }
+    std::vector<Expected> out;
+    for (const auto name : kProtocols) {
+        out.push_back({std::string(name), ""});
+    }
+    return out;
+}
+
+std::vector<Expected> Reader::expected_options() const {
+    std::vector<Expected> out;
+    for (const auto option : options()) {
+        const auto* filter = std::find_if(kFilters.begin(), kFilters.end(), [&](const auto& f) {
+            return f.word == option;
+        });
+        const std::string_view help = filter != kFilters.end() ? filter->help
+                                      : option == kJson        ? "as JSON, keys in doc/cli.md"
+                                                               : "without a filter";
+        out.push_back({std::string(option), std::string(help)});
+    }
+    return out;
+}
+
 std::vector<Expected> Reader::expected() const {
     std::vector<Expected> out;
-    if (filter_ != nullptr && filter_->word == kProtocol) {
-        for (const auto name : kProtocols) {
-            out.push_back({std::string(name), ""});
-        }
-    } else if (filter_ != nullptr) {
-        out.push_back({std::string(filter_->value), std::string(filter_->wanted), true, false});
+    if (filter_ != nullptr) {
+        out = expected_values();
     } else if (verb_.empty()) {
-        for (const auto verb : verbs()) {
-            const auto objects = objects_of(verb);
-            const auto it =
-                std::find_if(commands().begin(), commands().end(), [&](const Command& c) {
-                    return c.verb == verb;
-                });
-            out.push_back(
-                {std::string(verb), objects.empty() ? std::string(it->help) : join(objects)}
-            );
-        }
+        out = expected_verbs();
     } else if (result_.command == nullptr) {
-        for (const Command& command : commands()) {
-            if (command.verb == verb_) {
-                out.push_back({std::string(command.object), std::string(command.help)});
-            }
-        }
+        out = expected_objects(verb_);
     } else {
-        for (const auto option : options()) {
-            const auto* filter = std::find_if(kFilters.begin(), kFilters.end(), [&](const auto& f) {
-                return f.word == option;
-            });
-            const std::string_view help = filter != kFilters.end() ? filter->help
-                                          : option == kJson        ? "as JSON, keys in doc/cli.md"
-                                                                   : "without a filter";
-            out.push_back({std::string(option), std::string(help)});
-        }
+        out = expected_options();
     }
     if (is_complete()) {
         out.push_back({"<enter>", std::string(result_.command->help), true, true});
@@ -303,7 +327,7 @@ tl::expected<Reader, std::string> read(const std::vector<std::string>& words) {
 }  // namespace
 
 const std::vector<Command>& commands() {
-    static const std::vector<Command> kCommands = {
+    static const std::vector<Command> all = {
         shows("status", "show.status", "the appliance, its tables and buffers"),
         shows("links", "show.links", "links, their devices and counters"),
         shows("workers", "show.workers", "worker threads, their queues and load"),
@@ -332,7 +356,7 @@ const std::vector<Command>& commands() {
         {"exit", "", "", "leave", false, false, false, false},
         {"quit", "", "", "leave", false, false, false, false},
     };
-    return kCommands;
+    return all;
 }
 
 std::vector<std::string> split_words(std::string_view line) {

@@ -65,10 +65,10 @@ std::optional<Document> reply_to(const Json& request, Methods& methods) {
     if (const auto mistake = mistake_in(request)) {
         return error_reply(echoed_id(request), *mistake);
     }
-    static const Json kNone;
+    static const Json no_params;
     const auto params = request.find("params");
     const auto& method = request.at("method").get_ref<const std::string&>();
-    Reply result = methods.call(method, params == request.end() ? kNone : *params);
+    Reply result = methods.call(method, params == request.end() ? no_params : *params);
     if (!request.contains("id")) {
         return std::nullopt;
     }

@@ -50,8 +50,7 @@ tl::expected<Methods::Page, RpcError> Methods::read_page(const Json& params, Pur
 }
 
 tl::expected<Join*, RpcError> Methods::join_of(Page& page) {
-    const auto join =
-        page.begins ? joins_.begin(page.now) : joins_.find(page.cursor.listing, page.now);
+    auto join = page.begins ? joins_.begin(page.now) : joins_.find(page.cursor.listing, page.now);
     if (join) {
         page.join = *join;
         page.cursor.listing = page.join->id();
@@ -116,12 +115,13 @@ Reply Methods::show_sessions(const Json& params) {
         return tl::unexpected<RpcError>(page.error());
     }
     Document rows = Document::array();
+    const auto add = [&](const nat::SessionView& view) {
+        if (page->filter.admits(view.session)) {
+            rows.push_back(session_row(view, config_));
+        }
+    };
     const auto more = fill(page->limit, rows, [&](uint32_t entries) {
-        return inspector_.list_sessions(page->cursor.place, entries, [&](const auto& view) {
-            if (page->filter.admits(view.session)) {
-                rows.push_back(session_row(view, config_));
-            }
-        });
+        return inspector_.list_sessions(page->cursor.place, entries, add);
     });
     if (!more) {
         return tl::unexpected<RpcError>(more.error());
@@ -144,6 +144,24 @@ uint32_t Methods::opening_lifetime(const nat::Mapping& mapping) const {
     return timeouts.tcp_transitory.value;
 }
 
+tl::expected<void, RpcError> Methods::list_mappings(Page& page, Document& rows) {
+    const auto add = [&](const nat::MappingView& view) {
+        const auto told = page.join->tell(view, page.now);
+        if (page.filter.admits(view.mapping) && (told.chosen || !page.filter.remote)) {
+            const uint32_t lifetime = told.lifetime.value_or(opening_lifetime(view.mapping));
+            rows.push_back(mapping_row(view, lifetime, config_));
+        }
+    };
+    const auto more = fill(page.limit, rows, [&](uint32_t entries) {
+        return inspector_.list_mappings(page.cursor.place, entries, add);
+    });
+    if (!more) {
+        return tl::unexpected<RpcError>(more.error());
+    }
+    page.more = *more;
+    return {};
+}
+
 Reply Methods::show_mappings(const Json& params) {
     auto page = read_page(params, Purpose::kShow);
     if (!page) {
@@ -152,32 +170,53 @@ Reply Methods::show_mappings(const Json& params) {
     if (const auto join = join_of(*page); !join) {
         return tl::unexpected<RpcError>(join.error());
     }
+    const auto note = [&](const nat::SessionView& view) {
+        page->join->note(view, page->filter.admits(view.session), page->now);
+    };
     Document rows = Document::array();
+    tl::expected<void, RpcError> done;
     if (page->cursor.phase == Cursor::kWalk) {
-        const auto walked = walk(*page, [&](const nat::SessionView& view) {
-            page->join->note(view, page->filter.admits(view.session), page->now);
-        });
-        if (!walked) {
-            return tl::unexpected<RpcError>(walked.error());
-        }
+        done = walk(*page, note);
     }
-    if (page->cursor.phase == Cursor::kList) {
-        const auto more = fill(page->limit, rows, [&](uint32_t entries) {
-            return inspector_.list_mappings(page->cursor.place, entries, [&](const auto& view) {
-                const auto told = page->join->tell(view, page->now);
-                if (page->filter.admits(view.mapping) && (told.chosen || !page->filter.remote)) {
-                    const uint32_t lifetime =
-                        told.lifetime.value_or(opening_lifetime(view.mapping));
-                    rows.push_back(mapping_row(view, lifetime, config_));
-                }
-            });
-        });
-        if (!more) {
-            return tl::unexpected<RpcError>(more.error());
-        }
-        page->more = *more;
+    if (done && page->cursor.phase == Cursor::kList) {
+        done = list_mappings(*page, rows);
+    }
+    if (!done) {
+        return tl::unexpected<RpcError>(done.error());
     }
     return Document{{"mappings", std::move(rows)}, {"next", next_of(*page)}};
+}
+
+tl::expected<void, RpcError> Methods::list_subscribers(Page& page, Document& rows) {
+    const auto add = [&](const nat::SubscriberView& view) {
+        const bool chosen = page.join == nullptr || page.join->has_subscriber(view);
+        if (chosen && page.filter.admits(view)) {
+            rows.push_back(subscriber_row(view, config_));
+        }
+    };
+    const auto more = fill(page.limit, rows, [&](uint32_t entries) {
+        return inspector_.list_subscribers(page.cursor.place, entries, add);
+    });
+    if (!more) {
+        return tl::unexpected<RpcError>(more.error());
+    }
+    page.more = *more;
+    return {};
+}
+
+// Joined with the sessions only where the filter asks for something that only sessions know.
+tl::expected<void, RpcError> Methods::walk_for_subscribers(Page& page) {
+    if (const auto join = join_of(page); !join) {
+        return tl::unexpected<RpcError>(join.error());
+    }
+    if (page.cursor.phase != Cursor::kWalk) {
+        return {};
+    }
+    return walk(page, [&page](const nat::SessionView& view) {
+        if (page.filter.admits(view.session)) {
+            page.join->note_subscriber(view.session);
+        }
+    });
 }
 
 Reply Methods::show_subscribers(const Json& params) {
@@ -186,36 +225,30 @@ Reply Methods::show_subscribers(const Json& params) {
         return tl::unexpected<RpcError>(page.error());
     }
     const bool joined = page->filter.needs_sessions();
-    if (joined) {
-        if (const auto join = join_of(*page); !join) {
-            return tl::unexpected<RpcError>(join.error());
-        }
-    }
     Document rows = Document::array();
-    if (joined && page->cursor.phase == Cursor::kWalk) {
-        const auto walked = walk(*page, [&](const nat::SessionView& view) {
-            if (page->filter.admits(view.session)) {
-                page->join->note_subscriber(view.session);
-            }
-        });
-        if (!walked) {
-            return tl::unexpected<RpcError>(walked.error());
-        }
+    tl::expected<void, RpcError> done;
+    if (joined) {
+        done = walk_for_subscribers(*page);
     }
-    if (!joined || page->cursor.phase == Cursor::kList) {
-        const auto more = fill(page->limit, rows, [&](uint32_t entries) {
-            return inspector_.list_subscribers(page->cursor.place, entries, [&](const auto& view) {
-                if (page->filter.admits(view) && (!joined || page->join->has_subscriber(view))) {
-                    rows.push_back(subscriber_row(view, config_));
-                }
-            });
-        });
-        if (!more) {
-            return tl::unexpected<RpcError>(more.error());
-        }
-        page->more = *more;
+    if (done && (!joined || page->cursor.phase == Cursor::kList)) {
+        done = list_subscribers(*page, rows);
+    }
+    if (!done) {
+        return tl::unexpected<RpcError>(done.error());
     }
     return Document{{"subscribers", std::move(rows)}, {"next", next_of(*page)}};
+}
+
+tl::expected<uint64_t, RpcError> Methods::clear_found(const std::vector<nat::SessionView>& found) {
+    uint64_t cleared = 0;
+    for (const auto& view : found) {
+        const auto ended = inspector_.clear_session(view);
+        if (!ended) {
+            return refuse(kInternalError, ended.error().message);
+        }
+        cleared += *ended ? 1 : 0;
+    }
+    return cleared;
 }
 
 tl::expected<uint64_t, RpcError> Methods::clear_where(
@@ -224,24 +257,22 @@ tl::expected<uint64_t, RpcError> Methods::clear_where(
     PageBudget budget(page.limit);
     uint64_t cleared = 0;
     std::vector<nat::SessionView> found;
+    const auto note = [&](const nat::SessionView& view) {
+        if (chosen(view)) {
+            found.push_back(view);
+        }
+    };
     while (const uint32_t entries = page.more ? budget.next_call(cleared) : 0) {
         found.clear();
-        const auto listed =
-            inspector_.list_sessions(page.cursor.place, entries, [&](const auto& view) {
-                if (chosen(view)) {
-                    found.push_back(view);
-                }
-            });
+        const auto listed = inspector_.list_sessions(page.cursor.place, entries, note);
         if (!listed) {
             return refuse(kInternalError, listed.error().message);
         }
-        for (const auto& view : found) {
-            const auto ended = inspector_.clear_session(view);
-            if (!ended) {
-                return refuse(kInternalError, ended.error().message);
-            }
-            cleared += *ended ? 1 : 0;
+        const auto ended = clear_found(found);
+        if (!ended) {
+            return tl::unexpected<RpcError>(ended.error());
         }
+        cleared += *ended;
         budget.spend(entries);
         page.more = *listed;
     }
@@ -273,30 +304,28 @@ Reply Methods::clear_mappings(const Json& params) {
     if (const auto join = join_of(*page); !join) {
         return tl::unexpected<RpcError>(join.error());
     }
+    const auto note = [&](const nat::SessionView& view) {
+        if (page->filter.admits(view.session)) {
+            page->join->note(view, true, page->now);
+        }
+    };
     uint64_t mappings = 0;
-    uint64_t sessions = 0;
+    const auto is_noted = [&](const nat::SessionView& view) {
+        bool first = false;
+        const bool noted = page->join->has_mapping_of(view, first);
+        mappings += noted && first ? 1 : 0;
+        return noted;
+    };
+    tl::expected<uint64_t, RpcError> sessions = 0;
     if (page->cursor.phase == Cursor::kWalk) {
-        const auto walked = walk(*page, [&](const nat::SessionView& view) {
-            if (page->filter.admits(view.session)) {
-                page->join->note(view, true, page->now);
-            }
-        });
-        if (!walked) {
-            return tl::unexpected<RpcError>(walked.error());
-        }
+        sessions = walk(*page, note).map([] { return uint64_t{0}; });
     } else {
-        const auto cleared = clear_where(*page, [&](const nat::SessionView& view) {
-            bool first = false;
-            const bool chosen = page->join->has_mapping_of(view, first);
-            mappings += chosen && first ? 1 : 0;
-            return chosen;
-        });
-        if (!cleared) {
-            return tl::unexpected<RpcError>(cleared.error());
-        }
-        sessions = *cleared;
+        sessions = clear_where(*page, is_noted);
     }
-    return Document{{"cleared", mappings}, {"sessions", sessions}, {"next", next_of(*page)}};
+    if (!sessions) {
+        return tl::unexpected<RpcError>(sessions.error());
+    }
+    return Document{{"cleared", mappings}, {"sessions", *sessions}, {"next", next_of(*page)}};
 }
 
 }  // namespace sekisho::control

@@ -71,13 +71,12 @@ void ParamReader::complain(
 }
 
 tl::expected<void, RpcError> ParamReader::finish() {
-    if (params_.is_object()) {
-        for (auto it = params_.begin(); it != params_.end(); ++it) {
-            if (std::find(known_.begin(), known_.end(), it.key()) == known_.end()) {
-                const std::string wanted =
-                    known_.empty() ? "none" : fmt::format("one of {}", fmt::join(known_, ", "));
-                complain("params", fmt::format("the name {}", quoted(Json(it.key()))), wanted);
-            }
+    const auto end = params_.is_object() ? params_.end() : params_.begin();
+    for (auto it = params_.begin(); it != end; ++it) {
+        if (std::find(known_.begin(), known_.end(), it.key()) == known_.end()) {
+            const std::string wanted =
+                known_.empty() ? "none" : fmt::format("one of {}", fmt::join(known_, ", "));
+            complain("params", fmt::format("the name {}", quoted(Json(it.key()))), wanted);
         }
     }
     if (mistake_) {

@@ -27,8 +27,8 @@ struct Listing {
 constexpr size_t kAddressWidth = 15;
 constexpr size_t kEndpointWidth = 21;
 
-const std::vector<Listing>& listings() {
-    static const std::vector<Listing> kListings = {
+std::vector<Listing> listings_of_the_appliance() {
+    return {
         {"links",
          {{"NAME", "name"},
           {"UP", "up"},
@@ -74,6 +74,11 @@ const std::vector<Listing>& listings() {
           {"PORTS-RESTING", "ports-resting", true},
           {"REFUSED", "refused", true},
           {"ADDRESSES", "addresses"}}},
+    };
+}
+
+std::vector<Listing> listings_of_traffic() {
+    return {
         {"subscribers",
          {{"ADDRESS", "address", false, kAddressWidth},
           {"REALM", "realm"},
@@ -102,7 +107,16 @@ const std::vector<Listing>& listings() {
           {"POOL", "pool"}}},
         {"drops", {{"COUNT", "count", true}, {"REASON", "reason"}, {"MEANS", "sentence"}}},
     };
-    return kListings;
+}
+
+const std::vector<Listing>& listings() {
+    static const std::vector<Listing> all = [] {
+        std::vector<Listing> both = listings_of_the_appliance();
+        const std::vector<Listing> traffic = listings_of_traffic();
+        both.insert(both.end(), traffic.begin(), traffic.end());
+        return both;
+    }();
+    return all;
 }
 
 std::string text_of(const Document& value) {
@@ -133,6 +147,14 @@ Document value_of(const Document& object, std::string_view key) {
     }
     const Document& value = object.at(std::string(key.substr(0, slash)));
     return slash == std::string_view::npos ? value : value_of(value, key.substr(slash + 1));
+}
+
+std::string cell_of(const Document& row, const ColumnOf& column) {
+    std::string cell = text_of(value_of(row, column.key));
+    if (!column.port_key.empty()) {
+        cell += ":" + text_of(value_of(row, column.port_key));
+    }
+    return cell;
 }
 
 uint64_t count_of(const Document& value) {
@@ -243,11 +265,7 @@ std::string TextView::rows(const Document& result) {
     for (const Document& row : list) {
         std::vector<std::string> cells;
         for (const ColumnOf& column : listing_of(command_.object)->columns) {
-            std::string cell = text_of(value_of(row, column.key));
-            if (!column.port_key.empty()) {
-                cell += ":" + text_of(value_of(row, column.port_key));
-            }
-            cells.push_back(std::move(cell));
+            cells.push_back(cell_of(row, column));
         }
         table_->add(std::move(cells));
     }
