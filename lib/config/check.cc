@@ -393,10 +393,9 @@ TakenAddresses next_hops(const Draft& draft) {
 TakenAddresses prefix_ends(const Draft& draft) {
     TakenAddresses taken;
     for (const OnLink& p : on_link_prefixes(draft)) {
-        for (const uint32_t end : {p.first, p.last}) {
-            if (is_end(p, Ipv4Addr::from_host(end))) {
-                taken.try_emplace(end, Taken{name_end(draft, p, end), kWantHosts});
-            }
+        if (is_end(p, Ipv4Addr::from_host(p.first))) {
+            taken.try_emplace(p.first, Taken{name_end(draft, p, p.first), kWantHosts});
+            taken.try_emplace(p.last, Taken{name_end(draft, p, p.last), kWantHosts});
         }
     }
     return taken;

@@ -70,14 +70,14 @@ std::vector<std::string> split_at_commas(std::string_view text) {
 }
 
 bool is_pci_address(std::string_view text) {
-    constexpr std::string_view pattern = "xxxx:xx:xx.x";
-    if (text.size() != pattern.size() || text.back() > '7') {  // a device has eight functions
+    constexpr std::string_view kPattern = "xxxx:xx:xx.x";
+    if (text.size() != kPattern.size() || text.back() > '7') {  // a device has eight functions
         return false;
     }
     for (size_t i = 0; i < text.size(); ++i) {
-        const bool fits = pattern[i] == 'x'
+        const bool fits = kPattern[i] == 'x'
                               ? std::isxdigit(static_cast<unsigned char>(text[i])) != 0
-                              : text[i] == pattern[i];
+                              : text[i] == kPattern[i];
         if (!fits) {
             return false;
         }

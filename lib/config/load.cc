@@ -33,7 +33,7 @@ void read_sections(const Map& top, const MachineFacts& machine, Draft& draft, Mi
         read_system(*node, machine, draft, mistakes);
     }
     using Read = void (*)(const Node&, Draft&, Mistakes&);
-    static constexpr std::pair<std::string_view, Read> readers[] = {
+    static constexpr std::pair<std::string_view, Read> kReaders[] = {
         {"realms", read_realms},
         {"links", read_links},
         {"routes", read_routes},
@@ -43,7 +43,7 @@ void read_sections(const Map& top, const MachineFacts& machine, Draft& draft, Mi
         {"limits", read_table_limits},
         {"control", read_control},
     };
-    for (const auto& [name, read] : readers) {
+    for (const auto& [name, read] : kReaders) {
         if (const Node* node = top.find(name)) {
             read(*node, draft, mistakes);
         }

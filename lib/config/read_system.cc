@@ -16,12 +16,12 @@ constexpr Choice<IdleMode> kIdleModes[] = {
 constexpr Choice<Side> kSides[] = {{"internal", Side::kInternal}, {"external", Side::kExternal}};
 
 std::string list_cpus(const MachineFacts& machine) {
-    constexpr size_t most = 32;
+    constexpr size_t kMost = 32;
     std::string out;
-    for (size_t i = 0; i < std::min(machine.cpus.size(), most); ++i) {
+    for (size_t i = 0; i < std::min(machine.cpus.size(), kMost); ++i) {
         out += fmt::format("{}{}", i == 0 ? "" : ", ", machine.cpus[i]);
     }
-    return machine.cpus.size() > most ? out + ", ..." : out;
+    return machine.cpus.size() > kMost ? out + ", ..." : out;
 }
 
 void read_worker_count(

@@ -123,17 +123,16 @@ size_t utf8_length(std::string_view text, size_t at) {
     if (first >= 0xc2 && first <= 0xdf) {
         return follows(1) ? 2 : 0;
     }
-    if (first >= 0xe0 && first <= 0xef) {
-        const bool overlong = first == 0xe0 && byte(1) < 0xa0;
-        const bool surrogate = first == 0xed && byte(1) >= 0xa0;
-        return follows(1) && follows(2) && !overlong && !surrogate ? 3 : 0;
+    // Not overlong, no surrogate, nothing beyond U+10FFFF: bounds of the second byte.
+    const unsigned least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    const unsigned limit = first == 0xed ? 0xa0 : first == 0xf4 ? 0x90 : 0xc0;
+    if (first < 0xe0 || first > 0xf4 || byte(1) < least || byte(1) >= limit || !follows(2)) {
+        return 0;
     }
-    if (first >= 0xf0 && first <= 0xf4) {
-        const bool outside =
-            (first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) >= 0x90);
-        return follows(1) && follows(2) && follows(3) && !outside ? 4 : 0;
+    if (first <= 0xef) {
+        return 3;
     }
-    return 0;
+    return follows(3) ? 4 : 0;
 }
 
 // yaml-cpp takes the byte 0x04 for the end of the file and guesses at other encodings: neither may
