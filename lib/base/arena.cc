@@ -36,16 +36,17 @@ std::string reason() {
 
 // Memory that the kernel could hand out now, 0 when it does not say.
 uint64_t available_bytes() {
-    unsigned long long kib = 0;
-    if (std::FILE* file = std::fopen("/proc/meminfo", "r")) {
-        char line[128];
-        while (std::fgets(line, sizeof(line), file) != nullptr) {
-            if (std::sscanf(line, "MemAvailable: %llu kB", &kib) == 1) {
-                break;
-            }
-        }
-        std::fclose(file);
+    std::FILE* file = std::fopen("/proc/meminfo", "r");
+    if (file == nullptr) {
+        return 0;
     }
+    unsigned long long kib = 0;
+    char line[128];
+    bool found = false;
+    while (!found && std::fgets(line, sizeof(line), file) != nullptr) {
+        found = std::sscanf(line, "MemAvailable: %llu kB", &kib) == 1;
+    }
+    std::fclose(file);
     return kib * 1024;
 }
 
@@ -146,19 +147,19 @@ Result<Arena> Arena::create(const ArenaPlan& plan) {
     }
     arena.bytes_ = *bytes;
     Result<void> backed;
+    std::string why_not_huge;
+    if (!plan.name.empty() && !plan.huge_directory.empty()) {
+        backed = arena.back_by_file(plan, Backing::kHugePages);
+        if (!backed) {
+            why_not_huge = "; no huge pages: " + backed.error().message;
+            arena.reset();
+            arena.bytes_ = *bytes;
+        }
+    }
     if (plan.name.empty()) {
         arena.note_ = "anonymous memory";
         backed = arena.map(kHugePage);
     } else {
-        std::string why_not_huge;
-        if (!plan.huge_directory.empty()) {
-            backed = arena.back_by_file(plan, Backing::kHugePages);
-            if (!backed) {
-                why_not_huge = "; no huge pages: " + backed.error().message;
-                arena.reset();
-                arena.bytes_ = *bytes;
-            }
-        }
         if (arena.base_ == nullptr) {
             backed = arena.back_by_file(plan, Backing::kSharedMemory);
         }

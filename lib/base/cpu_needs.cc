@@ -5,7 +5,8 @@
 namespace sekisho::base {
 namespace {
 
-constexpr uint64_t features_of_this_build() {
+// Long, but a table: one entry a feature.
+constexpr uint64_t features_of_this_build() {  // NOLINT(readability-function-size)
     uint64_t f = 0;
 #define SEKISHO_NEED(symbol) f |= feature_bit(CpuFeature::symbol)
 #ifdef __SSE3__

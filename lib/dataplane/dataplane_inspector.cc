@@ -87,6 +87,13 @@ std::vector<WorkerView> DataplaneInspector::workers() {
         views[i].heartbeat = plan_.workers[i]->counters().heartbeat.read();
         views[i].alive = false;
     }
+    const auto link_of = [&](auto device) -> const Link* {
+        const auto& all = plan_.network->links();
+        const auto link = std::find_if(all.begin(), all.end(), [&](const Link& each) {
+            return each.device == device;
+        });
+        return link == all.end() ? nullptr : &*link;
+    };
     const auto all_alive = [&] {
         for (size_t i = 0; i < views.size(); ++i) {
             views[i].alive |= plan_.workers[i]->counters().heartbeat.read() != views[i].heartbeat;
@@ -112,12 +119,8 @@ std::vector<WorkerView> DataplaneInspector::workers() {
             view.shards.push_back(shard->id().value);
         }
         for (const auto& [device, queue] : worker.plan().queues) {
-            const auto& all = plan_.network->links();
-            const auto link = std::find_if(all.begin(), all.end(), [d = device](const Link& l) {
-                return l.device == d;
-            });
-            view.queues.push_back(fmt::format("{}/{}", link == all.end() ? "?" : link->name, queue)
-            );
+            const Link* link = link_of(device);
+            view.queues.push_back(fmt::format("{}/{}", link == nullptr ? "?" : link->name, queue));
         }
     }
     return views;
@@ -186,12 +189,13 @@ void DataplaneInspector::clear_counters() {
 
 Error DataplaneInspector::no_answer(unsigned shard) const {
     for (const Worker* worker : plan_.workers) {
-        for (const Shard* carried : worker->shards()) {
-            if (carried->id().value == shard) {
-                return Error{fmt::format(
-                    "worker {} (shard {}) did not answer within a second", worker->id().value, shard
-                )};
-            }
+        const auto& carried = worker->shards();
+        if (std::any_of(carried.begin(), carried.end(), [&](const Shard* each) {
+                return each->id().value == shard;
+            })) {
+            return Error{fmt::format(
+                "worker {} (shard {}) did not answer within a second", worker->id().value, shard
+            )};
         }
     }
     return Error{fmt::format("shard {} did not answer within a second", shard)};
@@ -276,10 +280,8 @@ Result<bool> DataplaneInspector::list(
             return tl::unexpected<Error>(answer.error());
         }
         const View* views = asking_[cursor.shard]->views<View>();
-        for (uint32_t i = 0; i < (*answer)->filled; ++i) {
-            if (!visit(views[i])) {
-                return false;
-            }
+        if (!std::all_of(views, views + (*answer)->filled, visit)) {
+            return false;
         }
         entries -= request.limit;
         cursor.entry = (*answer)->cursor;

@@ -54,6 +54,26 @@ void Shard::finish_unusual(uint32_t i) {
     }
 }
 
+namespace {
+
+// Takes the packets for `target` out of the batch; what is left there of them is done with.
+uint32_t take_for(
+    ShardId target, Batch& batch, uint32_t first, std::array<PacketRef, kBurst>& group
+) {
+    uint32_t count = 0;
+    for (uint32_t i = first; i < batch.count; ++i) {
+        if (batch.meta[i].verdict == Verdict::kHandOff && batch.meta[i].target == target) {
+            batch.meta[i].verdict = Verdict::kDrop;
+            group[count] = batch.ref[i];
+            group[count].flags = static_cast<uint8_t>(group[count].flags | packet::kCounted);
+            ++count;
+        }
+    }
+    return count;
+}
+
+}  // namespace
+
 // In bulk: all packets for one shard in one push, in order.
 void Shard::hand_off_all() {
     Batch& batch = burst_.batch;
@@ -63,15 +83,7 @@ void Shard::hand_off_all() {
             continue;
         }
         const ShardId target = batch.meta[first].target;
-        uint32_t count = 0;
-        for (uint32_t i = first; i < batch.count; ++i) {
-            if (batch.meta[i].verdict == Verdict::kHandOff && batch.meta[i].target == target) {
-                batch.meta[i].verdict = Verdict::kDrop;  // this loop has dealt with it
-                group[count] = batch.ref[i];
-                group[count].flags = static_cast<uint8_t>(group[count].flags | packet::kCounted);
-                ++count;
-            }
-        }
+        const uint32_t count = take_for(target, batch, first, group);
         const size_t taken =
             plan_.fabric->hand_off(tables_.self, target).push(std::span(group).first(count));
         counters_.handed_off.add(taken);

@@ -15,16 +15,13 @@ void pass(PacketMeta& meta, SessionIndex index, const StageTables& tables) {
 }
 
 // Translates packet `i` from a mapping alone; it has no session index, so track leaves it alone.
-void pass_by_mapping(
-    Burst& burst,
-    uint32_t i,
-    MappingIndex mapping,
-    Ipv4Addr remote,
-    Port remote_port,
-    const StageTables& tables
-) {
+void pass_by_mapping(Burst& burst, uint32_t i, MappingIndex mapping, const StageTables& tables) {
     PacketMeta& meta = burst.batch.meta[i];
-    burst.scratch[i] = tables.nat->scratch_session(mapping, remote, remote_port);
+    const FlowKey& key = meta.key;
+    burst.scratch[i] =
+        meta.direction == Direction::kOutbound
+            ? tables.nat->scratch_session(mapping, key.destination(), key.destination_port())
+            : tables.nat->scratch_session(mapping, key.source(), key.source_port());
     meta.verdict = Verdict::kPending;
     meta.session = &burst.scratch[i];
     meta.session_index = kNoIndex;
@@ -57,11 +54,7 @@ void judge_icmp_error(Burst& burst, uint32_t i, const StageTables& tables) {
     if (mapping.value == kNoIndex) {
         return drop(meta, outbound ? DropReason::kIcmpNoSession : missing(meta, tables));
     }
-    if (outbound) {
-        pass_by_mapping(burst, i, mapping, key.destination(), key.destination_port(), tables);
-    } else {
-        pass_by_mapping(burst, i, mapping, key.source(), key.source_port(), tables);
-    }
+    pass_by_mapping(burst, i, mapping, tables);
 }
 
 void judge_outbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
@@ -113,9 +106,7 @@ void judge_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now
         case nat::AdmitResult::kSession:
             return pass(meta, admitted.session, tables);
         case nat::AdmitResult::kMappingOnly:
-            return pass_by_mapping(
-                burst, i, admitted.mapping, meta.key.source(), meta.key.source_port(), tables
-            );
+            return pass_by_mapping(burst, i, admitted.mapping, tables);
         case nat::AdmitResult::kRefused:
             return drop(meta, admitted.reason);
     }

@@ -113,10 +113,10 @@ void Network::compile_routes() {
     routes_.erase(std::unique(routes_.begin(), routes_.end(), same), routes_.end());
     for (size_t i = 0; i < routes_.size(); ++i) {
         const Ipv4Prefix& prefix = routes_[i].prefix;
-        if (i == 0 || routes_[i - 1].prefix.length != prefix.length) {
-            const auto of_length = [&](const RouteEntry& r) {
-                return r.prefix.length == prefix.length;
-            };
+        const auto of_length = [&](const RouteEntry& r) {
+            return r.prefix.length == prefix.length;
+        };
+        if (i == 0 || !of_length(routes_[i - 1])) {
             const auto count = std::count_if(routes_.begin(), routes_.end(), of_length);
             levels_.push_back({base::swap32(prefix.mask_host()), Table(static_cast<size_t>(count))}
             );
@@ -164,10 +164,11 @@ bool Network::is_host_on(LinkId id, Ipv4Addr address) const {
 
 bool Network::is_link_broadcast(Ipv4Addr address) const {
     for (const Link& each : links_) {
-        for (const config::InterfaceAddress& own : each.addresses) {
-            if (is_edge(prefix_of(own.address, own.prefix_length), address)) {
-                return true;
-            }
+        const auto is_broadcast = [&](const config::InterfaceAddress& own) {
+            return is_edge(prefix_of(own.address, own.prefix_length), address);
+        };
+        if (std::any_of(each.addresses.begin(), each.addresses.end(), is_broadcast)) {
+            return true;
         }
     }
     return false;

@@ -47,16 +47,19 @@ unsigned Shard::poll_messages(Tick now) {
 
 unsigned Shard::poll_hand_offs(Tick now) {
     unsigned taken = 0;
+    const auto run_burst = [&](auto& ring) {
+        const size_t count = ring.pop(std::span(burst_.batch.ref));
+        if (count == 0) {
+            return false;
+        }
+        burst_.batch.count = static_cast<uint32_t>(count);
+        run_loaded(Origin::kHandedOff, now);
+        taken += static_cast<unsigned>(count);
+        return true;
+    };
     for (unsigned from = 0; from < tables_.shards; ++from) {
         auto& ring = plan_.fabric->hand_off(ShardId{static_cast<uint8_t>(from)}, tables_.self);
-        for (unsigned n = 0; n < kHandOffsAPoll; ++n) {
-            const size_t count = ring.pop(std::span(burst_.batch.ref));
-            if (count == 0) {
-                break;
-            }
-            burst_.batch.count = static_cast<uint32_t>(count);
-            run_loaded(Origin::kHandedOff, now);
-            taken += static_cast<unsigned>(count);
+        for (unsigned n = 0; n < kHandOffsAPoll && run_burst(ring); ++n) {
         }
     }
     return taken;

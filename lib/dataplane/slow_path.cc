@@ -324,18 +324,19 @@ void SlowPath::State::handle_error(ShardId from, const Punt& punt, Tick now) {
 
 // False: a ring back had no room for all.
 bool SlowPath::State::drop_punts() {
+    const auto drop_all = [&](ShardId from, base::SpscRing<Punt>& ring) {
+        Punt punt;
+        while (outbox.room(from) > 0 && ring.pop(punt)) {
+            const bool counted = punt.kind == Punt::kIcmpError;
+            give_back(from, punt, counted ? Back::kFree : Back::kDropped, DropReason::kShutdown);
+        }
+    };
     bool all = true;
     for (unsigned s = 0; s < fabric.shards(); ++s) {
         const ShardId from{static_cast<uint8_t>(s)};
         for (unsigned c = 0; c < kPuntClasses; ++c) {
             base::SpscRing<Punt>& ring = fabric.punt(from, static_cast<PuntClass>(c));
-            Punt punt;
-            while (outbox.room(from) > 0 && ring.pop(punt)) {
-                const bool counted = punt.kind == Punt::kIcmpError;
-                give_back(
-                    from, punt, counted ? Back::kFree : Back::kDropped, DropReason::kShutdown
-                );
-            }
+            drop_all(from, ring);
             all = all && ring.empty();
         }
     }

@@ -229,7 +229,7 @@ void NeighbourTable::drop(ShardId from, const Punt& punt, DropReason reason) {
 }
 
 void NeighbourTable::hold(uint16_t id, ShardId from, const Punt& punt) {
-    HeldList& held = entries_[id].held;
+    HeldPunts& held = entries_[id].held;
     if (held.count >= kHeldPerNeighbour) {
         outbox_.release_first(held, Back::kDropped, DropReason::kNeighbourQueueFull);
     }
@@ -348,24 +348,24 @@ std::vector<NeighbourView> NeighbourTable::views(Tick now) const {
         "free", "incomplete", "reachable", "probing", "failed"};
     std::vector<NeighbourView> out;
     out.reserve(kViewSlice);
+    const auto add = [&](const Entry& entry) {
+        if (entry.state == State::kFree) {
+            return;
+        }
+        NeighbourView& view = out.emplace_back();
+        view.address = entry.address;
+        view.link = entry.link;
+        view.mac = entry.mac;
+        view.state = kNames[static_cast<size_t>(entry.state)];
+        view.age_seconds = static_cast<uint32_t>(std::max(0, elapsed_ms(entry.since, now))) / 1000;
+        view.held = entry.held.count;
+        view.gateway = entry.gateway;
+    };
     for (size_t begin = 1; begin < kNeighbourCapacity; begin += kViewSlice) {
+        const size_t end = std::min<size_t>(begin + kViewSlice, kNeighbourCapacity);
         const std::lock_guard guard(lock_);
-        for (size_t id = begin; id < std::min<size_t>(begin + kViewSlice, kNeighbourCapacity);
-             ++id) {
-            const Entry& entry = entries_[id];
-            if (entry.state == State::kFree) {
-                continue;
-            }
-            NeighbourView view;
-            view.address = entry.address;
-            view.link = entry.link;
-            view.mac = entry.mac;
-            view.state = kNames[static_cast<size_t>(entry.state)];
-            view.age_seconds =
-                static_cast<uint32_t>(std::max(0, elapsed_ms(entry.since, now))) / 1000;
-            view.held = entry.held.count;
-            view.gateway = entry.gateway;
-            out.push_back(std::move(view));
+        for (size_t id = begin; id < end; ++id) {
+            add(entries_[id]);
         }
     }
     return out;

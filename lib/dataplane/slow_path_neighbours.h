@@ -65,7 +65,7 @@ class NeighbourTable {
         uint8_t attempts = 0;
         Tick deadline;
         Tick since;  // last heard of, or made
-        HeldList held;
+        HeldPunts held;
         uint16_t before = 0;  // in its queue; 0: none
         uint16_t after = 0;
     };

@@ -9,7 +9,7 @@ Outbox::Outbox(Fabric& fabric)
     }
 }
 
-void Outbox::append(HeldList& list, uint16_t node) {
+void Outbox::append(HeldPunts& list, uint16_t node) {
     nodes_[node].next = kNoHeld;
     if (list.count == 0) {
         list.head = node;
@@ -20,7 +20,7 @@ void Outbox::append(HeldList& list, uint16_t node) {
     ++list.count;
 }
 
-uint16_t Outbox::take_first(HeldList& list) {
+uint16_t Outbox::take_first(HeldPunts& list) {
     const uint16_t node = list.head;
     list.head = nodes_[node].next;
     --list.count;
@@ -43,7 +43,7 @@ void Outbox::mark(NeighbourId id, ShardId shard) {
     ++marks.count;
 }
 
-bool Outbox::hold(HeldList& list, ShardId from, const Punt& punt) {
+bool Outbox::hold(HeldPunts& list, ShardId from, const Punt& punt) {
     if (free_.count == 0) {
         return false;
     }
@@ -54,7 +54,7 @@ bool Outbox::hold(HeldList& list, ShardId from, const Punt& punt) {
     return true;
 }
 
-void Outbox::release_first(HeldList& list, Back::Kind kind, DropReason reason) {
+void Outbox::release_first(HeldPunts& list, Back::Kind kind, DropReason reason) {
     const uint16_t index = take_first(list);
     Node& node = nodes_[index];
     node.kind = kind;
@@ -62,7 +62,7 @@ void Outbox::release_first(HeldList& list, Back::Kind kind, DropReason reason) {
     append(leaving_[node.from.value], index);
 }
 
-void Outbox::release_all(HeldList& list, Back::Kind kind, DropReason reason) {
+void Outbox::release_all(HeldPunts& list, Back::Kind kind, DropReason reason) {
     while (list.count > 0) {
         release_first(list, kind, reason);
     }
@@ -101,7 +101,7 @@ unsigned Outbox::flush_updates(
 }
 
 unsigned Outbox::flush_packets(ShardId to) {
-    HeldList& list = leaving_[to.value];
+    HeldPunts& list = leaving_[to.value];
     unsigned sent = 0;
     while (list.count > 0 && room(to) > 0) {
         const uint16_t index = take_first(list);

@@ -25,7 +25,7 @@ namespace sekisho::dataplane {
 inline constexpr uint16_t kNoHeld = 0xffff;
 
 // Nodes of the outbox, in the order in which they came.
-struct HeldList {
+struct HeldPunts {
     uint16_t head = kNoHeld;
     uint16_t tail = kNoHeld;
     uint16_t count = 0;
@@ -50,10 +50,10 @@ class Outbox {
     void mark(NeighbourId id, ShardId shard);
 
     // Puts a packet at the end of the list; false: no node is left.
-    bool hold(HeldList& list, ShardId from, const Punt& punt);
+    bool hold(HeldPunts& list, ShardId from, const Punt& punt);
     // Moves the first packet of the list, or all of them, on their way back to their shards.
-    void release_first(HeldList& list, Back::Kind kind, DropReason reason);
-    void release_all(HeldList& list, Back::Kind kind, DropReason reason);
+    void release_first(HeldPunts& list, Back::Kind kind, DropReason reason);
+    void release_all(HeldPunts& list, Back::Kind kind, DropReason reason);
     // Packets in lists, or on their way back and not in a ring yet.
     size_t held() const { return held_.load(std::memory_order_relaxed); }
 
@@ -77,16 +77,16 @@ class Outbox {
         uint32_t count = 0;
     };
 
-    uint16_t take_first(HeldList& list);
-    void append(HeldList& list, uint16_t node);
+    uint16_t take_first(HeldPunts& list);
+    void append(HeldPunts& list, uint16_t node);
     unsigned flush_updates(ShardId to, const std::function<NeighbourEntry(NeighbourId)>& current);
     unsigned flush_packets(ShardId to);
 
     Fabric& fabric_;
     std::vector<Node> nodes_;
-    HeldList free_;
-    std::vector<HeldList> leaving_;  // by shard
-    std::vector<Marks> marks_;       // by shard
+    HeldPunts free_;
+    std::vector<HeldPunts> leaving_;  // by shard
+    std::vector<Marks> marks_;        // by shard
     std::atomic<size_t> held_{0};
 };
 

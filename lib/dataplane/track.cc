@@ -4,11 +4,13 @@ namespace sekisho::dataplane {
 namespace {
 
 // An error from a link may come from any router, but never in our name.
-[[gnu::noinline]] bool is_forged_error(
-    const PacketRef& ref, const PacketMeta& meta, const StageTables& tables
-) {
-    return meta.kind == PacketKind::kIcmpError && (ref.flags & packet::kHairpin) == 0 &&
-           tables.is_ours(source_of(ref, meta));
+[[gnu::noinline]] void drop_forged_error(Batch& batch, uint32_t i, const StageTables& tables) {
+    const PacketMeta& meta = batch.meta[i];
+    const PacketRef& ref = batch.ref[i];
+    if (meta.kind == PacketKind::kIcmpError && (ref.flags & packet::kHairpin) == 0 &&
+        tables.is_ours(source_of(ref, meta))) {
+        batch.drop(i, DropReason::kSpoofedSource);
+    }
 }
 
 }  // namespace
@@ -31,9 +33,7 @@ void track(Burst& burst, const StageTables& tables, Tick now) {
         }
         tables.hops->prefetch(NeighbourId{session.next_hop[static_cast<size_t>(meta.direction)]});
         if (meta.session_index == kNoIndex || meta.kind == PacketKind::kIcmpError) [[unlikely]] {
-            if (is_forged_error(batch.ref[i], meta, tables)) {
-                batch.drop(i, DropReason::kSpoofedSource);
-            }
+            drop_forged_error(batch, i, tables);
             continue;
         }
         const uint8_t* tcp =

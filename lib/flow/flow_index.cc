@@ -143,35 +143,35 @@ bool FlowIndex::make_room(uint32_t first, uint32_t second, Place& room) {
     if (second != first) {
         steps[count++] = {second, kNoParent, 0, 0};
     }
-    for (unsigned at = 0; at < count; ++at) {
-        for (unsigned slot = 0; slot < kBucketSlots; ++slot) {
-            const uint32_t bucket = steps[at].bucket;
-            const uint32_t other = other_of(bucket, buckets_[bucket].tags[slot] >> 1);
-            if (!may_leave(bucket, slot) || is_on_path(steps, at, other)) {
-                continue;
-            }
-            const uint32_t empty = slots_with(buckets_[other], 0);
-            if (empty == 0) {
-                if (count < kMaxLooked && steps[at].depth + 1U < kMaxMoves) {
-                    steps[count++] = {
-                        other,
-                        static_cast<uint16_t>(at),
-                        static_cast<uint8_t>(slot),
-                        static_cast<uint8_t>(steps[at].depth + 1)};
-                }
-                continue;
-            }
-            Place to{other, static_cast<unsigned>(std::countr_zero(empty)) / 2};
-            Place from{bucket, slot};
-            move(from, to);
-            for (unsigned step = at; steps[step].parent != kNoParent; step = steps[step].parent) {
-                to = from;
-                from = {steps[steps[step].parent].bucket, steps[step].slot};
-                move(from, to);
-            }
-            room = from;
-            return true;
+    for (unsigned look = 0; look < count * kBucketSlots; ++look) {
+        const unsigned at = look / kBucketSlots;
+        const unsigned slot = look % kBucketSlots;
+        const uint32_t bucket = steps[at].bucket;
+        const uint32_t other = other_of(bucket, buckets_[bucket].tags[slot] >> 1);
+        if (!may_leave(bucket, slot) || is_on_path(steps, at, other)) {
+            continue;
         }
+        const uint32_t empty = slots_with(buckets_[other], 0);
+        if (empty == 0 && count < kMaxLooked && steps[at].depth + 1U < kMaxMoves) {
+            steps[count++] = {
+                other,
+                static_cast<uint16_t>(at),
+                static_cast<uint8_t>(slot),
+                static_cast<uint8_t>(steps[at].depth + 1)};
+        }
+        if (empty == 0) {
+            continue;
+        }
+        Place to{other, static_cast<unsigned>(std::countr_zero(empty)) / 2};
+        Place from{bucket, slot};
+        move(from, to);
+        for (unsigned step = at; steps[step].parent != kNoParent; step = steps[step].parent) {
+            to = from;
+            from = {steps[steps[step].parent].bucket, steps[step].slot};
+            move(from, to);
+        }
+        room = from;
+        return true;
     }
     return false;
 }
@@ -210,14 +210,15 @@ bool FlowIndex::erase(uint64_t hash, uint32_t value) {
     const uint32_t tag = tag_of(hash);
     const auto erase_in = [&](Bucket& b, uint32_t stored) {
         uint32_t mask = slots_with(b, static_cast<uint16_t>(stored));
-        for (; mask != 0; mask &= mask - 1) {
-            const unsigned slot = static_cast<unsigned>(std::countr_zero(mask)) / 2;
-            if (b.values[slot] == value) {
-                b.tags[slot] = 0;
-                return true;
-            }
+        const auto slot = [&] { return static_cast<unsigned>(std::countr_zero(mask)) / 2; };
+        while (mask != 0 && b.values[slot()] != value) {
+            mask &= mask - 1;
         }
-        return false;
+        if (mask == 0) {
+            return false;
+        }
+        b.tags[slot()] = 0;
+        return true;
     };
     Bucket& home = buckets_[first];
     if (!erase_in(home, tag << 1)) {

@@ -16,22 +16,20 @@ uint32_t slot_hash(Ipv4Addr address) {
 ExternalDirectory::ExternalDirectory(const NatSettings& settings, unsigned shards)
     : shards_(shards) {
     uint32_t owners = 0;
+    const auto add = [&](PoolId pool, AddressRange range, uint8_t shift) {
+        for (uint64_t a = range.first.host(); a <= range.last.host(); ++a) {
+            const ShardId home{static_cast<uint8_t>(addresses_.size() % shards)};
+            const Ipv4Addr address = Ipv4Addr::from_host(static_cast<uint32_t>(a));
+            addresses_.push_back({address, pool, home, shift, owners});
+            owners += 65536U >> shift;
+        }
+    };
     for (size_t p = 0; p < settings.pools.size(); ++p) {
         const PoolSettings& pool = settings.pools[p];
         const auto shift = static_cast<uint8_t>(std::countr_zero(pool.port_block_size));
         first_of_pool_.push_back(static_cast<uint32_t>(addresses_.size()));
         for (const AddressRange& range : pool.addresses) {
-            for (uint64_t a = range.first.host(); a <= range.last.host(); ++a) {
-                const auto home = static_cast<uint8_t>(addresses_.size() % shards);
-                addresses_.push_back(
-                    {Ipv4Addr::from_host(static_cast<uint32_t>(a)),
-                     PoolId{static_cast<uint16_t>(p)},
-                     ShardId{home},
-                     shift,
-                     owners}
-                );
-                owners += 65536U >> shift;
-            }
+            add(PoolId{static_cast<uint16_t>(p)}, range, shift);
         }
     }
     first_of_pool_.push_back(static_cast<uint32_t>(addresses_.size()));

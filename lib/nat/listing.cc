@@ -4,17 +4,25 @@
 namespace sekisho::nat {
 namespace {
 
-// Walks entries from `cursor` to `end`, at most `limit` and as many as `room` takes; fill(i) says
-// whether entry i was taken. False at the end.
+// Entries from `cursor` to `end`: at most `limit`, and as many as `room` takes.
+struct Slice {
+    uint32_t& cursor;
+    uint32_t end;
+    uint32_t limit;
+    size_t room;
+};
+
+// fill(i) says whether entry i was taken. False at the end.
 template <class Fill>
-bool walk(uint32_t& cursor, uint32_t end, uint32_t limit, size_t room, size_t& filled, Fill fill) {
+bool walk(Slice slice, size_t& filled, Fill fill) {
     filled = 0;
-    for (; cursor < end && limit > 0 && filled < room; ++cursor, --limit) {
-        if (fill(cursor)) {
+    for (; slice.cursor < slice.end && slice.limit > 0 && filled < slice.room;
+         ++slice.cursor, --slice.limit) {
+        if (fill(slice.cursor)) {
             ++filled;
         }
     }
-    return cursor < end;
+    return slice.cursor < slice.end;
 }
 
 }  // namespace
@@ -22,7 +30,7 @@ bool walk(uint32_t& cursor, uint32_t end, uint32_t limit, size_t room, size_t& f
 bool NatShard::list_sessions(
     uint32_t& cursor, uint32_t limit, Tick now, std::span<SessionView> out, size_t& filled
 ) const {
-    return walk(cursor, sessions_.high_water(), limit, out.size(), filled, [&](uint32_t i) {
+    return walk({cursor, sessions_.high_water(), limit, out.size()}, filled, [&](uint32_t i) {
         const Session& s = sessions_[i];
         if ((s.flags & flow::kLive) == 0 || has_expired(s, now)) {
             return false;
@@ -45,7 +53,7 @@ bool NatShard::list_sessions(
 bool NatShard::list_mappings(
     uint32_t& cursor, uint32_t limit, std::span<MappingView> out, size_t& filled
 ) const {
-    return walk(cursor, mappings_.high_water(), limit, out.size(), filled, [&](uint32_t i) {
+    return walk({cursor, mappings_.high_water(), limit, out.size()}, filled, [&](uint32_t i) {
         const Mapping& m = mappings_[i];
         if (m.state == 0) {
             return false;
@@ -58,7 +66,7 @@ bool NatShard::list_mappings(
 bool NatShard::list_subscribers(
     uint32_t& cursor, uint32_t limit, std::span<SubscriberView> out, size_t& filled
 ) const {
-    return walk(cursor, subscribers_.high_water(), limit, out.size(), filled, [&](uint32_t i) {
+    return walk({cursor, subscribers_.high_water(), limit, out.size()}, filled, [&](uint32_t i) {
         const Subscriber& s = subscribers_[i];
         if (s.state == 0) {
             return false;
@@ -75,7 +83,7 @@ bool NatShard::list_subscribers(
 bool NatShard::list_blocks(
     uint32_t& cursor, uint32_t limit, std::span<BlockView> out, size_t& filled
 ) const {
-    return walk(cursor, blocks_.high_water(), limit, out.size(), filled, [&](uint32_t i) {
+    return walk({cursor, blocks_.high_water(), limit, out.size()}, filled, [&](uint32_t i) {
         const PortBlock& b = blocks_[i];
         if (b.state == 0) {
             return false;

@@ -168,14 +168,12 @@ void NatShard::finish_recall(const ShardMessage& done, Tick now) {
         }
         if (something_came) {
             recall(request, now);
-            if (recalls_.is_running(slot)) {
-                return;
-            }
-            continue;
-        }
-        if (!reclaim_own(request, now)) {
+        } else if (!reclaim_own(request, now)) {
             recalls_.fail(slot, now);
             none_left(request, now);
+        }
+        if (something_came && recalls_.is_running(slot)) {
+            return;
         }
     }
 }

@@ -39,6 +39,7 @@ struct FlowKey {
     uint64_t addresses = 0;
     uint64_t rest = 0;
 
+    // NOLINTNEXTLINE(readability-function-size): a five-tuple and its realm are six
     static constexpr FlowKey of(
         Ipv4Addr src, Ipv4Addr dst, Port sport, Port dport, Protocol protocol, RealmId realm
     ) {
