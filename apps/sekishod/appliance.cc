@@ -8,6 +8,7 @@
 
 #include "base/secret.h"
 #include "base/text.h"
+#include "dataplane/shut_down.h"
 #include "dpdk/launch.h"
 #include "sekishod/idle.h"
 #include "sekishod/log.h"
@@ -484,7 +485,7 @@ void Appliance::stop() {
     if (slow_path_thread_.joinable()) {
         slow_path_thread_.join();
     }
-    drain();
+    dataplane::shut_down(workers_, *slow_path_);
     const auto totals = inspector_->counters();
     uint64_t dropped = 0;
     for (const uint64_t n : totals.dropped) {
@@ -496,25 +497,6 @@ void Appliance::stop() {
         totals.forwarded,
         totals.consumed,
         dropped);
-}
-
-// Everything runs on this thread now: what is under way is brought to an end in a bounded number of turns, then what is held
-// or queued is given back.
-void Appliance::drain() {
-    constexpr int kTurns = 1000;
-    const Tick now = clock_.now();
-    for (int turn = 0; turn < kTurns; ++turn) {
-        unsigned work = slow_path_->shut_down() ? 0 : 1;
-        for (const auto& shard : shards_) {
-            work += shard->poll(now);
-        }
-        if (work == 0) {
-            break;
-        }
-    }
-    for (const auto& worker : workers_) {
-        worker->shut_down();
-    }
 }
 
 Appliance::~Appliance() {

@@ -58,7 +58,6 @@ class Appliance {
     void report() const;
     void run_worker(unsigned worker);
     void run_slow_path();
-    void drain();
     dataplane::Fabric::Sizes ring_sizes() const;
     unsigned buffers_per_worker() const;
     unsigned worker_of_queue(unsigned device, unsigned queue) const;
