@@ -73,7 +73,7 @@ def listings(world):
     assert (mapping["external-src-address"], mapping["external-src-port"]) == (address, port), mapping
     assert mapping["pool"] == "main" and mapping["sessions"] == 1, mapping
     assert 0 < mapping["lifetime"] <= 300, mapping
-    session, = world.nat.sessions("subscriber", "100.64.1.9")
+    session, = world.nat.sessions("subscriber", "100.64.1.9", "protocol", "udp")
     assert (session["remote-address"], session["remote-port"]) == (town.SERVER, traffic.UDP_PORT), session
     assert session["packets-outbound"] >= 1 and session["packets-inbound"] >= 1, session
     assert world.nat.sessions("remote", f"{town.SERVER}:9999") == []
