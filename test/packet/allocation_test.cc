@@ -28,6 +28,12 @@ void* operator new(size_t bytes) {
 void* operator new[](size_t bytes) {
     return allocate(bytes);
 }
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+    return allocate(bytes);
+}
+void* operator new[](size_t bytes, const std::nothrow_t&) noexcept {
+    return allocate(bytes);
+}
 void operator delete(void* memory) noexcept {
     std::free(memory);
 }
@@ -38,6 +44,12 @@ void operator delete(void* memory, size_t) noexcept {
     std::free(memory);
 }
 void operator delete[](void* memory, size_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, const std::nothrow_t&) noexcept {
+    std::free(memory);
+}
+void operator delete[](void* memory, const std::nothrow_t&) noexcept {
     std::free(memory);
 }
 
