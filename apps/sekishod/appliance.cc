@@ -302,22 +302,29 @@ Result<void> Appliance::make_shard(unsigned number, const HashSecret& secret) {
     return {};
 }
 
+// Adds the queues of `device` that belong to the worker to `queues`; it sends on the last of them.
+dataplane::WorkerPlan::SendPath Appliance::take_queues(
+    unsigned worker, const dpdk::EthDevicePlan& device, Queues& queues
+) const {
+    dataplane::WorkerPlan::SendPath path;
+    path.own = false;
+    for (unsigned queue = 0; queue < device.queues; ++queue) {
+        if (worker_of_queue(device.index, queue) == worker) {
+            queues.emplace_back(device.index, queue);
+            path.own = true;
+            path.queue = queue;
+        }
+    }
+    return path;
+}
+
 dataplane::WorkerPlan Appliance::worker_plan(unsigned worker) {
     dataplane::WorkerPlan plan;
     plan.id = WorkerId{static_cast<uint8_t>(worker)};
     plan.store = stores_[worker].get();
     for (const auto& device : device_plans_) {
         plan.devices.push_back(devices_[device.index].get());
-        dataplane::WorkerPlan::SendPath path;
-        path.own = false;
-        for (unsigned queue = 0; queue < device.queues; ++queue) {
-            if (worker_of_queue(device.index, queue) == worker) {
-                plan.queues.emplace_back(device.index, queue);
-                path.own = true;
-                path.queue = queue;
-            }
-        }
-        plan.send_paths.push_back(path);
+        plan.send_paths.push_back(take_queues(worker, device, plan.queues));
     }
     return plan;
 }
@@ -335,18 +342,26 @@ void Appliance::make_workers() {
 
 // A worker without a queue on a device gives its packets to the owner of one of the device's queues.
 void Appliance::connect_transmission(std::vector<dataplane::WorkerPlan>& plans) {
-    for (unsigned worker = 0; worker < workers_count_; ++worker) {
+    for (auto& plan : plans) {
         for (const auto& device : device_plans_) {
-            auto& path = plans[worker].send_paths[device.index];
-            if (path.own) {
-                continue;
-            }
-            send_rings_.push_back(std::make_unique<base::SpscRing<PacketRef>>(kSendRing));
-            path.ring = send_rings_.back().get();
-            const unsigned owner = worker_of_queue(device.index, worker % device.queues);
-            plans[owner].sends_for.push_back({device.index, path.ring});
+            send_through_owner(plan, device, plans);
         }
     }
+}
+
+void Appliance::send_through_owner(
+    dataplane::WorkerPlan& plan,
+    const dpdk::EthDevicePlan& device,
+    std::vector<dataplane::WorkerPlan>& plans
+) {
+    auto& path = plan.send_paths[device.index];
+    if (path.own) {
+        return;
+    }
+    send_rings_.push_back(std::make_unique<base::SpscRing<PacketRef>>(kSendRing));
+    path.ring = send_rings_.back().get();
+    const unsigned owner = worker_of_queue(device.index, plan.id.value % device.queues);
+    plans[owner].sends_for.push_back({device.index, path.ring});
 }
 
 void Appliance::make_inspector() {
@@ -407,24 +422,28 @@ void Appliance::report() const {
             handed ? "software steering hands packets to their shards"
                    : "one shard, nothing to steer");
     }
-    const unsigned widest = workers_count_;
     for (const auto& device : device_plans_) {
-        if (device.queues < widest) {
-            log("device {}: {} queue{} for {} workers; the others send through their owners",
+        report_queues(device);
+    }
+}
+
+void Appliance::report_queues(const dpdk::EthDevicePlan& device) const {
+    if (device.queues < workers_count_) {
+        log("device {}: {} queue{} for {} workers; the others send through their owners",
+            device.device.text,
+            device.queues,
+            device.queues == 1 ? "" : "s",
+            workers_count_);
+    }
+    const int node = devices_[device.index]->numa_node();
+    for (unsigned queue = 0; queue < device.queues; ++queue) {
+        const unsigned worker = worker_of_queue(device.index, queue);
+        if (node != dpdk::numa_node_of_worker(worker)) {
+            log("device {}: NUMA node {}, its worker {} runs on node {}",
                 device.device.text,
-                device.queues,
-                device.queues == 1 ? "" : "s",
-                widest);
-        }
-        for (unsigned queue = 0; queue < device.queues; ++queue) {
-            const unsigned worker = worker_of_queue(device.index, queue);
-            if (devices_[device.index]->numa_node() != dpdk::numa_node_of_worker(worker)) {
-                log("device {}: NUMA node {}, its worker {} runs on node {}",
-                    device.device.text,
-                    devices_[device.index]->numa_node(),
-                    worker,
-                    dpdk::numa_node_of_worker(worker));
-            }
+                node,
+                worker,
+                dpdk::numa_node_of_worker(worker));
         }
     }
 }

@@ -51,11 +51,21 @@ class Appliance {
     Result<void> start_devices();
     Result<void> make_shards();
     void make_workers();
+    using Queues = std::vector<std::pair<unsigned, unsigned>>;
+    dataplane::WorkerPlan::SendPath take_queues(
+        unsigned worker, const dpdk::EthDevicePlan& device, Queues& queues
+    ) const;
     dataplane::WorkerPlan worker_plan(unsigned worker);
+    void send_through_owner(
+        dataplane::WorkerPlan& plan,
+        const dpdk::EthDevicePlan& device,
+        std::vector<dataplane::WorkerPlan>& plans
+    );
     void connect_transmission(std::vector<dataplane::WorkerPlan>& plans);
     Result<void> make_shard(unsigned number, const HashSecret& secret);
     void make_inspector();
     void report() const;
+    void report_queues(const dpdk::EthDevicePlan& device) const;
     void run_worker(unsigned worker);
     void run_slow_path();
     dataplane::Fabric::Sizes ring_sizes() const;

@@ -84,18 +84,17 @@ std::string Eal::logged() {
 
 namespace {
 
-// The libraries below DPDK's AF_XDP driver write to standard error on their own; its failures are told by DPDK.
-void quieten_bpf() {
+// A library below DPDK's AF_XDP driver, if it is loaded: it writes to standard error on its own, and DPDK tells its failures.
+void silence(const char* library, const char* set_print) {
     using SetPrint = void* (*)(void*);
-    for (const auto& [library, function] :
-         {std::pair{"libbpf.so.1", "libbpf_set_print"}, {"libxdp.so.1", "libxdp_set_print"}}) {
-        if (void* handle = dlopen(library, RTLD_LAZY | RTLD_NOLOAD); handle != nullptr) {
-            if (void* found = dlsym(handle, function); found != nullptr) {
-                std::bit_cast<SetPrint>(found)(nullptr);
-            }
-            dlclose(handle);
-        }
+    void* handle = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
+    if (handle == nullptr) {
+        return;
     }
+    if (void* found = dlsym(handle, set_print); found != nullptr) {
+        std::bit_cast<SetPrint>(found)(nullptr);
+    }
+    dlclose(handle);
 }
 
 }  // namespace
@@ -109,6 +108,7 @@ Result<std::unique_ptr<Eal>> Eal::start(const EalPlan& plan) {
     rte_openlog_stream(eal->log_);
     std::vector<std::string> arguments = eal_arguments(plan);
     std::vector<char*> argv;
+    argv.reserve(arguments.size());
     for (auto& argument : arguments) {
         argv.push_back(argument.data());
     }
@@ -119,7 +119,8 @@ Result<std::unique_ptr<Eal>> Eal::start(const EalPlan& plan) {
     }
     eal->logged();
     eal->run_time_folder_ = rte_eal_get_runtime_dir();
-    quieten_bpf();
+    silence("libbpf.so.1", "libbpf_set_print");
+    silence("libxdp.so.1", "libxdp_set_print");
     return eal;
 }
 

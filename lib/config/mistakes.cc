@@ -24,8 +24,8 @@ std::vector<Mistake> Mistakes::in_file_order() && {
 }
 
 std::string quote(std::string_view text) {
-    constexpr size_t longest = 80;
-    size_t end = std::min(text.size(), longest);
+    constexpr size_t kLongest = 80;
+    size_t end = std::min(text.size(), kLongest);
     const auto is_continuation = [](char c) {
         return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
     };

@@ -165,14 +165,14 @@ Parsed<InterfaceAddress> parse_interface_address(std::string_view text) {
 }
 
 Parsed<nat::AddressRange> parse_address_range(std::string_view text) {
-    static constexpr std::string_view wanted =
+    static constexpr std::string_view kWanted =
         "an IPv4 address, a prefix or a range, such as 203.0.113.0/28 or 203.0.113.64-203.0.113.79";
     nat::AddressRange range;
     const size_t dash = text.find('-');
     if (text.find('/') != std::string_view::npos) {
         const auto prefix = parse_prefix(text);
         if (!prefix) {
-            return split_prefix(text) ? want(prefix.error()) : want(std::string(wanted));
+            return split_prefix(text) ? want(prefix.error()) : want(std::string(kWanted));
         }
         range = {prefix->address, last_of(*prefix)};
     } else {
@@ -180,7 +180,7 @@ Parsed<nat::AddressRange> parse_address_range(std::string_view text) {
         const auto last =
             dash == std::string_view::npos ? first : parse_address(text.substr(dash + 1));
         if (!first || !last) {
-            return want(std::string(wanted));
+            return want(std::string(kWanted));
         }
         range = {*first, *last};
     }

@@ -55,22 +55,22 @@ std::string_view name_of(IdleMode mode) {
     return mode == IdleMode::kBusy ? "busy" : "adaptive";
 }
 std::string_view name_of(HugePages use) {
-    constexpr std::string_view names[] = {"auto", "required", "never"};
-    return names[static_cast<size_t>(use)];
+    constexpr std::string_view kNames[] = {"auto", "required", "never"};
+    return kNames[static_cast<size_t>(use)];
 }
 std::string_view name_of(nat::PortSelection selection) {
-    constexpr std::string_view names[] = {"random", "sequential", "preserve", "deterministic"};
-    return names[static_cast<size_t>(selection)];
+    constexpr std::string_view kNames[] = {"random", "sequential", "preserve", "deterministic"};
+    return kNames[static_cast<size_t>(selection)];
 }
 std::string_view name_of(nat::Pairing pairing) {
-    constexpr std::string_view names[] = {"hard", "soft", "none"};
-    return names[static_cast<size_t>(pairing)];
+    constexpr std::string_view kNames[] = {"hard", "soft", "none"};
+    return kNames[static_cast<size_t>(pairing)];
 }
 template <class Behaviour>  // of mapping or filtering: RFC 4787 has the same three names for both
 std::string_view name_of(Behaviour behaviour) {
-    constexpr std::string_view names[] = {
+    constexpr std::string_view kNames[] = {
         "endpoint-independent", "address-dependent", "address-and-port-dependent"};
-    return names[static_cast<size_t>(behaviour)];
+    return kNames[static_cast<size_t>(behaviour)];
 }
 
 void write_system(const SystemSettings& system, Out out) {

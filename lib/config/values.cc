@@ -120,12 +120,12 @@ std::optional<size_t> Names::find(const std::string& name) const {
 }
 
 std::string Names::list() const {
-    constexpr size_t most = 8;
+    constexpr size_t kMost = 8;
     std::string out;
-    for (size_t i = 0; i < std::min(order_.size(), most); ++i) {
+    for (size_t i = 0; i < std::min(order_.size(), kMost); ++i) {
         out += (i == 0 ? "" : i + 1 == order_.size() ? " or " : ", ") + order_[i];
     }
-    return order_.size() > most ? out + ", ..." : out;
+    return order_.size() > kMost ? out + ", ..." : out;
 }
 
 std::optional<uint64_t> read_number(const Node& node, const NumberRule& rule, Mistakes& mistakes) {

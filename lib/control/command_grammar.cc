@@ -276,6 +276,7 @@ std::vector<Expected> Reader::expected_values() const {
         return {{std::string(filter_->value), std::string(filter_->wanted), true, false}};
     }
     std::vector<Expected> out;
+    out.reserve(std::size(kProtocols));
     for (const auto name : kProtocols) {
         out.push_back({std::string(name), ""});
     }
