@@ -1,14 +1,12 @@
 // Does this CPU have what this build uses? Asked before anything else runs, so that the answer is a
 // line, not SIGILL.
 //
-//   Parts     cpu_check.cc and cpu_gate.cc are compiled for any x86-64, whatever the build's
-//   option; what the build uses
-//             is data, from cpu_needs.cc, which is compiled with the build's own flags. None of
-//             them uses an inline function of another header: the linker could take the copy of a
-//             file that was compiled for a newer CPU.
+//   Parts     cpu_check.cc and cpu_gate.cc are compiled for any x86-64, whatever the build's option;
+//             what the build uses is data, from cpu_needs.cc, which is compiled with the build's own
+//             flags. None of them uses an inline function of another header: the linker could take
+//             the copy of a file that was compiled for a newer CPU.
 //   Gate      a program that links cpu_gate_dep runs the check in a constructor of priority 101,
-//   before constructors of
-//             globals and main: one line on standard error, exit status 1.
+//             before constructors of globals and main: one line on standard error, exit status 1.
 //   Thread    at start-up, single. Cost: a few cpuid instructions.
 #pragma once
 

@@ -2,8 +2,9 @@
 // guess.
 //
 //   Thread    fill_random, draw_secret: any, at start-up (a system call). A SecretStream has one
-//   owner. Errors    Result: the kernel gives no randomness. Source    RFC 6056 3.3 (what port
-//   selection needs), RFC 6888 REQ-15.
+//             owner.
+//   Errors    Result: the kernel gives no randomness.
+//   Source    RFC 6056 3.3 (what port selection needs), RFC 6888 REQ-15.
 #pragma once
 
 #include <cstdint>
