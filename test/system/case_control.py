@@ -293,8 +293,10 @@ def long_listing(world):
             client.sendto(b"x", (town.SERVER, port))
             if number % 100 == 0:
                 time.sleep(0.01)
-        listed[:] = [session["remote-port"] for session in world.nat.sessions("subscriber", "100.64.1.21")]
+        sessions = world.nat.sessions("subscriber", "100.64.1.21", "protocol", "udp")
+        listed[:] = [session["remote-port"] for session in sessions]
         return set(listed) == set(ports)
 
-    assert laboratory.wait_until(complete, 10), f"{len(set(listed))} of {len(ports)} sessions are listed"
+    assert laboratory.wait_until(complete, 10), (
+        f"{len(set(listed))} of {len(ports)} sessions are listed, others: {sorted(set(listed) - set(ports))}")
     assert len(listed) == len(ports), "a session is listed twice"
