@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
+
 namespace sekisho::config {
 namespace {
 
@@ -122,20 +124,7 @@ std::string describe(const NumberRule& rule) {
 }
 
 std::optional<Ipv4Addr> parse_address(std::string_view text) {
-    uint32_t value = 0;
-    for (int part = 0; part < 4; ++part) {
-        const size_t dot = text.find('.');
-        if ((dot == std::string_view::npos) != (part == 3)) {
-            return std::nullopt;
-        }
-        const auto byte = parse_digits(text.substr(0, dot));
-        if (!byte || *byte > 255) {
-            return std::nullopt;
-        }
-        value = value << 8 | static_cast<uint32_t>(*byte);
-        text = part == 3 ? std::string_view{} : text.substr(dot + 1);
-    }
-    return Ipv4Addr::from_host(value);
+    return base::parse_ipv4(text);
 }
 
 Parsed<Ipv4Prefix> parse_prefix(std::string_view text) {
@@ -229,8 +218,7 @@ bool is_without_unicast(Ipv4Prefix prefix) {
 }
 
 std::string format(Ipv4Addr address) {
-    const uint32_t v = address.host();
-    return fmt::format("{}.{}.{}.{}", v >> 24, v >> 16 & 255, v >> 8 & 255, v & 255);
+    return base::to_text(address);
 }
 
 std::string format(Ipv4Prefix prefix) {
