@@ -1,9 +1,9 @@
 // Appliance: everything that runs, put together from a checked configuration.
 //
 //   Order     EAL, buffers, devices, network, NAT shards, shards, workers, slow path; ended in the
-//   opposite order. Threads   create(), start() and stop() by the main thread. Workers run on their
-//   CPUs, the slow path on a thread of its
-//             own; both look at one stop flag.
+//             opposite order.
+//   Threads   create(), start() and stop() by the main thread. Workers run on their CPUs, the slow
+//             path on a thread of its own; both look at one stop flag.
 //   Errors    create() fails with one sentence and has then undone what it had done.
 #pragma once
 

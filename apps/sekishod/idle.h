@@ -2,8 +2,8 @@
 //
 //   Busy      goes on polling.
 //   Adaptive  polls on for kSpins idle turns, then rests a little longer each time, up to kLongest;
-//   work wakes it at the
-//             next look. So a loaded worker never sleeps, and an idle machine stays cool.
+//             work wakes it at the next look. So a loaded worker never sleeps, and an idle machine
+//             stays cool.
 //   Owner     one thread.
 #pragma once
 

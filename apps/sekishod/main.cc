@@ -2,7 +2,7 @@
 // SIGTERM.
 //
 //   Exit      0: ended by a signal, or the checked file is right; 1: mistakes in the file, or
-//   something is missing.
+//             something is missing.
 #include <cstdio>
 #include <cstring>
 #include <string>

@@ -1,7 +1,8 @@
 // From the configuration's device strings to what DPDK calls them. Pure: nothing is opened here.
 //
 //   Errors    check_device() looks at the machine and says in one sentence what is missing and how
-//   to get it. Thread    start-up.
+//             to get it.
+//   Thread    start-up.
 #pragma once
 
 #include <optional>

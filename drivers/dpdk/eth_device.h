@@ -1,11 +1,10 @@
 // EthDevice: dataplane::Device on a DPDK ethdev.
 //
 //   Steering  with several queues and a NIC that has RSS, the hash is set to the source address
-//   alone on internal devices and
-//             to the destination address alone on external ones, with the appliance's key and
-//             table. A device's queue is trusted only after a probe has agreed (none exists yet:
-//             steers_by_source() is false), so software steering decides and a packet that RSS has
-//             put right is not handed on.
+//             alone on internal devices and to the destination address alone on external ones, with
+//             the appliance's key and table. A device's queue is trusted only after a probe has
+//             agreed (none exists yet: steers_by_source() is false), so software steering decides
+//             and a packet that RSS has put right is not handed on.
 //   Owner     queues belong to workers; make, start and stop are the main thread's.
 #pragma once
 

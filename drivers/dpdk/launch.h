@@ -1,7 +1,7 @@
 // Running workers on EAL's lcores.
 //
 //   Thread    launch() and join() by the main thread; `body` runs on worker i's lcore until it
-//   returns.
+//             returns.
 #pragma once
 
 #include <functional>

@@ -1,9 +1,9 @@
 // MbufStore: PacketStore over DPDK's mbufs, one a worker.
 //
 //   Owner     one worker allocates and frees through it; buffers of any worker may come in, each
-//   goes back to its pool. Cost      bulk calls; per-lcore caches keep the pool's ring off the
-//   usual route. Errors    create() fails with the number of bytes that were wanted and how to get
-//   them.
+//             goes back to its pool.
+//   Cost      bulk calls; per-lcore caches keep the pool's ring off the usual route.
+//   Errors    create() fails with the number of bytes that were wanted and how to get them.
 #pragma once
 
 #include <memory>

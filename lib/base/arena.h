@@ -93,7 +93,7 @@ static_assert(sizeof(ArenaHeader) == 48 + 40 + 512 + 32 * kMaxArenaSections);
 // Whether `header`, found in a file of `file_bytes` bytes, may be used by a process of this
 // identity.
 //   Fails     with a sentence that names the first thing that differs; nothing beyond the header is
-//   read.
+//             read.
 Result<void> check_header(
     const ArenaHeader& header, uint64_t file_bytes, const ArenaIdentity& wanted
 );

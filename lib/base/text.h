@@ -1,8 +1,9 @@
 // Addresses and ports as people write them: strict parsers and formatters.
 //
 //   Parsers   take the whole text or nothing: no spaces, no leading zeros, no missing parts, no
-//   sign. Errors    an empty optional; the caller knows what it wanted and says so. Cost control
-//   code: formatting allocates. Thread: pure.
+//             sign.
+//   Errors    an empty optional; the caller knows what it wanted and says so.
+//   Cost      control code: formatting allocates. Thread: pure.
 #pragma once
 
 #include <cstdint>

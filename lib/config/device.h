@@ -1,8 +1,7 @@
 // `device:` strings: which kind of device, with which arguments.
 //
 //   Errors    what was found in words, and what was wanted; kinds that the language knows and this
-//   version cannot
-//             open say so by name.
+//             version cannot open say so by name.
 //   Thread    pure.
 #pragma once
 

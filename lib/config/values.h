@@ -2,7 +2,8 @@
 // as it was then.
 //
 //   Errors    into Mistakes; the caller goes on with the next value, so that one run names all
-//   mistakes. Thread    one checker. Cost: start-up.
+//             mistakes.
+//   Thread    one checker. Cost: start-up.
 #pragma once
 
 #include <cstddef>

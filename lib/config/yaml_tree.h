@@ -2,9 +2,8 @@
 // here.
 //
 //   Shape     maps, lists and scalars, at most kMaxDepth deep and kMaxNodes in number. Aliases,
-//   tags and further documents
-//             are no part of the language; so nothing can unfold (a "YAML bomb") and no value is
-//             written twice.
+//             tags and further documents are no part of the language; so nothing can unfold (a
+//             "YAML bomb") and no value is written twice.
 //   Places    lines and columns count from 1; columns count bytes.
 //   Errors    one Mistake: the first thing that is not well-formed. Nothing throws out of here.
 //   Cost      start-up; linear in the text. Thread: any.

@@ -1,9 +1,11 @@
 // The commands of the CLI: one table that parsing, completion, '?' and help all read.
 //
 //   Words     any unique beginning of a word stands for it: `sh ma` is `show mappings`. Values
-//   (addresses) are taken whole. Shape     COMMAND [FILTER VALUE]... [all] [--json]; what may
-//   follow depends only on what has been said. Errors    one sentence that names the word and what
-//   was wanted in its place. Thread    pure; constant data.
+//             (addresses) are taken whole.
+//   Shape     COMMAND [FILTER VALUE]... [all] [--json]; what may follow depends only on what has
+//             been said.
+//   Errors    one sentence that names the word and what was wanted in its place.
+//   Thread    pure; constant data.
 #pragma once
 
 #include <cstdint>

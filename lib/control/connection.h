@@ -1,15 +1,14 @@
 // Connection: one client of the server: its bytes in, its requests one at a time, its bytes out.
 //
 //   Bounds    a line of kMaxLine bytes; about kHighWater and one reply of output: while more is
-//   waiting nothing is read and
-//             nothing answered, so a client that does not read stops only itself.
+//             waiting nothing is read and nothing answered, so a client that does not read stops
+//             only itself.
 //   Time      a client that lets output wait without taking a byte for the server's patience is
-//   closed. One that is only
-//             silent may stay.
+//             closed. One that is only silent may stay.
 //   End       after the client's end of file all complete requests are still answered. After a line
-//   that is too long the
-//             error is sent, and what the client goes on to send is thrown away until it stops or
-//             patience ends, so that it is not cut off before it has read the error.
+//             that is too long the error is sent, and what the client goes on to send is thrown
+//             away until it stops or patience ends, so that it is not cut off before it has read
+//             the error.
 //   Thread    the server's. The descriptor is non-blocking and owned.
 #pragma once
 

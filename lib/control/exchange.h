@@ -1,11 +1,10 @@
 // Exchange: one line of a client and the reply to it, made request by request.
 //
 //   Why       a line may be a batch. A step answers one request of it, so that the server can serve
-//   other clients between
-//             two steps and never holds more than one reply of a batch in memory.
+//             other clients between two steps and never holds more than one reply of a batch in
+//             memory.
 //   Framing   a reply is one line, ended by a newline; pieces of a batch's reply follow each other
-//   on it. Notifications
-//             alone are answered by nothing.
+//             on it. Notifications alone are answered by nothing.
 //   Bounds    a batch has at most kMaxBatch requests. Source: JSON-RPC 2.0.
 #pragma once
 

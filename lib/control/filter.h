@@ -2,8 +2,10 @@
 // admits all.
 //
 //   Words     subscriber A | external A[:P] | remote A[:P] | protocol tcp|udp|icmp; all that are
-//   given must hold. Order     addresses and ports in network order, like the records. An ICMP
-//   query's identifier counts as its port. Thread    values, pure.
+//             given must hold.
+//   Order     addresses and ports in network order, like the records. An ICMP query's identifier
+//             counts as its port.
+//   Thread    values, pure.
 #pragma once
 
 #include <optional>

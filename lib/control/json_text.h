@@ -1,8 +1,7 @@
 // JSON as bytes: bounded parsing and printing that cannot fail.
 //
 //   Bounds    nesting and number of values are counted before anything is built, so that a line of
-//   1 MiB cannot become
-//             hundreds of megabytes or exhaust the stack.
+//             1 MiB cannot become hundreds of megabytes or exhaust the stack.
 //   Errors    no exceptions: an RpcError, or text with U+FFFD in the place of what is not UTF-8.
 //   Cost      linear. Thread: pure.
 #pragma once

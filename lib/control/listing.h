@@ -2,16 +2,16 @@
 // or filling the memory.
 //
 //   Page      one reply: at most `limit` rows, at most kEntriesPerPage table entries looked at,
-//   about kTimePerPage. It may
-//             hold fewer rows than asked for, even none; the listing is over when `next` is null.
+//             about kTimePerPage. It may hold fewer rows than asked for, even none; the listing is
+//             over when `next` is null.
 //   Cursor    opaque to clients: "shard.entry", or "listing.phase.shard.entry" for a joined
-//   listing. Any text is safe. Joined    a mapping does not know its sessions, a subscriber
-//   neither. What only sessions can tell (a mapping's lifetime,
-//             a remote endpoint) is collected by a walk over all sessions first, in pages that hold
-//             no rows, into a Join.
+//             listing. Any text is safe.
+//   Joined    a mapping does not know its sessions, a subscriber neither. What only sessions can
+//             tell (a mapping's lifetime, a remote endpoint) is collected by a walk over all
+//             sessions first, in pages that hold no rows, into a Join.
 //   Memory    a Join takes 8 bytes a mapping and about 40 a subscriber that a filter asks for;
-//   there are at most kMaxJoins,
-//             and one that no client has asked for during kJoinPatience may be given up.
+//             there are at most kMaxJoins, and one that no client has asked for during
+//             kJoinPatience may be given up.
 //   Thread    the control thread.
 #pragma once
 

@@ -1,11 +1,11 @@
 // Methods: what a client may ask, by name. The only way from the control socket to the dataplane.
 //
 //   Names     show.status, .links, .workers, .neighbours, .routes, .pools, .subscribers, .mappings,
-//   .sessions, .counters,
-//             .drops, .config; clear.sessions, .mappings, .counters. Parameters and results:
-//             doc/cli.md.
+//             .sessions, .counters, .drops, .config; clear.sessions, .mappings, .counters.
+//             Parameters and results: doc/cli.md.
 //   Errors    kMethodNotFound, kInvalidParams, kServerBusy; kInternalError with the Inspector's
-//   sentence. Cost      bounded: a listing or a clear answers a page and a cursor (listing.h).
+//             sentence.
+//   Cost      bounded: a listing or a clear answers a page and a cursor (listing.h).
 //   Thread    the control thread. Inspector and configuration outlive it.
 #pragma once
 

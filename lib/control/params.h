@@ -1,10 +1,10 @@
 // ParamReader: the named parameters of one request, read strictly.
 //
 //   Use       take each parameter that the method knows, then finish(). The first mistake is kept;
-//   what is read after it
-//             does not matter, since finish() returns it.
+//             what is read after it does not matter, since finish() returns it.
 //   Errors    kInvalidParams: the parameter, what was found, what was wanted. Unknown names are
-//   mistakes too. Lifetime  the request outlives the reader.
+//             mistakes too.
+//   Lifetime  the request outlives the reader.
 #pragma once
 
 #include <cstdint>

@@ -2,7 +2,8 @@
 // has one; doc/cli.md gives their types.
 //
 //   Errors    an id beyond the configuration (a record of an older one) gets its number as its
-//   name. Thread    pure.
+//             name.
+//   Thread    pure.
 #pragma once
 
 #include <string>

@@ -1,8 +1,8 @@
 // What a request ends with when it does not succeed, and the two JSON types of the control module.
 //
 //   Types     requests are parsed into Json, whose objects are ordered maps: a hostile object costs
-//   n log n.
-//             Replies are built as Document, which keeps the order in which people want to read.
+//             n log n. Replies are built as Document, which keeps the order in which people want to
+//             read.
 //   Source    JSON-RPC 2.0, section 5.1.
 #pragma once
 

@@ -3,9 +3,8 @@
 //
 //   Thread    one, its own (start, stop) or the caller's (run). Methods are called on it alone.
 //   Fairness  in each round every client may read, answer one request and write, once, and never
-//   waits; so a client that
-//             hangs, floods or lists a million sessions costs the others one bounded step a round
-//             (connection.h).
+//             waits; so a client that hangs, floods or lists a million sessions costs the others
+//             one bounded step a round (connection.h).
 //   Errors    one sentence each. A client beyond max_clients gets one too and is closed.
 #pragma once
 

@@ -2,7 +2,8 @@
 //
 //   Use       one a command; render() for its result, or for each page of a listing in turn.
 //   Safety    whatever came over the wire is made printable; a value of an unexpected type is shown
-//   as it is, as JSON. Thread    one.
+//             as it is, as JSON.
+//   Thread    one.
 #pragma once
 
 #include <optional>

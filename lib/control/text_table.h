@@ -1,8 +1,8 @@
 // TextTable: rows of text in aligned columns, for people.
 //
 //   Shape     titles first, two blanks between columns, no blanks at a line's end; numbers to the
-//   right. Widths only grow,
-//             so a listing that comes page by page stays aligned as far as what was printed allows.
+//             right. Widths only grow, so a listing that comes page by page stays aligned as far as
+//             what was printed allows.
 //   Thread    one.
 #pragma once
 

@@ -1,8 +1,9 @@
 // Frames that the appliance makes: the Ethernet header with its tags, and ARP.
 //
 //   Order     VLAN ids, operation and Ethernet type in host order; the caller's room is named with
-//   each function. Cost      stores only. Thread: the buffer's owner. Source    IEEE 802.3, 802.1Q,
-//   802.1ad (two tags: the outer one is 0x88a8); RFC 826, 5227.
+//             each function.
+//   Cost      stores only. Thread: the buffer's owner.
+//   Source    IEEE 802.3, 802.1Q, 802.1ad (two tags: the outer one is 0x88a8); RFC 826, 5227.
 #pragma once
 
 #include <cstdint>

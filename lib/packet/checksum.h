@@ -1,19 +1,17 @@
 // Internet checksums: in full (RFC 1071) and incrementally (RFC 1624, equation 3).
 //
 //   Order     everything is computed on words as they lie in memory: one's complement sums do not
-//   care (RFC 1071 2 B),
-//             so values go to and from the packet with no byte swap. Never mix with host-order
-//             numbers.
+//             care (RFC 1071 2 B), so values go to and from the packet with no byte swap. Never mix
+//             with host-order numbers.
 //   Words     sum       the one's complement sum S of the 16-bit words, folded to 16 bits
 //             checksum  what stands in the header: C = ~S
-//             delta     what a change adds to S: ~old + new, folded. Deltas add; ~delta undoes
-//             delta.
+//             delta     what a change adds to S: ~old + new, folded. Deltas add; ~delta
+//                       undoes delta.
 //   Session   Session::ip_delta is the delta of outbound translation on the IPv4 header (X becomes
-//   X'), l4_delta that
-//             on the transport sum (X becomes X' by the pseudo-header, x becomes x'; for ICMP x
-//             becomes x' alone). Outbound: apply_delta(c, d). Inbound: apply_delta(c,
-//             inverse_delta(d)). A TTL decrement is a delta too: add_deltas(ip_delta,
-//             kTtlDecrement).
+//             X'), l4_delta that on the transport sum (X becomes X' by the pseudo-header, x becomes
+//             x'; for ICMP x becomes x' alone). Outbound: apply_delta(c, d). Inbound:
+//             apply_delta(c, inverse_delta(d)). A TTL decrement is a delta too:
+//             add_deltas(ip_delta, kTtlDecrement).
 //   Zeros     0 and 0xffff are the same number in one's complement; they differ only on the wire.
 //             IPv4 header and TCP: the sum of the covered words is never 0 (version, protocol), so
 //             apply_delta gives the very value that a full recomputation gives, if the old one was

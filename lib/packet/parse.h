@@ -1,17 +1,15 @@
 // The parse stage: from bytes to offsets and a flow key, with every check that needs no table.
 //
 //   Reads     the frame up to the transport header; for an ICMP error the whole datagram (its
-//   checksum, RFC 5508 REQ-3). Writes    PacketMeta from `key` to `ttl`, and puts all later fields
-//   to their defaults; PacketRef::in_link (see below);
-//             PacketRef::length and frame_length are cut to the end of the IPv4 packet, so padding
-//             is not forwarded.
+//             checksum, RFC 5508 REQ-3).
+//   Writes    PacketMeta from `key` to `ttl`, and puts all later fields to their defaults;
+//             PacketRef::in_link (see below); PacketRef::length and frame_length are cut to the end
+//             of the IPv4 packet, so padding is not forwarded.
 //   Verdicts  kPending: IPv4 TCP, UDP, ICMP echo or ICMP error, well-formed. kPuntNeighbour: ARP.
-//   kDrop with its reason:
-//             everything else. TTL 0 is dropped here; TTL 1 is left to the later stages (own
-//             addresses still get it).
+//             kDrop with its reason: everything else. TTL 0 is dropped here; TTL 1 is left to the
+//             later stages (own addresses still get it).
 //   Cost      the usual packet (IPv4 TCP or UDP, no options): three loads of the IP header, one or
-//   two of the transport
-//             header, no call. Never allocates. Thread: the worker's.
+//             two of the transport header, no call. Never allocates. Thread: the worker's.
 //   Source    RFC 1812 5.2.2, 5.3; RFC 791, 768, 793, 792, 826; RFC 5508; RFC 7126; IEEE 802.1Q.
 //
 // Links. Several links may share one device and differ by their VLAN tags. rx marks each frame with

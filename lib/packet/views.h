@@ -1,9 +1,8 @@
 // Header views over bytes: Ethernet, VLAN, ARP, IPv4, UDP, TCP, ICMP.
 //
 //   Shape     a view is made only by at(), which checks that the whole fixed header is there (IPv4
-//   and TCP: with the
-//             options that its length field names); after that no getter can read beyond. It owns
-//             nothing.
+//             and TCP: with the options that its length field names); after that no getter can read
+//             beyond. It owns nothing.
 //   Order     what a getter returns carries its order in the type, or is a host-order number.
 //   Errors    at() returns an empty optional when there is no room or a length field is impossible.
 //   Cost      loads through memcpy; no alignment is assumed. Thread: pure.

@@ -3,11 +3,10 @@
 //
 //   Usage     fuzz_NAME [CORPUS-FOLDER | FILE]...
 //   Settings  SEKISHO_FUZZ_RUNS: stop after so many inputs; otherwise after 3 s, or 300 s where
-//   SEKISHO_LONG is set.
-//             SEKISHO_FUZZ_SEED: another sequence; the same seed gives the same inputs in the same
-//             order.
+//             SEKISHO_LONG is set. SEKISHO_FUZZ_SEED: another sequence; the same seed gives the
+//             same inputs in the same order.
 //   Errors    a crash writes its input to crash-NAME in the working folder and ends with the
-//   signal.
+//             signal.
 #include <algorithm>
 #include <chrono>
 #include <csignal>

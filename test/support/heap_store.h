@@ -1,13 +1,12 @@
 // HeapStore: a PacketStore over heap buffers, which finds what a test must not do.
 //
 //   Shape     `capacity` buffers of kBufferHeadroom + kBufferRoom bytes, one heap block each, so
-//   that the address
-//             sanitizer sees both ends.
+//             that the address sanitizer sees both ends.
 //   Errors    a double free, a foreign handle or a ref that left its buffer throws
-//   std::logic_error: a bug of the code
-//             under test. allocate() of an empty store gives a null handle, as the contract says.
+//             std::logic_error: a bug of the code under test. allocate() of an empty store gives a
+//             null handle, as the contract says.
 //   Cost      a free buffer is filled with 0xdd (and poisoned under the sanitizer) unless kFast is
-//   asked for.
+//             asked for.
 #pragma once
 
 #include <cstdint>

@@ -1,12 +1,11 @@
 // A fluent builder of frames, and a decoder that says what a frame is.
 //
-//   frame().mac(kHost, kRouter).vlan(100).ipv4("100.64.0.5", "192.0.2.1").ttl(9).udp(1000,
-//   53).payload("x").bytes()
+//   frame().mac(kHost, kRouter).vlan(100).ipv4("100.64.0.5", "192.0.2.1").ttl(9)
+//       .udp(1000, 53).payload("x").bytes()
 //
 //   Defaults  locally administered station addresses, TTL 64, correct lengths and checksums. A
-//   setter that names a
-//             length, a checksum or a version writes just that, right or wrong; the checksums
-//             around it are then made to fit, unless they were set too.
+//             setter that names a length, a checksum or a version writes just that, right or wrong;
+//             the checksums around it are then made to fit, unless they were set too.
 //   Order     ports, lengths, checksums and numbers as people write them: host order.
 //   Errors    a text that is no address throws std::invalid_argument: a mistake in the test.
 #pragma once
