@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <charconv>
 #include <iterator>
 
 #include <fmt/format.h>
@@ -24,18 +23,6 @@ constexpr std::array kCountUnits = {
     UnitName{"M", 1000000}};
 constexpr std::array kTimeUnits = {UnitName{"s", 1}, UnitName{"m", 60}, UnitName{"h", 3600}};
 
-std::optional<uint64_t> parse_digits(std::string_view text) {
-    if (text.empty() || text.size() > 18 || (text.size() > 1 && text[0] == '0')) {
-        return std::nullopt;
-    }
-    uint64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size()) {
-        return std::nullopt;
-    }
-    return value;
-}
-
 std::optional<uint64_t> factor_of(std::string_view suffix, std::span<const UnitName> units) {
     for (const UnitName& unit : units) {
         if (unit.suffix == suffix) {
@@ -43,24 +30,6 @@ std::optional<uint64_t> factor_of(std::string_view suffix, std::span<const UnitN
         }
     }
     return std::nullopt;
-}
-
-struct WrittenPrefix {
-    Ipv4Addr address;
-    uint8_t length;
-};
-
-std::optional<WrittenPrefix> split_prefix(std::string_view text) {
-    const size_t slash = text.find('/');
-    if (slash == std::string_view::npos) {
-        return std::nullopt;
-    }
-    const auto address = parse_address(text.substr(0, slash));
-    const auto length = parse_digits(text.substr(slash + 1));
-    if (!address || !length || *length > 32) {
-        return std::nullopt;
-    }
-    return WrittenPrefix{*address, static_cast<uint8_t>(*length)};
 }
 
 Ipv4Addr masked(Ipv4Prefix prefix) {
@@ -82,7 +51,7 @@ std::optional<uint64_t> parse_number(std::string_view text, Unit unit) {
     while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') {
         ++digits;
     }
-    const auto value = parse_digits(text.substr(0, digits));
+    const auto value = base::parse_decimal(text.substr(0, digits), UINT64_MAX);
     const std::string_view suffix = text.substr(digits);
     if (!value || suffix.empty()) {
         return value;
@@ -128,7 +97,7 @@ std::optional<Ipv4Addr> parse_address(std::string_view text) {
 }
 
 Parsed<Ipv4Prefix> parse_prefix(std::string_view text) {
-    const auto written = split_prefix(text);
+    const auto written = base::parse_ipv4_with_length(text);
     if (!written) {
         return want("an IPv4 prefix with a length from 0 to 32, such as 10.0.0.0/8");
     }
@@ -141,7 +110,7 @@ Parsed<Ipv4Prefix> parse_prefix(std::string_view text) {
 }
 
 Parsed<InterfaceAddress> parse_interface_address(std::string_view text) {
-    const auto written = split_prefix(text);
+    const auto written = base::parse_ipv4_with_length(text);
     if (!written || written->length == 0 || !is_unicast(written->address)) {
         return want("an own IPv4 address with the link's prefix length, such as 192.0.2.1/24");
     }
@@ -161,7 +130,8 @@ Parsed<nat::AddressRange> parse_address_range(std::string_view text) {
     if (text.find('/') != std::string_view::npos) {
         const auto prefix = parse_prefix(text);
         if (!prefix) {
-            return split_prefix(text) ? want(prefix.error()) : want(std::string(kWanted));
+            return base::parse_ipv4_with_length(text) ? want(prefix.error())
+                                                      : want(std::string(kWanted));
         }
         range = {prefix->address, last_of(*prefix)};
     } else {
@@ -188,12 +158,16 @@ Parsed<nat::AddressRange> parse_address_range(std::string_view text) {
 }
 
 Parsed<nat::PortRange> parse_port_range(std::string_view text) {
+    static constexpr std::string_view kWanted =
+        "a range of ports from 1 to 65535, such as 1024-65535";
     const size_t dash = text.find('-');
-    const auto first = parse_digits(text.substr(0, dash));
-    const auto last = dash == std::string_view::npos ? std::optional<uint64_t>{}
-                                                     : parse_digits(text.substr(dash + 1));
-    if (!first || !last || *first < 1 || *last > 65535) {
-        return want("a range of ports from 1 to 65535, such as 1024-65535");
+    if (dash == std::string_view::npos) {
+        return want(std::string(kWanted));
+    }
+    const auto first = base::parse_decimal(text.substr(0, dash), UINT16_MAX);
+    const auto last = base::parse_decimal(text.substr(dash + 1), UINT16_MAX);
+    if (!first || !last || *first < 1) {
+        return want(std::string(kWanted));
     }
     if (*first > *last) {
         return want(fmt::format("{}-{} (the lower end first)", *last, *first));
