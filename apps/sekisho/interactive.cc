@@ -2,14 +2,18 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cwchar>
 #include <iostream>
 #include <string>
 #include <string_view>
 
 #include <fmt/format.h>
 #include <histedit.h>
+#include <poll.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,6 +83,48 @@ const char* prompt(EditLine* /*editor*/) {
     return "sekisho> ";
 }
 
+// The next key for the editor; -1 after Ctrl-C. That signal is let through only while this waits: one that came a moment
+// earlier, while the editor worked, would be noticed at the next key alone.
+int read_key(EditLine* /*editor*/, wchar_t* key) {
+    sigset_t none;
+    sigemptyset(&none);
+    for (mbstate_t state{};;) {
+        pollfd input{STDIN_FILENO, POLLIN, 0};
+        if (ppoll(&input, 1, nullptr, &none) < 0 && !interrupted()) {
+            continue;
+        }
+        char byte = 0;
+        const ssize_t count = interrupted() ? -1 : read(STDIN_FILENO, &byte, 1);
+        if (count <= 0) {
+            return static_cast<int>(count);
+        }
+        const size_t used = mbrtowc(key, &byte, 1, &state);
+        if (used <= 1) {
+            return 1;
+        }
+        if (used == static_cast<size_t>(-1)) {
+            state = {};  // no character: as if it had not been typed
+        }
+    }
+}
+
+// Ctrl-C waits meanwhile.
+class HeldInterrupt {
+  public:
+    HeldInterrupt() {
+        sigset_t interrupt;
+        sigemptyset(&interrupt);
+        sigaddset(&interrupt, SIGINT);
+        pthread_sigmask(SIG_BLOCK, &interrupt, &before_);
+    }
+    ~HeldInterrupt() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    HeldInterrupt(const HeldInterrupt&) = delete;
+    HeldInterrupt& operator=(const HeldInterrupt&) = delete;
+
+  private:
+    sigset_t before_{};
+};
+
 std::string history_file() {
     const char* home = std::getenv("HOME");
     return home == nullptr ? "" : std::string(home) + "/.sekisho_history";
@@ -114,6 +160,7 @@ class Shell {
         el_set(editor_, EL_PROMPT, prompt);
         el_set(editor_, EL_EDITOR, "emacs");
         el_set(editor_, EL_HIST, history, history_);
+        el_set(editor_, EL_GETCFN, read_key);
         el_set(editor_, EL_ADDFN, "sekisho-complete", "what Tab adds", complete);
         el_set(editor_, EL_ADDFN, "sekisho-explain", "what may follow", explain);
         el_source(editor_, nullptr);
@@ -131,6 +178,10 @@ class Shell {
     // The next line; nothing at the end of file. After Ctrl-C an empty one.
     const char* next() {
         forget_interrupt();
+        const HeldInterrupt held;
+        el_set(
+            editor_, EL_PREP_TERM, 1
+        );  // before the prompt: what is typed at once is for the editor too
         int count = 0;
         const char* line = el_gets(editor_, &count);
         if (line != nullptr && count > 0 && !interrupted()) {

@@ -36,18 +36,27 @@ bool is_installed(std::string_view program) {
     return false;
 }
 
-// One key, without echo and without waiting for the end of the line.
-char read_key() {
-    termios before{};
-    tcgetattr(STDIN_FILENO, &before);
-    termios raw = before;
-    raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
-    tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-    char key = 'q';
-    const ssize_t count = read(STDIN_FILENO, &key, 1);
-    tcsetattr(STDIN_FILENO, TCSANOW, &before);
-    return count == 1 ? key : 'q';
-}
+// Keys come at once and without echo as long as it lives.
+class RawInput {
+  public:
+    RawInput() {
+        tcgetattr(STDIN_FILENO, &before_);
+        termios raw = before_;
+        raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
+        tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+    }
+    ~RawInput() { tcsetattr(STDIN_FILENO, TCSANOW, &before_); }
+    RawInput(const RawInput&) = delete;
+    RawInput& operator=(const RawInput&) = delete;
+
+    static char key() {
+        char key = 'q';
+        return read(STDIN_FILENO, &key, 1) == 1 ? key : 'q';
+    }
+
+  private:
+    termios before_{};
+};
 
 }  // namespace
 
@@ -150,8 +159,9 @@ bool Output::write_paged(std::string_view text) {
 
 bool Output::ask_for_more() {
     constexpr std::string_view kPrompt = "-- more: space, enter for a line, q to stop --";
+    const RawInput input;  // before the prompt, so that no answer to it is echoed
     put(kPrompt);
-    const char key = read_key();
+    const char key = RawInput::key();
     put("\r" + std::string(kPrompt.size(), ' ') + "\r");
     lines_ = key == '\n' || key == '\r' ? lines_ - 1 : 0;
     return key != 'q' && key != 'Q' && !interrupted();
