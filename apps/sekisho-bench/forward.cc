@@ -1,0 +1,94 @@
+// What a packet of a session that stands costs: the real pipeline beside the harness alone, in turns.
+#include "sekisho-bench/benchmarks.h"
+#include "sekisho-bench/measure.h"
+#include "sekisho-bench/rig.h"
+
+namespace sekisho::bench {
+namespace {
+
+using Checks = flowgen::FlowgenQueue::Checks;
+
+constexpr uint64_t kLeastPackets = 1 << 20;  // of one run
+constexpr uint64_t kMostPackets = 1 << 22;
+
+struct Sample {
+    double cycles = 0;  // a packet
+    double mpps = 0;
+};
+
+// Runs turns until `packets` have been sent; an eighth as many before it that are not counted.
+template <class Turn>
+Sample run(Rig& rig, uint64_t packets, Turn&& turn) {
+    for (const uint64_t warm = rig.sent() + packets / 8; rig.sent() < warm;) {
+        turn();
+    }
+    constexpr unsigned kTurns = 64;  // between two looks at the counters
+    const uint64_t first = rig.sent();
+    Stopwatch watch;
+    while (rig.sent() - first < packets) {
+        for (unsigned i = 0; i < kTurns; ++i) {
+            turn();
+        }
+    }
+    watch.stop();
+    const auto sent = static_cast<double>(rig.sent() - first);
+    return {static_cast<double>(watch.cycles) / sent, sent / watch.seconds / 1e6};
+}
+
+class Samples {
+  public:
+    void add(const Sample& whole, const Sample& io) {
+        whole_.push_back(whole.cycles);
+        io_.push_back(io.cycles);
+        net_.push_back(whole.cycles - io.cycles);
+        mpps_.push_back(whole.mpps);
+        fixed_.push_back(calibrate());
+    }
+    void finish(ForwardResult& result) const {
+        result.cycles = Summary::of(whole_);
+        result.io_cycles = Summary::of(io_);
+        result.net_cycles = Summary::of(net_);
+        result.mpps = Summary::of(mpps_);
+        result.fixed_loop = Summary::of(fixed_);
+    }
+
+  private:
+    std::vector<double> whole_, io_, net_, mpps_, fixed_;
+};
+
+}  // namespace
+
+void open_sessions(Rig& rig) {
+    rig.checked_pass(true, false);
+    rig.checked_pass(false, true);
+    rig.checked_pass(true, false);
+}
+
+ForwardResult measure_forward(Rig& rig, const ForwardPlan& plan) {
+    ForwardResult result;
+    const uint64_t packets =
+        plan.packets != 0
+            ? plan.packets
+            : std::clamp<uint64_t>(2 * uint64_t{plan.sessions}, kLeastPackets, kMostPackets);
+    Samples samples;
+    rig.set_checks(Checks::kSample);
+    rig.send(plan.direction);
+    const uint64_t missing = rig.sent() - rig.received();
+    for (unsigned i = 0; i < plan.runs; ++i) {
+        rig.set_translated(false);
+        const Sample io = run(rig, packets, [&] { rig.io_turn(); });
+        rig.set_translated(true);
+        const Sample whole = run(rig, packets, [&] { rig.turn(); });
+        samples.add(whole, io);
+    }
+    result.lost = rig.sent() - rig.received() - missing;
+    rig.send_nothing();
+    const bool outbound = plan.direction != config::FlowgenDirection::kInbound;
+    const bool inbound = plan.direction != config::FlowgenDirection::kOutbound;
+    rig.checked_pass(outbound, inbound);
+    result.faults = rig.faults() + result.lost;
+    samples.finish(result);
+    return result;
+}
+
+}  // namespace sekisho::bench

@@ -1,0 +1,315 @@
+#include "sekisho-bench/rig.h"
+
+#include <array>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/secret.h"
+#include "dataplane/shut_down.h"
+
+namespace sekisho::bench {
+namespace {
+
+using Checks = flowgen::FlowgenQueue::Checks;
+
+constexpr unsigned kLinks = 2;
+constexpr unsigned kOtherBuffers = 4096;  // rings, held lists and the pool's cache
+const Ipv4Addr kSubscriberGateway = Ipv4Addr::of(100, 64, 0, 2);
+const Ipv4Addr kInternetGateway = Ipv4Addr::of(192, 0, 2, 1);
+
+constexpr unsigned buffers_for(unsigned rigs) {
+    return rigs * (kLinks * flowgen::kBuffersPerLink + flowgen::kSlack + kOtherBuffers);
+}
+
+// Two links with a gateway behind each, one pool of 4096 addresses, and for all else the defaults.
+config::Config make_config(const RigPlan& plan) {
+    config::Config config;
+    config::LinkSettings internal;
+    internal.name = "int0";
+    internal.realm = kInternalRealm;
+    internal.addresses = {{Ipv4Addr::of(100, 64, 0, 1), 10}};
+    config::LinkSettings external;
+    external.name = "ext0";
+    external.side = config::Side::kExternal;
+    external.addresses = {{Ipv4Addr::of(192, 0, 2, 2), 24}};
+    config.links = {internal, external};
+    config.routes = {
+        {Ipv4Prefix{{}, 0}, kInternetGateway, LinkId{1}},
+        {plan.profile.prefix, kSubscriberGateway, LinkId{0}},
+    };
+    nat::PoolSettings pool;
+    pool.name = "main";
+    pool.addresses = {{Ipv4Addr::of(203, 0, 112, 0), Ipv4Addr::of(203, 0, 127, 255)}};
+    config.nat.pools = {pool};
+    nat::PolicySettings policy;
+    policy.name = "subscribers";
+    policy.source = {plan.profile.prefix};
+    config.nat.policies = {policy};
+    config.nat.limits = {plan.sessions, plan.mappings, plan.subscribers};
+    return config;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Machine>> Machine::create(unsigned cpu, unsigned rigs) {
+    std::unique_ptr<Machine> machine(new Machine);
+    const unsigned buffers = buffers_for(rigs);
+    const auto memory_for = [&](bool huge_pages) {
+        return static_cast<unsigned>((dpdk::MbufStore::bytes_for(buffers, huge_pages) >> 20) + 64);
+    };
+    dpdk::EalPlan plan;
+    plan.other_cpus = {cpu};  // everything runs on the main thread
+    plan.huge_pages = dpdk::huge_pages_free(memory_for(true));
+    plan.memory_mb = memory_for(plan.huge_pages);
+    plan.prefix = fmt::format("sekisho-bench-{}", getpid());
+    auto eal = dpdk::Eal::start(plan);
+    if (!eal) {
+        return tl::unexpected(eal.error());
+    }
+    machine->eal_ = std::move(*eal);
+    auto store = dpdk::MbufStore::create(0, buffers, plan.huge_pages, 0);
+    if (!store) {
+        return tl::unexpected(store.error());
+    }
+    machine->store_ = std::move(*store);
+    return machine;
+}
+
+Result<std::unique_ptr<Rig>> Rig::create(const RigPlan& plan, Machine& machine) {
+    std::unique_ptr<Rig> rig(new Rig);
+    rig->config_ = make_config(plan);
+    if (auto made = rig->make_devices(plan, machine); !made) {
+        return tl::unexpected(made.error());
+    }
+    if (auto made = rig->make_shard(plan, machine); !made) {
+        return tl::unexpected(made.error());
+    }
+    if (auto known = rig->resolve(); !known) {
+        return tl::unexpected(known.error());
+    }
+    return rig;
+}
+
+Result<void> Rig::make_devices(const RigPlan& plan, Machine& machine) {
+    rotation_ = std::make_unique<flowgen::Rotation>(machine.store(), kLinks);
+    const auto make = [&](flowgen::FlowgenRole role, uint8_t number) {
+        flowgen::FlowgenPlan device;
+        device.profile = plan.profile;
+        device.profile.role = role;
+        device.index = number;
+        device.first_link = LinkId{number};
+        device.rotation = rotation_.get();
+        return flowgen::FlowgenDevice::create(device);
+    };
+    auto subscribers = make(flowgen::FlowgenRole::kSubscribers, 0);
+    auto internet = make(flowgen::FlowgenRole::kInternet, 1);
+    if (!subscribers || !internet) {
+        return tl::unexpected((subscribers ? internet : subscribers).error());
+    }
+    subscribers_ = std::move(*subscribers);
+    internet_ = std::move(*internet);
+    network_ = std::make_unique<dataplane::Network>(
+        config_,
+        std::vector<unsigned>{0, 1},
+        std::vector<MacAddr>{subscribers_->mac(), internet_->mac()}
+    );
+    return {};
+}
+
+Result<void> Rig::make_shard(const RigPlan& plan, Machine& machine) {
+    directory_ = std::make_unique<nat::ExternalDirectory>(config_.nat, 1);
+    fabric_ = std::make_unique<dataplane::Fabric>(1);
+    slow_path_ = std::make_unique<dataplane::SlowPath>(
+        *network_, *directory_, *fabric_, dataplane::SlowPathSettings{}
+    );
+    dataplane::WorkerPlan worker;
+    worker.devices = {subscribers_.get(), internet_.get()};
+    worker.queues = {{0, 0}, {1, 0}};
+    worker.send_paths.resize(kLinks);
+    worker.store = &machine.store();
+    worker_ = std::make_unique<dataplane::Worker>(worker);
+    const auto secret = base::draw_secret();
+    if (!secret) {
+        return tl::unexpected(secret.error());
+    }
+    static unsigned made = 0;
+    nat::NatShardPlan nat;
+    nat.sessions = plan.sessions;
+    nat.mappings = plan.mappings;
+    nat.subscribers = plan.subscribers;
+    nat.secret = *secret;
+    nat.arena_name = fmt::format("sekisho-{}-{}", getpid(), made++);
+    nat.huge_directory = machine.huge_directory();
+    auto shard = nat::NatShard::create(nat, config_.nat, *directory_, now());
+    if (!shard) {
+        return tl::unexpected(shard.error());
+    }
+    dataplane::ShardPlan whole;
+    whole.network = network_.get();
+    whole.settings = &config_.nat;
+    whole.directory = directory_.get();
+    whole.toeplitz = &toeplitz_;
+    whole.table = &table_;
+    whole.fabric = fabric_.get();
+    whole.store = &machine.store();
+    whole.transmitter = worker_.get();
+    shard_ = std::make_unique<dataplane::Shard>(whole, std::move(*shard));
+    worker_->carry({shard_.get()});
+    return {};
+}
+
+// Both gateways answer before anything is sent through them.
+Result<void> Rig::resolve() {
+    constexpr unsigned kTurns = 1000;
+    for (unsigned i = 0; i < kTurns; ++i) {
+        slow_path_->poll(now());
+        turn();
+        const auto neighbours = slow_path_->neighbours(now());
+        const auto known =
+            std::ranges::count_if(neighbours, [](const auto& n) { return n.state == "reachable"; });
+        if (known == kLinks) {
+            turn();
+            return {};
+        }
+    }
+    return failure("the gateways behind the flowgen links do not answer ARP");
+}
+
+Rig::~Rig() {
+    if (shard_ == nullptr) {
+        return;
+    }
+    send_nothing();
+    while (!slow_path_->shut_down()) {
+        turn();
+    }
+    turn();
+    worker_->shut_down();
+}
+
+namespace {
+
+void swap_link_addresses(std::span<PacketRef> packets) {
+    for (PacketRef& packet : packets) {
+        uint8_t* at = packet.data;
+        const auto to = packet::load<uint64_t>(at);
+        const auto from = packet::load<uint64_t>(at + 6);
+        constexpr uint64_t kMac = 0xffffffffffff;
+        // Twelve bytes in two stores that lie as the next reader's loads do.
+        packet::store<uint64_t>(at, (from & kMac) | to << 48);
+        packet::store<uint32_t>(at + 8, static_cast<uint32_t>(to >> 16 & 0xffffffff));
+    }
+}
+
+}  // namespace
+
+void Rig::io_turn() {
+    std::array<PacketRef, packet::kBurst> burst;
+    const std::array<dataplane::DeviceQueue*, kLinks> queues = {
+        &subscribers_->queue(0), &internet_->queue(0)};
+    for (unsigned link = 0; link < kLinks; ++link) {
+        const auto packets = std::span(burst).first(queues[link]->receive(burst));
+        for (const PacketRef& packet : packets) {
+            __builtin_prefetch(packet.data, 1);
+        }
+        swap_link_addresses(packets);
+        queues[1 - link]->send(packets);
+    }
+}
+
+uint64_t Rig::checked_pass(bool outbound, bool inbound) {
+    set_checks(Checks::kAll);
+    auto& from = subscribers();
+    auto& to = internet();
+    send_nothing();
+    if (outbound) {
+        from.send_pass();
+        to.checker().expect_pass(from.pass());
+    }
+    if (inbound) {
+        to.send_pass();
+        from.checker().expect_pass(to.pass());
+    }
+    constexpr unsigned kTail = 64;  // turns after the last frame, for what had to wait
+    for (unsigned idle = 0; idle < kTail;) {
+        turn();
+        idle = (outbound && !from.is_pass_over()) || (inbound && !to.is_pass_over()) ? 0 : idle + 1;
+    }
+    uint64_t sent_frames = 0;
+    if (outbound) {
+        to.checker().finish_pass(from.sent_in_pass());
+        sent_frames += from.sent_in_pass();
+    }
+    if (inbound) {
+        from.checker().finish_pass(to.sent_in_pass());
+        sent_frames += to.sent_in_pass();
+    }
+    send_nothing();
+    return sent_frames;
+}
+
+void Rig::set_checks(Checks checks) {
+    subscribers().set_checks(checks);
+    internet().set_checks(checks);
+}
+
+void Rig::send(config::FlowgenDirection direction) {
+    send_nothing();
+    if (direction != config::FlowgenDirection::kInbound) {
+        subscribers().send_endlessly();
+    }
+    if (direction != config::FlowgenDirection::kOutbound) {
+        internet().send_endlessly();
+    }
+}
+
+void Rig::send_nothing() {
+    subscribers().send_nothing();
+    internet().send_nothing();
+}
+
+void Rig::set_translated(bool translated) {
+    subscribers().checker().set_translated(translated);
+    internet().checker().set_translated(translated);
+}
+
+uint64_t Rig::sent() const {
+    return subscribers_->counters().sent.read() + internet_->counters().sent.read();
+}
+
+uint64_t Rig::received() const {
+    return subscribers_->counters().received.read() + internet_->counters().received.read();
+}
+
+uint64_t Rig::faults() const {
+    return subscribers_->faults().total() + internet_->faults().total();
+}
+
+namespace {
+
+void describe(const flowgen::FaultCounters& faults, const char* side, std::string& text) {
+    for (size_t i = 0; i < flowgen::kFaults; ++i) {
+        if (const uint64_t n = faults.read(static_cast<flowgen::Fault>(i)); n > 0) {
+            text +=
+                fmt::format("  {} frames for the {} side: {}\n", n, side, flowgen::kFaultTexts[i]);
+        }
+    }
+}
+
+}  // namespace
+
+std::string Rig::describe_faults() const {
+    std::string text;
+    describe(subscribers_->faults(), "internal", text);
+    describe(internet_->faults(), "external", text);
+    for (size_t r = 0; r < base::kDropReasonCount; ++r) {
+        if (const uint64_t n = counters().dropped[r].read(); n > 0) {
+            text += fmt::format("  {} packets dropped: {}\n", n, base::kDropReasons[r].text);
+        }
+    }
+    return text;
+}
+
+}  // namespace sekisho::bench
