@@ -73,6 +73,12 @@ Result<void> FlowgenQueue::create_tables() {
 }
 
 void FlowgenQueue::make_templates(const MacAddr& appliance, const MacAddr& station) {
+    for (unsigned i = 0; i < kSizes; ++i) {
+        PacketRef& shape = shapes_[i];
+        shape.length = shape.frame_length = profile_.size == 0 ? kImix[i] : profile_.size;
+        shape.headroom = packet::kBufferHeadroom;
+        shape.in_link = link_;
+    }
     for (const Protocol protocol : kProtocols) {
         Templates& t = templates_[place_of(protocol)];
         for (unsigned i = 0; i < kSizes; ++i) {
@@ -193,6 +199,7 @@ template <FlowgenRole kRole, bool kMixed>
 void FlowgenQueue::build_as() {
     unsigned written = 0;
     const Protocol only = flows_.protocol_of(0);
+    unsigned place = size_place_;
     for (unsigned i = 0; i < chosen_count_; ++i) {
         const uint32_t session = chosen_[i];
         const Protocol protocol = kMixed ? flows_.protocol_of(session) : only;
@@ -209,17 +216,17 @@ void FlowgenQueue::build_as() {
             addresses.source_port = addresses.destination_port;
         }
         const Templates& templates = templates_[place_of(protocol)];
-        const FrameTemplate& t =
-            opens ? templates.opening[size_place_] : templates.usual[size_place_];
-        size_place_ = size_place_ + 1 == kSizes ? 0 : size_place_ + 1;
+        const FrameTemplate& t = opens ? templates.opening[place] : templates.usual[place];
         write_frame(
             chosen_buffers_[i].data, t, addresses, Tag{session, pass_ & 0x7fffffff, direction_}
         );
         PacketRef& packet = ready_[written++];
-        packet = Rotation::ref_of(chosen_buffers_[i]);
-        packet.length = packet.frame_length = t.length;
-        packet.in_link = link_;
+        packet = shapes_[place];
+        packet.data = chosen_buffers_[i].data;
+        packet.handle = chosen_buffers_[i].handle;
+        place = place + 1 == kSizes ? 0 : place + 1;
     }
+    size_place_ = place;
     ready_count_ = written;
     ready_first_ = 0;
     chosen_count_ = 0;

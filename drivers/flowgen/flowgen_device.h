@@ -116,6 +116,7 @@ class FlowgenQueue final : public dataplane::DeviceQueue {
     uint32_t pass_ = 0;
     uint64_t sent_before_pass_ = 0;
     std::array<Templates, 3> templates_;
+    std::array<PacketRef, kSizes> shapes_;  // what is to be copied wide, but for the buffer
     unsigned size_place_ = 0;
 
     // Two bursts under way: chosen (sessions and buffers), ready (written).

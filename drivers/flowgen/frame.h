@@ -137,7 +137,10 @@ inline void set_sequence(FrameTemplate& t, uint32_t sequence, uint32_t acknowled
         out[6] = words >> 48 | check << 16;
         out[7] = 0;
     }
-    std::memcpy(at, out, sizeof out);
+    for (size_t i = 0; i < 8;
+         ++i) {  // word by word: a copy of the array would load it wider than it was stored
+        packet::store(at + 8 * i, out[i]);
+    }
 }
 
 }  // namespace sekisho::flowgen
