@@ -35,4 +35,32 @@ struct ForwardResult {
 // Sessions stand open already.
 ForwardResult measure_forward(Rig& rig, const ForwardPlan& plan);
 
+struct SetupResult {
+    double cycles = 0;  // a session, over all
+    double first = 0;   // a session of the first million, or third; and so on
+    double middle = 0;
+    double last = 0;
+    double seconds = 0;  // in all
+    uint64_t standing = 0;
+    uint64_t faults = 0;  // with those that do not stand
+};
+
+// The rig is new: each frame makes a session.
+SetupResult measure_setup(Rig& rig, uint32_t sessions);
+
+struct MemoryResult {        // resident bytes
+    double per_session = 0;  // entry, index, timer
+    double per_mapping = 0;  // entry, index
+    double per_subscriber = 0;
+    double of_blocks = 0;  // a subscriber: its port blocks
+    uint64_t process_bytes = 0;
+    uint64_t standing = 0;
+    uint64_t faults = 0;
+};
+
+// The rig is new. Fails where the kernel does not show which pages are present.
+Result<MemoryResult> measure_memory(Rig& rig, uint32_t sessions);
+
+uint64_t resident_bytes_of_process();
+
 }  // namespace sekisho::bench

@@ -24,15 +24,16 @@ Sample run(Rig& rig, uint64_t packets, Turn&& turn) {
     }
     constexpr unsigned kTurns = 64;  // between two looks at the counters
     const uint64_t first = rig.sent();
-    Stopwatch watch;
+    const Stopwatch watch;
     while (rig.sent() - first < packets) {
         for (unsigned i = 0; i < kTurns; ++i) {
             turn();
         }
     }
-    watch.stop();
+    const auto cycles = static_cast<double>(watch.cycles());
+    const double seconds = watch.seconds();
     const auto sent = static_cast<double>(rig.sent() - first);
-    return {static_cast<double>(watch.cycles) / sent, sent / watch.seconds / 1e6};
+    return {cycles / sent, sent / seconds / 1e6};
 }
 
 class Samples {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "sekisho-bench/benchmarks.h"
+#include "sekisho-bench/report.h"
 
 namespace {
 
@@ -14,27 +15,24 @@ using namespace sekisho::bench;
 struct Options {
     std::vector<uint32_t> sessions = {1000000};
     uint32_t per_subscriber = 64;
+    uint32_t per_mapping = 1;
     std::string size = "64";
     std::string protocol = "udp";
     std::string direction = "both";
-    unsigned runs = 15;
+    unsigned runs = 0;
     uint64_t packets = 0;
     unsigned cpu = 0;
     bool json = false;
 };
 
-int fail(const std::string& why) {
-    fmt::print(stderr, "sekisho-bench: {}\n", why);
-    return 1;
-}
-
 Result<config::FlowgenProfile> profile_of(const Options& options, uint32_t sessions) {
-    const uint32_t each = std::min(options.per_subscriber, sessions);
+    const uint32_t each = std::min(options.per_subscriber, std::max(sessions, 1U));
     const auto profile = config::parse_flowgen_profile(
         {"role=subscribers",
-         fmt::format("subscribers={}", (sessions + each - 1) / each),
+         fmt::format("subscribers={}", (uint64_t{sessions} + each - 1) / each),
          fmt::format("sessions={}", each),
          fmt::format("flows={}", sessions),
+         fmt::format("fan-out={}", options.per_mapping),
          "size=" + options.size,
          "protocol=" + options.protocol,
          "direction=" + options.direction}
@@ -47,96 +45,177 @@ Result<config::FlowgenProfile> profile_of(const Options& options, uint32_t sessi
     return *profile;
 }
 
-RigPlan plan_of(const config::FlowgenProfile& profile) {
-    return {profile, profile.flows, profile.flows, profile.subscribers};
-}
+// One benchmark over the sizes that were asked for, on tables just large enough.
+class Session {
+  public:
+    explicit Session(const Options& options) : options_(options) {}
 
-std::string json(const Summary& s) {
-    return fmt::format(
-        R"({{"min": {:.1f}, "median": {:.1f}, "max": {:.1f}}})", s.min, s.median, s.max
-    );
-}
-
-std::string text(const Summary& s) {
-    return fmt::format("{:6.1f} / {:6.1f} / {:6.1f}", s.min, s.median, s.max);
-}
-
-int forward(const Options& options) {
-    auto machine = Machine::create(options.cpu, 1);
-    if (!machine) {
-        return fail(machine.error().message);
-    }
-    uint64_t faults = 0;
-    for (const uint32_t sessions : options.sessions) {
-        const auto profile = profile_of(options, sessions);
-        if (!profile) {
-            return fail(profile.error().message);
+    Result<void> open() {
+        auto machine = Machine::create(options_.cpu, 1);
+        if (!machine) {
+            return tl::unexpected(machine.error());
         }
-        auto rig = Rig::create(plan_of(*profile), **machine);
+        machine_ = std::move(*machine);
+        return {};
+    }
+
+    Result<std::unique_ptr<Rig>> make_rig(const config::FlowgenProfile& profile) {
+        const uint32_t mappings = (profile.flows + profile.fan_out - 1) / profile.fan_out;
+        return Rig::create({profile, profile.flows, mappings, profile.subscribers}, *machine_);
+    }
+
+    Result<uint64_t> forward(const config::FlowgenProfile& profile) {
+        auto rig = make_rig(profile);
         if (!rig) {
-            return fail(rig.error().message);
+            return tl::unexpected(rig.error());
         }
         open_sessions(**rig);
-        const ForwardResult r =
-            measure_forward(**rig, {sessions, profile->direction, options.runs, options.packets});
-        faults += r.faults;
-        if (options.json) {
-            fmt::print(
-                "{{\"benchmark\": \"forward\", \"sessions\": {}, \"size\": {}, \"direction\": "
-                "\"{}\", "
-                "\"workers\": 1, \"cycles_per_packet\": {}, \"io_cycles_per_packet\": {}, "
-                "\"net_cycles_per_packet\": {}, \"mpps\": {}, \"fixed_loop_cycles\": {}, "
-                "\"faults\": {}}}\n",
-                sessions,
-                options.size == "imix" ? "\"imix\"" : options.size,
-                options.direction,
-                json(r.cycles),
-                json(r.io_cycles),
-                json(r.net_cycles),
-                json(r.mpps),
-                json(r.fixed_loop),
-                r.faults
-            );
-        } else {
-            fmt::print(
-                "{:>9} sessions, {} bytes, {}, {}: cycles {}  io {}  without io {}  Mpps {}  fixed "
-                "loop {}  faults {}\n",
-                sessions,
-                options.size,
-                options.protocol,
-                options.direction,
-                text(r.cycles),
-                text(r.io_cycles),
-                text(r.net_cycles),
-                text(r.mpps),
-                text(r.fixed_loop),
-                r.faults
-            );
+        const unsigned runs = options_.runs == 0 ? 15 : options_.runs;
+        const ForwardResult result =
+            measure_forward(**rig, {profile.flows, profile.direction, runs, options_.packets});
+        print(report_forward(asked(profile), result));
+        complain(**rig, result.faults);
+        return result.faults;
+    }
+
+    Result<uint64_t> setup(const config::FlowgenProfile& profile) {
+        std::vector<double> all, first, middle, last, rate, fixed;
+        SetupSummary summary;
+        const unsigned runs = options_.runs == 0 ? 5 : options_.runs;
+        for (unsigned i = 0; i < runs; ++i) {
+            auto rig = make_rig(profile);
+            if (!rig) {
+                return tl::unexpected(rig.error());
+            }
+            fixed.push_back(calibrate());
+            const SetupResult result = measure_setup(**rig, profile.flows);
+            all.push_back(result.cycles);
+            first.push_back(result.first);
+            middle.push_back(result.middle);
+            last.push_back(result.last);
+            rate.push_back(profile.flows / result.seconds);
+            summary.faults += result.faults;
+            complain(**rig, result.faults);
         }
+        summary.cycles = Summary::of(all);
+        summary.first = Summary::of(first);
+        summary.middle = Summary::of(middle);
+        summary.last = Summary::of(last);
+        summary.rate = Summary::of(rate);
+        summary.fixed_loop = Summary::of(fixed);
+        print(report_setup(asked(profile), summary));
+        return summary.faults;
+    }
+
+    Result<uint64_t> memory(const config::FlowgenProfile& profile) {
+        auto rig = make_rig(profile);
+        if (!rig) {
+            return tl::unexpected(rig.error());
+        }
+        const auto result = measure_memory(**rig, profile.flows);
+        if (!result) {
+            return tl::unexpected(result.error());
+        }
+        print(report_memory(asked(profile), options_.per_mapping, *result));
+        complain(**rig, result->faults);
+        return result->faults;
+    }
+
+  private:
+    Asked asked(const config::FlowgenProfile& profile) const {
+        return {profile.flows, options_.size, options_.protocol, options_.direction, options_.json};
+    }
+    static void print(const std::string& text) {
+        fmt::print("{}\n", text);
         std::fflush(stdout);
-        if (r.faults > 0) {
-            fmt::print(stderr, "{} faults\n{}", r.faults, (*rig)->describe_faults());
+    }
+    static void complain(const Rig& rig, uint64_t faults) {
+        if (faults > 0) {
+            fmt::print(stderr, "sekisho-bench: {} faults\n{}", faults, rig.describe_faults());
         }
     }
-    return faults == 0 ? 0 : 1;
+
+    const Options& options_;
+    std::unique_ptr<Machine> machine_;
+};
+
+using Benchmark = Result<uint64_t> (Session::*)(const config::FlowgenProfile&);
+
+Result<uint64_t> run(const Options& options, Benchmark benchmark) {
+    std::vector<config::FlowgenProfile> profiles;
+    for (const uint32_t sessions : options.sessions) {
+        auto profile = profile_of(options, sessions);
+        if (!profile) {
+            return tl::unexpected(profile.error());
+        }
+        profiles.push_back(*profile);
+    }
+    Session session(options);
+    if (auto opened = session.open(); !opened) {
+        return tl::unexpected(opened.error());
+    }
+    uint64_t faults = 0;
+    for (const auto& profile : profiles) {
+        const auto found = (session.*benchmark)(profile);
+        if (!found) {
+            return found;
+        }
+        faults += *found;
+    }
+    return faults;
+}
+
+void add_common(CLI::App& command, Options& options) {
+    command.add_option("--sessions", options.sessions, "how many sessions stand; several: in turn");
+    command.add_option("--cpu", options.cpu, "the CPU to run on");
+    command.add_flag("--json", options.json, "one JSON object for each number of sessions");
+}
+
+void add_traffic(CLI::App& command, Options& options) {
+    command.add_option("--size", options.size, "bytes of a frame (64 to 1514), or imix");
+    command.add_option("--protocol", options.protocol, "udp, tcp, icmp or mix");
+    command.add_option("--runs", options.runs, "how often it is measured");
+}
+
+int main_or_throw(int argc, char** argv) {
+    Options options;
+    CLI::App app("What Sekisho's pipeline costs, measured on links that are played from memory.");
+    app.require_subcommand(1);
+    CLI::App* forward = app.add_subcommand("forward", "cycles a packet of sessions that stand");
+    add_common(*forward, options);
+    add_traffic(*forward, options);
+    forward->add_option("--direction", options.direction, "outbound, inbound or both");
+    forward->add_option("--packets", options.packets, "of one run; 0: by the number of sessions");
+    CLI::App* setup = app.add_subcommand("setup", "cycles a new session");
+    add_common(*setup, options);
+    add_traffic(*setup, options);
+    CLI::App* memory = app.add_subcommand("memory", "resident bytes of a session and a mapping");
+    add_common(*memory, options);
+    memory->add_option("--sessions-per-mapping", options.per_mapping, "that share a mapping");
+    CLI11_PARSE(app, argc, argv);
+    Benchmark benchmark = &Session::forward;
+    if (setup->parsed()) {
+        benchmark = &Session::setup;
+    } else if (memory->parsed()) {
+        benchmark = &Session::memory;
+        options.per_subscriber = 16;
+    }
+    const auto faults = run(options, benchmark);
+    if (!faults) {
+        fmt::print(stderr, "sekisho-bench: {}\n", faults.error().message);
+        return 2;
+    }
+    return *faults == 0 ? 0 : 1;
 }
 
 }  // namespace
 
+// CLI11 and the standard library may throw; nothing of ours does.
 int main(int argc, char** argv) {
-    Options options;
-    CLI::App app("What Sekisho's pipeline costs, measured on links played from memory.");
-    app.require_subcommand(1);
-    CLI::App* command = app.add_subcommand("forward", "cycles a packet of standing sessions");
-    command->add_option("--sessions", options.sessions, "how many sessions stand");
-    command->add_option("--sessions-per-subscriber", options.per_subscriber, "of each subscriber");
-    command->add_option("--size", options.size, "bytes of a frame, or imix");
-    command->add_option("--protocol", options.protocol, "udp, tcp, icmp or mix");
-    command->add_option("--direction", options.direction, "outbound, inbound or both");
-    command->add_option("--runs", options.runs, "timed runs");
-    command->add_option("--packets", options.packets, "of one run; 0: by the number of sessions");
-    command->add_option("--cpu", options.cpu, "the CPU to run on");
-    command->add_flag("--json", options.json, "one JSON object a measurement");
-    CLI11_PARSE(app, argc, argv);
-    return forward(options);
+    try {
+        return main_or_throw(argc, argv);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "sekisho-bench: %s\n", error.what());
+        return 2;
+    }
 }

@@ -26,17 +26,15 @@ struct Summary {
     }
 };
 
-// From its making to stop(), in cycles and in seconds.
+// Time since it was made.
 class Stopwatch {
   public:
     Stopwatch() : start_time_(std::chrono::steady_clock::now()), start_(__rdtsc()) {}
-    void stop() {
-        cycles = __rdtsc() - start_;
-        const auto passed = std::chrono::steady_clock::now() - start_time_;
-        seconds = std::chrono::duration<double>(passed).count();
+    uint64_t cycles() const { return __rdtsc() - start_; }
+    double seconds() const {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_time_)
+            .count();
     }
-    uint64_t cycles = 0;
-    double seconds = 0;
 
   private:
     std::chrono::steady_clock::time_point start_time_;

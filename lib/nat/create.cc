@@ -5,24 +5,12 @@
 
 #include "nat/nat_shard.h"
 #include "nat/record_layouts.h"
+#include "nat/sections.h"
 
 namespace sekisho::nat {
 namespace {
 
-enum Section : uint32_t {
-    kSessions = 1,
-    kSessionIndex,
-    kSessionWheel,
-    kMappings,
-    kMappingIndex,
-    kSubscribers,
-    kSubscriberIndex,
-    kBlocks,
-    kBlockBitmaps,
-    kBlockWheel,
-    kPermissions,
-    kPermissionIndex,
-};
+using namespace section;
 
 bool filters_by_address(const NatSettings& settings) {
     return std::ranges::any_of(settings.policies, [](const PolicySettings& p) {

@@ -1,0 +1,34 @@
+// What the benchmarks print: a line of text or one JSON object each. The keys stay as they are.
+#pragma once
+
+#include <string>
+
+#include "sekisho-bench/benchmarks.h"
+
+namespace sekisho::bench {
+
+// What was asked for, as it is to be named.
+struct Asked {
+    uint32_t sessions = 0;
+    std::string size;
+    std::string protocol;
+    std::string direction;
+    bool json = false;
+};
+
+std::string report_forward(const Asked& asked, const ForwardResult& result);
+
+struct SetupSummary {  // over several runs; a session
+    Summary cycles;
+    Summary first, middle, last;
+    Summary rate;  // sessions a second
+    Summary fixed_loop;
+    uint64_t faults = 0;
+};
+std::string report_setup(const Asked& asked, const SetupSummary& summary);
+
+std::string report_memory(
+    const Asked& asked, unsigned sessions_per_mapping, const MemoryResult& result
+);
+
+}  // namespace sekisho::bench
