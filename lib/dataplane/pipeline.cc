@@ -9,7 +9,9 @@ void Shard::run(Origin origin, Tick now) {
 
     packet::parse(burst_.batch, tables_.links);
     hash(burst_, tables_);
-    screen(burst_, tables_);
+    if (burst_.batch.lowest_ttl <= 1) {
+        screen(burst_, tables_);
+    }
     if (tables_.shards > 1) {
         steer(burst_, tables_);
     }
@@ -17,7 +19,7 @@ void Shard::run(Origin origin, Tick now) {
     if (burst_.misses > 0) {
         make(burst_, tables_, now);
     }
-    if (burst_.oversize) {
+    if (burst_.batch.longest > tables_.smallest_mtu) {
         fit(burst_, tables_);
     }
     track(burst_, tables_, now);

@@ -18,24 +18,35 @@ void move_start(PacketRef& ref, int by) {
     ref.headroom = static_cast<uint16_t>(ref.headroom + by);
 }
 
+// Where the header's length changes, or there are tags.
+[[gnu::noinline]] bool put_other_header(
+    PacketRef& ref, const PacketMeta& meta, const NeighbourEntry& hop, const Network& network
+) {
+    const size_t before = size_t{ref.headroom} + meta.l3_offset;
+    if (before < hop.header_length) {
+        return false;
+    }
+    uint8_t* l3 = ref.data + meta.l3_offset;
+    const Link& link = network.link(hop.link);
+    packet::write_l2_header(
+        l3 - hop.header_length, hop.mac, link.mac, link.vlans, packet::kEtherIpv4
+    );
+    move_start(ref, int{meta.l3_offset} - hop.header_length);
+    return true;
+}
+
 // The untagged header is one 16-byte store, whose first two bytes fall into the room before the frame.
 [[gnu::always_inline]] inline void put_header(
     PacketRef& ref, PacketMeta& meta, const NeighbourEntry& hop, const Network& network
 ) {
-    const size_t before = size_t{ref.headroom} + meta.l3_offset;
-    if (before < size_t{hop.header_length} + 2) [[unlikely]] {
+    constexpr unsigned kBefore = sizeof hop.reserved - packet::kEthernetHeader;
+    const bool is_plain = hop.header_length == packet::kEthernetHeader &&
+                          meta.l3_offset == packet::kEthernetHeader && ref.headroom >= kBefore;
+    if (is_plain) [[likely]] {
+        std::memcpy(ref.data - kBefore, hop.reserved, sizeof hop.reserved);
+    } else if (!put_other_header(ref, meta, hop, network)) {
         return drop(meta, DropReason::kBug);
     }
-    uint8_t* l3 = ref.data + meta.l3_offset;
-    if (hop.header_length == packet::kEthernetHeader) [[likely]] {
-        std::memcpy(l3 - sizeof hop.reserved, hop.reserved, sizeof hop.reserved);
-    } else {
-        const Link& link = network.link(hop.link);
-        packet::write_l2_header(
-            l3 - hop.header_length, hop.mac, link.mac, link.vlans, packet::kEtherIpv4
-        );
-    }
-    move_start(ref, int{meta.l3_offset} - hop.header_length);
     meta.out_link = hop.link;
     meta.verdict = Verdict::kTransmit;
 }

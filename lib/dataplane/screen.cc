@@ -24,16 +24,13 @@ namespace {
 
 void screen(Burst& burst, const StageTables& tables) {
     Batch& batch = burst.batch;
-    uint32_t oversize = 0;
     for (uint32_t i = 0; i < batch.count; ++i) {
         PacketMeta& meta = batch.meta[i];
-        oversize |= meta.l3_length > tables.smallest_mtu ? 1U : 0U;
         const bool expiring = meta.ttl <= 1 && meta.verdict == Verdict::kPending;
-        if (expiring && (batch.ref[i].flags & packet::kHairpin) == 0) [[unlikely]] {
+        if (expiring && (batch.ref[i].flags & packet::kHairpin) == 0) {
             screen_expiring(batch.ref[i], meta, tables);
         }
     }
-    burst.oversize = oversize != 0;
 }
 
 }  // namespace sekisho::dataplane

@@ -50,16 +50,16 @@ struct StageTables {
 struct Burst {
     Batch batch;
     Origin origin = Origin::kFresh;
-    bool steered = false;   // kFresh: the device has put outbound packets on their shard
-    bool oversize = false;  // screen: some packet may not fit the next link
-    uint32_t misses = 0;    // find: packets without a session
+    bool steered = false;  // kFresh: the device has put outbound packets on their shard
+    uint32_t misses = 0;   // find: packets without a session
     // Beside the metadata, for the few packets that need it:
     std::array<flow::Session, kBurst> scratch;    // make: translation from a mapping alone
     std::array<SubscriberIndex, kBurst> waiting;  // make: with kHold
     std::array<Hop, kBurst> hop;                  // route: with kPuntNeighbour of an unresolved hop
 };
 
-// TTL, before anything else is decided: what would run out here goes no further, unless it is for the appliance.
+// TTL, before anything else is decided: what would run out here goes no further, unless it is for the appliance. Only called
+// when a TTL is that low.
 void screen(Burst& burst, const StageTables& tables);
 
 // Whose packet is it? Ends those of other shards with kHandOff. Only called when there are several shards.
@@ -74,7 +74,7 @@ void find(Burst& burst, const StageTables& tables, Tick now);
 // Judges misses and makes sessions; those that pass are kPending again.
 void make(Burst& burst, const StageTables& tables, Tick now);
 
-// Ends what is larger than the next link's MTU. Only called when `oversize`.
+// Ends what is larger than the next link's MTU. Only called when a packet is larger than the smallest MTU.
 void fit(Burst& burst, const StageTables& tables);
 
 // Activity, counts, TCP state.

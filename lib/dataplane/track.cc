@@ -25,8 +25,7 @@ void track(Burst& burst, const StageTables& tables, Tick now) {
             continue;
         }
         const auto& session = *static_cast<const flow::Session*>(meta.session);
-        const bool inbound = meta.direction == Direction::kInbound;
-        if (inbound && (session.flags & flow::kSessionHairpin) != 0 &&
+        if ((session.flags & flow::kSessionHairpin) != 0 && meta.direction == Direction::kInbound &&
             (batch.ref[i].flags & packet::kHairpin) == 0) [[unlikely]] {
             batch.drop(i, DropReason::kSpoofedSource);
             continue;

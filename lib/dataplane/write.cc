@@ -62,7 +62,7 @@ Ipv4Addr speaker(const Session& session, Ipv4Addr destination, const StageTables
     nat::detail::rewrite_header(ip, static_cast<uint16_t>(session.ip_delta ^ inverse), ttl_step);
     packet::store(ip + packet::offset::kIpSource + 4 * inbound, address);
     nat::detail::rewrite_transport(
-        l4, meta.kind, 2 * inbound, port, static_cast<uint16_t>(session.l4_delta ^ inverse)
+        l4, meta.kind, inbound, port, static_cast<uint16_t>(session.l4_delta ^ inverse)
     );
 }
 
@@ -81,9 +81,11 @@ void write(Burst& burst, const StageTables& tables) {
         }
         const auto& session = *static_cast<const Session*>(meta.session);
         rewrite(batch.ref[i], meta, session);
-        const bool outbound = meta.direction == Direction::kOutbound;
-        if (outbound && (session.flags & flow::kSessionHairpin) != 0) [[unlikely]] {
-            meta.verdict = Verdict::kHairpin;
+        // Asked in this order, because a direction cannot be guessed.
+        if ((session.flags & flow::kSessionHairpin) != 0) [[unlikely]] {
+            if (meta.direction == Direction::kOutbound) {
+                meta.verdict = Verdict::kHairpin;
+            }
         }
     }
 }

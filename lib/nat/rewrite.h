@@ -31,25 +31,39 @@ inline void rewrite_header(uint8_t* ip, uint16_t delta, unsigned ttl_step) {
     packet::store(ip + packet::offset::kIpTtl, ttl_and_protocol | uint32_t{checksum} << 16);
 }
 
+// Where the port (or identifier) and the checksum stand in a transport header.
+struct TransportPlaces {
+    uint8_t port[2];  // by Direction
+    uint8_t checksum;
+    uint8_t reserved = 0;
+};
+inline constexpr TransportPlaces kTransportPlaces[] = {
+    {},  // kOther
+    {{packet::offset::kSourcePort, packet::offset::kDestinationPort}, packet::offset::kTcpChecksum},
+    {{packet::offset::kSourcePort, packet::offset::kDestinationPort}, packet::offset::kUdpChecksum},
+    {{packet::offset::kIcmpIdentifier, packet::offset::kIcmpIdentifier},
+     packet::offset::kIcmpChecksum},
+};
+static_assert(static_cast<unsigned>(PacketKind::kTcp) == 1);
+static_assert(static_cast<unsigned>(PacketKind::kUdp) == 2);
+static_assert(static_cast<unsigned>(PacketKind::kIcmpQuery) == 3);
+
+// No branch on the kind, which is a coin's toss in mixed traffic; only the checksums that are or become zero have a way of
+// their own.
 inline void rewrite_transport(
-    uint8_t* l4, PacketKind kind, size_t port_offset, uint16_t port, uint16_t delta
+    uint8_t* l4, PacketKind kind, size_t direction, uint16_t port, uint16_t delta
 ) {
-    using packet::load;
-    using packet::store;
-    namespace offset = packet::offset;
-    if (kind == PacketKind::kUdp) {
-        uint8_t* sum = l4 + offset::kUdpChecksum;
-        store(l4 + port_offset, port);
-        store(sum, packet::apply_delta_udp(load<uint16_t>(sum), delta));
-    } else if (kind == PacketKind::kTcp) {
-        uint8_t* sum = l4 + offset::kTcpChecksum;
-        store(l4 + port_offset, port);
-        store(sum, packet::apply_delta(load<uint16_t>(sum), delta));
-    } else {
-        uint8_t* sum = l4 + offset::kIcmpChecksum;
-        store(l4 + offset::kIcmpIdentifier, port);
-        store(sum, packet::apply_delta_icmp(load<uint16_t>(sum), delta));
+    const TransportPlaces& places = kTransportPlaces[static_cast<size_t>(kind)];
+    uint8_t* const at = l4 + places.checksum;
+    const auto before = packet::load<uint16_t>(at);
+    uint16_t after = packet::apply_delta(before, delta);
+    if (before == 0 || after == 0) [[unlikely]] {
+        after = kind == PacketKind::kTcp   ? after
+                : kind == PacketKind::kUdp ? packet::apply_delta_udp(before, delta)
+                                           : packet::apply_delta_icmp(before, delta);
     }
+    packet::store(l4 + places.port[direction], port);
+    packet::store(at, after);
 }
 
 }  // namespace detail
@@ -61,9 +75,7 @@ inline void rewrite_outbound(
 ) {
     detail::rewrite_header(ip, session.ip_delta, ttl_step);
     packet::store(ip + packet::offset::kIpSource, session.external_address);
-    detail::rewrite_transport(
-        l4, kind, packet::offset::kSourcePort, session.external_port, session.l4_delta
-    );
+    detail::rewrite_transport(l4, kind, 0, session.external_port, session.l4_delta);
 }
 
 inline void rewrite_inbound(
@@ -72,11 +84,7 @@ inline void rewrite_inbound(
     detail::rewrite_header(ip, packet::inverse_delta(session.ip_delta), ttl_step);
     packet::store(ip + packet::offset::kIpDestination, session.internal_address);
     detail::rewrite_transport(
-        l4,
-        kind,
-        packet::offset::kDestinationPort,
-        session.internal_port,
-        packet::inverse_delta(session.l4_delta)
+        l4, kind, 1, session.internal_port, packet::inverse_delta(session.l4_delta)
     );
 }
 

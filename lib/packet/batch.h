@@ -88,6 +88,8 @@ static_assert(sizeof(PacketMeta) == 64);
 
 struct Batch {
     uint32_t count = 0;
+    uint16_t longest = 0;    // parse: the largest l3_length of the burst
+    uint8_t lowest_ttl = 0;  // parse: the least TTL of the burst if it is 0 or 1, else at least 2
     std::array<PacketRef, kBurst> ref;
     std::array<PacketMeta, kBurst> meta;
 

@@ -44,154 +44,152 @@ static_assert(offsetof(PacketMeta, target) == 46 && offsetof(PacketMeta, session
 static_assert(offsetof(PacketMeta, error_mtu) == 54);
 static_assert(static_cast<uint8_t>(Verdict::kPending) == 0);
 
-// The first byte of an address in network order: neither 0, 127 nor 224 and above.
-bool is_unicast(uint8_t first) {
-    return static_cast<uint8_t>(first - 1) < 223 && first != 127;
+// By the first byte of an address: neither 0, 127 nor 224 and above.
+struct UnicastTable {
+    uint8_t yes[256] = {};
+    constexpr UnicastTable() {
+        for (unsigned first = 1; first < 224; ++first) {
+            yes[first] = first != 127 ? 1 : 0;
+        }
+    }
+    // Both of a flow key's addresses.
+    [[gnu::always_inline]] bool has(uint64_t addresses) const {
+        return (yes[static_cast<uint8_t>(addresses)] & yes[static_cast<uint8_t>(addresses >> 32)]
+               ) != 0;
+    }
+};
+constexpr UnicastTable kUnicast;
+
+[[gnu::always_inline]] inline bool is_for(const LinkView& link, const uint8_t* data) {
+    const auto station = load<uint64_t>(reinterpret_cast<const uint8_t*>(&link));
+    return ((load<uint64_t>(data) ^ station) & kMacMask) == 0;
 }
 
-// Offset of the IPv4 header behind no tag or one, and that tag's id; false: anything else.
-[[gnu::always_inline]] inline bool find_ipv4(const uint8_t* data, uint32_t& l3, uint32_t& tag) {
-    const auto type = load<uint16_t>(data + 12);
-    if (type == kRawIpv4) {
-        return true;
+// The sum of the 20 bytes of an IPv4 header verifies.
+[[gnu::always_inline]] inline bool has_good_sum(uint64_t word0, uint64_t word8, uint32_t word16) {
+    uint64_t sum = word0 + word8;
+    sum += sum < word8 ? 1 : 0;
+    sum += word16;
+    sum += sum < word16 ? 1 : 0;
+    return fold(sum) == 0xffff;
+}
+
+// Kind and TCP flags as they stand in the second half of PacketMeta, for a transport header that is whole within `payload`
+// bytes and possible; 0 otherwise. No kind of such a packet is 0.
+[[gnu::always_inline]] inline uint64_t check_transport(
+    uint8_t protocol, const uint8_t* l4, uint32_t payload
+) {
+    constexpr uint32_t kUdp = kUdpHeader;
+    constexpr uint32_t kTcp = kTcpHeader;
+    if (protocol == static_cast<uint8_t>(Protocol::kUdp)) {
+        const uint32_t length = Be16{load<uint16_t>(l4 + offset::kUdpLength)}.host();
+        return length - kUdp <= payload - kUdp
+                   ? uint64_t{static_cast<uint8_t>(PacketKind::kUdp)} << 16
+                   : 0;
     }
-    if ((type != kRawVlan && type != kRawQinq) || load<uint16_t>(data + 16) != kRawIpv4) {
+    if (protocol != static_cast<uint8_t>(Protocol::kTcp) || payload < kTcp) {
+        return 0;
+    }
+    const uint32_t header = uint32_t{l4[offset::kTcpOffset]} >> 4 << 2;
+    const uint8_t flags = l4[offset::kTcpFlags];
+    if (header - kTcp > payload - kTcp || (impossible_flags() >> (flags & 63) & 1) != 0) {
+        return 0;
+    }
+    return uint64_t{static_cast<uint8_t>(PacketKind::kTcp)} << 16 | uint64_t{flags} << 32;
+}
+
+// An IPv4 packet at kL3, which came on `link`. Few wide stores: later stages read narrow out of them, which the store buffer
+// serves; the other way it does not. No branch on the direction, which may be a coin's toss in what other shards hand over.
+template <uint32_t kL3>
+[[gnu::always_inline]] inline bool parse_ipv4(
+    PacketRef& ref, PacketMeta& meta, const LinkView& link
+) {
+    constexpr uint32_t kHeader = kIpv4Header;
+    constexpr uint32_t kLeast = kHeader + uint32_t{kUdpHeader};
+    const uint32_t flags = ref.flags;
+    const uint8_t* const ip = ref.data + kL3;
+    if (ref.length < kL3 + kLeast) {
         return false;
     }
-    tag = Be16{load<uint16_t>(data + 14)}.host() & 0x0fff;
-    l3 += kVlanTag;
+    const uint32_t total = Be16{load<uint16_t>(ip + offset::kIpLength)}.host();
+    const bool is_ours = is_for(link, ref.data) || (flags & (kHairpin | kCounted)) != 0;
+    if (total - kLeast > ref.length - (kL3 + kLeast) || !is_ours) {
+        return false;
+    }
+    const auto word0 = load<uint64_t>(ip);
+    const auto word8 = load<uint64_t>(ip + 8);
+    const auto addresses = load<uint64_t>(ip + offset::kIpSource);
+    if ((word0 & kPlainMask) != kPlain ||
+        ((flags & kIpChecksumGood) == 0 &&
+         !has_good_sum(word0, word8, static_cast<uint32_t>(addresses >> 32)))) {
+        return false;
+    }
+    const uint64_t ttl = static_cast<uint8_t>(word8);
+    const auto ports = load<uint32_t>(ip + kHeader);
+    if (ttl <= 1 || !kUnicast.has(addresses) || (ports & 0xffff) == 0 || ports <= 0xffff) {
+        return false;
+    }
+    const uint64_t protocol = static_cast<uint8_t>(word8 >> 8);
+    const uint64_t kind =
+        check_transport(static_cast<uint8_t>(protocol), ip + kHeader, total - kHeader);
+    if (kind == 0) {
+        return false;
+    }
+    static_assert(kHairpin == 1 << 3 && kExternalRealm.value == 0);
+    const uint64_t inbound = (flags >> 3 & 1) | (link.internal ? 0U : 1U);
+    const uint64_t realm = link.realm.value & (inbound - 1);
+    auto* const line = reinterpret_cast<uint8_t*>(&meta);
+    meta.key.addresses = addresses;
+    meta.key.rest = ports | protocol << 32 | realm << 40;
+    constexpr uint64_t kOffsets = kL3 | uint64_t{kL3 + kHeader} << 16;
+    store<uint64_t>(line + offsetof(PacketMeta, l3_offset), kOffsets | uint64_t{total} << 32);
+    store<uint64_t>(line + offsetof(PacketMeta, verdict), kind | inbound << 24 | ttl << 40);
+    store<uint64_t>(line + offsetof(PacketMeta, session_index), kNoIndex);
+    const uint32_t end = kL3 + total;
+    store<uint32_t>(
+        reinterpret_cast<uint8_t*>(&ref) + offsetof(PacketRef, length), end | end << 16
+    );
     return true;
 }
 
-// Transport header within the packet and possible, ports not zero; `kind` and `tcp_flags` are set.
-[[gnu::always_inline]] inline bool check_transport(
-    uint8_t protocol,
-    const uint8_t* l4,
-    uint32_t payload,
-    uint32_t readable,
-    uint64_t& kind_and_flags
+// A frame behind a tag, or on a link that wants one.
+[[gnu::noinline]] bool parse_tagged(
+    PacketRef& ref, PacketMeta& meta, std::span<const LinkView> links
 ) {
-    const auto first = load<uint64_t>(l4);
-    const auto ports = static_cast<uint32_t>(first);
-    if ((ports & 0xffff) == 0 || ports <= 0xffff) {
+    const uint8_t* const data = ref.data;
+    const LinkView& first = links[ref.in_link.value];
+    const auto type = load<uint16_t>(data + 12);
+    const bool is_tagged = (type == kRawVlan || type == kRawQinq) &&
+                           ref.length > kEthernetHeader + kVlanTag &&
+                           load<uint16_t>(data + 16) == kRawIpv4;
+    if (type != kRawIpv4 && !is_tagged) {
         return false;
     }
-    if (protocol == static_cast<uint8_t>(Protocol::kTcp)) {
-        const uint32_t present = std::min(payload, readable);
-        if (present < kTcpHeader) {
-            return false;
-        }
-        const uint32_t header = uint32_t{l4[offset::kTcpOffset]} >> 4 << 2;
-        const uint8_t flags = l4[offset::kTcpFlags];
-        kind_and_flags = uint64_t{static_cast<uint8_t>(PacketKind::kTcp)} << 16 | uint64_t{flags}
-                                                                                      << 32;
-        return header >= kTcpHeader && header <= present &&
-               (impossible_flags() >> (flags & 63) & 1) == 0;
-    }
-    const uint32_t length = __builtin_bswap32(static_cast<uint32_t>(first >> 32)) >> 16;
-    kind_and_flags = uint64_t{static_cast<uint8_t>(PacketKind::kUdp)} << 16;
-    return protocol == static_cast<uint8_t>(Protocol::kUdp) && length >= kUdpHeader &&
-           length <= payload;
-}
-
-// What parse_usual has found out.
-struct Usual {
-    const uint8_t* data;  // ref's
-    uint32_t readable;    // ref's length
-    uint64_t addresses = 0;
-    uint64_t kind_and_flags = 0;  // as they stand in the second half of PacketMeta
-    uint32_t l3 = kEthernetHeader;
-    uint32_t l4 = 0;
-    uint32_t total = 0;
-    uint32_t ports = 0;
-    uint8_t protocol = 0;
-    uint8_t ttl = 0;
-};
-
-// The IPv4 header at u.l3 and what stands behind it; the first 28 bytes from there may be read.
-[[gnu::always_inline]] inline bool check_ipv4(const PacketRef& ref, uint8_t flags, Usual& u) {
-    const uint8_t* const ip = u.data + u.l3;
-    const auto word0 = load<uint64_t>(ip);
-    const auto word8 = load<uint32_t>(ip + 8);
-    u.addresses = load<uint64_t>(ip + offset::kIpSource);
-    u.total = __builtin_bswap32(static_cast<uint32_t>(word0)) & 0xffff;
-    u.ttl = static_cast<uint8_t>(word8);
-    if ((word0 & kPlainMask) != kPlain || u.l3 + u.total > ref.frame_length ||
-        u.total < kIpv4Header + kUdpHeader || u.ttl == 0) {
+    const uint32_t tag = is_tagged ? Be16{load<uint16_t>(data + 14)}.host() & 0x0fff : 0;
+    const LinkView* link = first.tag_ids() == tag ? &first : find_link(first, tag, links);
+    if (link == nullptr) {
         return false;
     }
-    const uint64_t sum = (word0 & 0xffffffff) + (word0 >> 32) + word8 + (u.addresses & 0xffffffff) +
-                         (u.addresses >> 32);
-    if ((flags & kIpChecksumGood) == 0 && fold(sum) != 0xffff) {
-        return false;
+    const bool parsed = is_tagged ? parse_ipv4<kEthernetHeader + kVlanTag>(ref, meta, *link)
+                                  : parse_ipv4<kEthernetHeader>(ref, meta, *link);
+    if (parsed) {
+        ref.in_link = LinkId{static_cast<uint8_t>(link - links.data())};
     }
-    if (!is_unicast(static_cast<uint8_t>(u.addresses)) ||
-        !is_unicast(static_cast<uint8_t>(u.addresses >> 32))) {
-        return false;
-    }
-    constexpr uint32_t kHeader = kIpv4Header;
-    u.protocol = static_cast<uint8_t>(word8 >> 8);
-    u.l4 = u.l3 + kHeader;
-    u.ports = load<uint32_t>(ip + kHeader);
-    const uint32_t readable = u.readable - u.l4;
-    return check_transport(u.protocol, ip + kHeader, u.total - kHeader, readable, u.kind_and_flags);
-}
-
-// Few wide stores: later stages read narrow out of them, which the store buffer serves; the other way it does not.
-[[gnu::always_inline]] inline void write_meta(
-    PacketRef& ref, PacketMeta& meta, bool outbound, RealmId realm, const Usual& u
-) {
-    auto* const line = reinterpret_cast<uint8_t*>(&meta);
-    meta.key =
-        FlowKey{u.addresses, u.ports | uint64_t{u.protocol} << 32 | uint64_t{realm.value} << 40};
-    meta.hash = 0;
-    meta.session = nullptr;
-    store<uint64_t>(
-        line + offsetof(PacketMeta, l3_offset),
-        u.l3 | uint64_t{u.l4} << 16 | uint64_t{u.total} << 32
-    );
-    store<uint64_t>(
-        line + offsetof(PacketMeta, verdict),
-        u.kind_and_flags | uint64_t{!outbound} << 24 | uint64_t{u.ttl} << 40
-    );
-    store<uint64_t>(line + offsetof(PacketMeta, session_index), kNoIndex);
-    const uint32_t end = u.l3 + u.total;
-    store<uint32_t>(
-        reinterpret_cast<uint8_t*>(&ref) + offsetof(PacketRef, length),
-        std::min(u.readable, end) | end << 16
-    );
+    return parsed;
 }
 
 [[gnu::always_inline]] inline bool parse_usual(
     PacketRef& ref, PacketMeta& meta, std::span<const LinkView> links
 ) {
-    const uint8_t flags = ref.flags;
-    // Room for Ethernet, one tag, IPv4 and the first 8 bytes behind it: no read below is beyond.
-    constexpr uint32_t kLeast = kEthernetHeader + kVlanTag + kIpv4Header + kUdpHeader;
-    if ((flags & kUnusualFlags) != 0 || ref.in_link.value >= links.size() || ref.length < kLeast) {
+    if ((ref.flags & kUnusualFlags) != 0 || ref.in_link.value >= links.size() ||
+        ref.length < kEthernetHeader) {
         return false;
     }
-    const LinkView* link = &links[ref.in_link.value];
-    Usual u{ref.data, ref.length};
-    uint32_t tag = 0;
-    if (!find_ipv4(u.data, u.l3, tag)) {
-        return false;
+    const LinkView& link = links[ref.in_link.value];
+    if (load<uint16_t>(ref.data + 12) != kRawIpv4 || link.tag_ids() != 0) [[unlikely]] {
+        return parse_tagged(ref, meta, links);
     }
-    if (link->tag_ids() != tag) {
-        link = find_link(*link, tag, links);
-        if (link == nullptr) {
-            return false;
-        }
-        ref.in_link = LinkId{static_cast<uint8_t>(link - links.data())};
-    }
-    const auto station = load<uint64_t>(reinterpret_cast<const uint8_t*>(link));
-    const bool for_us = ((load<uint64_t>(u.data) ^ station) & kMacMask) == 0;
-    if ((!for_us && (flags & (kHairpin | kCounted)) == 0) || !check_ipv4(ref, flags, u)) {
-        return false;
-    }
-    const bool outbound = link->internal && (flags & kHairpin) == 0;
-    write_meta(ref, meta, outbound, outbound ? link->realm : kExternalRealm, u);
-    return true;
+    return parse_ipv4<kEthernetHeader>(ref, meta, link);
 }
 
 }  // namespace
@@ -207,13 +205,20 @@ void parse(Batch& batch, std::span<const LinkView> links) {
     for (uint32_t i = 0; i < std::min(count, kPrefetchAhead); ++i) {
         __builtin_prefetch(batch.ref[i].data);
     }
+    uint32_t longest = 0;
+    uint32_t lowest_ttl = 0xff;
     for (uint32_t i = 0; i < count; ++i) {
         // Beyond the last packet of the burst this touches an old one, or nothing: harmless.
-        __builtin_prefetch(batch.ref[std::min(i + kPrefetchAhead, kBurst - 1)].data);
-        if (!parse_usual(batch.ref[i], batch.meta[i], links)) [[unlikely]] {
-            parse_any(batch.ref[i], batch.meta[i], links);
+        __builtin_prefetch(batch.ref[(i + kPrefetchAhead) % kBurst].data);
+        PacketMeta& meta = batch.meta[i];
+        if (!parse_usual(batch.ref[i], meta, links)) [[unlikely]] {
+            parse_any(batch.ref[i], meta, links);
+            lowest_ttl = std::min<uint32_t>(lowest_ttl, meta.ttl);
         }
+        longest = std::max<uint32_t>(longest, meta.l3_length);
     }
+    batch.longest = static_cast<uint16_t>(longest);
+    batch.lowest_ttl = static_cast<uint8_t>(lowest_ttl);
 }
 
 }  // namespace sekisho::packet

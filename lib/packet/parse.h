@@ -2,8 +2,9 @@
 //
 //   Reads     the frame up to the transport header; for an ICMP error the whole datagram (its
 //             checksum, RFC 5508 REQ-3).
-//   Writes    PacketMeta from `key` to `ttl`, and puts all later fields to their defaults;
-//             PacketRef::in_link (see below); PacketRef::length and frame_length are cut to the end
+//   Writes    PacketMeta from `key` to `ttl`, and puts all later fields to their defaults, but not
+//             `hash` and `session`, which mean nothing before their stage; of the batch `longest` and
+//             `lowest_ttl`; PacketRef::in_link (see below); PacketRef::length and frame_length are cut to the end
 //             of the IPv4 packet, so padding is not forwarded.
 //   Verdicts  kPending: IPv4 TCP, UDP, ICMP echo or ICMP error, well-formed. kPuntNeighbour: ARP.
 //             kDrop with its reason: everything else. TTL 0 is dropped here; TTL 1 is left to the

@@ -352,7 +352,6 @@ TEST_CASE("a burst is parsed packet by packet, and old metadata leaves no trace"
         for (uint32_t i = 0; i < count; ++i) {
             const PacketMeta& meta = batch->meta[i];
             CHECK(meta.verdict == Verdict::kPending);
-            CHECK(meta.session == nullptr);
             CHECK(meta.session_index == kNoIndex);
             CHECK(meta.quote_offset == 0);
             CHECK(meta.kind == (i % 2 == 0 ? PacketKind::kUdp : PacketKind::kTcp));

@@ -50,7 +50,6 @@ inline void require_same(const Parsed& p, const PacketRef& ref, const PacketMeta
     CHECK(p.meta.direction == meta.direction);
     CHECK(p.meta.tcp_flags == meta.tcp_flags);
     CHECK(p.meta.ttl == meta.ttl);
-    CHECK(p.meta.session == nullptr);
     CHECK(p.meta.session_index == kNoIndex);
     CHECK(p.meta.next_hop == meta.next_hop);
     CHECK(p.meta.error_mtu == meta.error_mtu);
