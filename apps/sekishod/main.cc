@@ -17,6 +17,7 @@
 #include "control/server.h"
 #include "control/socket_claim.h"
 #include "sekishod/appliance.h"
+#include "sekishod/device_claim.h"
 #include "sekishod/leftovers.h"
 #include "sekishod/log.h"
 
@@ -52,12 +53,17 @@ void run_until_signal(Appliance& appliance) {
     }
 }
 
-// The socket is claimed first: a second start by mistake must not touch the devices of the first.
+// The socket and the devices are claimed first: a second start by mistake must not touch the devices of the first.
 int run(const config::Config& config) {
     log("version {}, {}", SEKISHO_VERSION, config.system.name);
     auto claim = control::SocketClaim::take(config.control.socket);
     if (!claim) {
         log("{}", claim.error().message);
+        return 1;
+    }
+    const auto devices = DeviceClaim::take(config);
+    if (!devices) {
+        log("{}", devices.error().message);
         return 1;
     }
     if (const unsigned removed = remove_leftovers("/dev/shm", "/var/run/dpdk"); removed > 0) {

@@ -114,24 +114,6 @@ def signals(world):
         assert not leftovers(world.lab), leftovers(world.lab)
 
 
-@case("it starts again over what a killed one has left behind", starts=False)
-def killed(world):
-    world.nat.start()
-    traffic.curl(world.lab, "sub1", "100.64.0.11", "/who")
-    world.nat.program.kill()
-    world.nat.start()
-    traffic.curl(world.lab, "sub1", "100.64.0.11", "/who")
-    assert world.nat.stop() == 0
-
-
-@case("a second sekishod on the same socket refuses to start and the first goes on")
-def second_daemon(world):
-    status, output = sekishod(world, "--config", world.nat.config)
-    assert status == 1, f"{status}: {output}"
-    assert world.nat.answers()
-    assert traffic.curl(world.lab, "sub1", "100.64.0.11", "/who")
-
-
 # The command line.
 
 SHOWS = ("status", "links", "workers", "neighbours", "routes", "pools", "subscribers", "mappings", "sessions",
