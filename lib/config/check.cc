@@ -42,7 +42,7 @@ bool report_shared_device(const Draft& draft, size_t first, size_t second, Mista
     const LinkSettings& earlier = draft.config.links[first];
     const LinkSettings& link = draft.config.links[second];
     const int line = draft.links[first].device.line;
-    if (link.device.kind != earlier.device.kind) {
+    if (!opened_alike(link.device, earlier.device)) {
         mistakes.add(
             draft.links[second].device,
             fmt::format(
@@ -242,37 +242,32 @@ bool all_addresses_read(const Draft& draft) {
     });
 }
 
-// The link that leads to a route's next hop.
-LinkId find_next_hop(
-    const Draft& draft, const std::vector<OnLink>& prefixes, size_t route, Mistakes& mistakes
+// The link that leads to a neighbour; `what` says what the file wants it for: "next hop".
+LinkId find_neighbour(
+    const Draft& draft,
+    const std::vector<OnLink>& prefixes,
+    std::string_view what,
+    Ipv4Addr address,
+    Place place,
+    Mistakes& mistakes
 ) {
-    const Ipv4Addr next_hop = draft.config.routes[route].next_hop;
-    const Place place = draft.routes[route].next_hop;
+    const auto refuse = [&](const std::string& why) {
+        mistakes.add(
+            place,
+            fmt::format("the {} {}, {}", what, format(address), why),
+            "the address of a neighbour"
+        );
+        return LinkId{};
+    };
     const auto own = std::find_if(prefixes.begin(), prefixes.end(), [&](const OnLink& p) {
-        return p.own == next_hop;
+        return p.own == address;
     });
     if (own != prefixes.end()) {
-        mistakes.add(
-            place,
-            fmt::format(
-                "the next hop {}, the link {}'s own address",
-                format(next_hop),
-                draft.config.links[own->link].name
-            ),
-            "the address of a neighbour"
-        );
-        return {};
+        return refuse(fmt::format("the link {}'s own address", draft.config.links[own->link].name));
     }
-    const OnLink* on_link = find_on_link(prefixes, next_hop);
-    if (on_link != nullptr && is_end(*on_link, next_hop)) {
-        mistakes.add(
-            place,
-            fmt::format(
-                "the next hop {}, {}", format(next_hop), name_end(draft, *on_link, next_hop.host())
-            ),
-            "the address of a neighbour"
-        );
-        return {};
+    const OnLink* on_link = find_on_link(prefixes, address);
+    if (on_link != nullptr && is_end(*on_link, address)) {
+        return refuse(name_end(draft, *on_link, address.host()));
     }
     if (on_link != nullptr) {
         return LinkId{static_cast<uint8_t>(on_link->link)};
@@ -280,7 +275,7 @@ LinkId find_next_hop(
     if (all_addresses_read(draft)) {
         mistakes.add(
             place,
-            fmt::format("the next hop {}, to which no link leads", format(next_hop)),
+            fmt::format("the {} {}, to which no link leads", what, format(address)),
             "a neighbour in a link's own prefix"
         );
     }
@@ -375,7 +370,7 @@ TakenAddresses own_addresses(const Draft& draft) {
     return taken;
 }
 
-TakenAddresses next_hops(const Draft& draft) {
+TakenAddresses known_neighbours(const Draft& draft) {
     TakenAddresses taken;
     for (size_t i = 0; i < draft.routes.size(); ++i) {
         if (draft.routes[i].next_hop_read) {
@@ -383,6 +378,16 @@ TakenAddresses next_hops(const Draft& draft) {
                 draft.config.routes[i].next_hop.host(),
                 Taken{
                     fmt::format("the next hop on line {}", draft.routes[i].next_hop.line),
+                    "pool addresses that no neighbour has"}
+            );
+        }
+    }
+    for (size_t i = 0; i < draft.neighbours.size(); ++i) {
+        if (draft.neighbours[i].address_read) {
+            taken.try_emplace(
+                draft.config.neighbours[i].address.host(),
+                Taken{
+                    fmt::format("the neighbour on line {}", draft.neighbours[i].address.line),
                     "pool addresses that no neighbour has"}
             );
         }
@@ -406,7 +411,7 @@ void check_taken_addresses(
     const Draft& draft, const std::vector<PlacedRange>& ranges, Mistakes& mistakes
 ) {
     const TakenAddresses by_gravity[] = {
-        own_addresses(draft), next_hops(draft), prefix_ends(draft)};
+        own_addresses(draft), known_neighbours(draft), prefix_ends(draft)};
     const auto report = [&](const PlacedRange& r, const TakenAddresses& taken) {
         const auto at = taken.lower_bound(r.range.first.host());
         if (at == taken.end() || at->first > r.range.last.host()) {
@@ -527,8 +532,42 @@ void check_routes(Draft& draft, Mistakes& mistakes) {
     const std::vector<OnLink> prefixes = on_link_prefixes(draft);
     for (size_t i = 0; i < draft.routes.size(); ++i) {
         if (draft.routes[i].next_hop_read) {
-            draft.config.routes[i].link = find_next_hop(draft, prefixes, i, mistakes);
+            draft.config.routes[i].link = find_neighbour(
+                draft,
+                prefixes,
+                "next hop",
+                draft.config.routes[i].next_hop,
+                draft.routes[i].next_hop,
+                mistakes
+            );
         }
+    }
+}
+
+void check_neighbours(Draft& draft, Mistakes& mistakes) {
+    const std::vector<OnLink> prefixes = on_link_prefixes(draft);
+    std::map<uint32_t, int> first_line;
+    for (size_t i = 0; i < draft.neighbours.size(); ++i) {
+        const Place place = draft.neighbours[i].address;
+        NeighbourSettings& neighbour = draft.config.neighbours[i];
+        if (!draft.neighbours[i].address_read) {
+            continue;
+        }
+        const auto [at, fresh] = first_line.try_emplace(neighbour.address.host(), place.line);
+        if (!fresh) {
+            mistakes.add(
+                place,
+                fmt::format(
+                    "the neighbour {} a second time (first on line {})",
+                    format(neighbour.address),
+                    at->second
+                ),
+                "one link address for a neighbour"
+            );
+            continue;
+        }
+        neighbour.link =
+            find_neighbour(draft, prefixes, "neighbour", neighbour.address, place, mistakes);
     }
 }
 

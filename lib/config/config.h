@@ -55,7 +55,7 @@ enum class DeviceKind : uint8_t {
 
 struct DeviceSettings {
     DeviceKind kind = DeviceKind::kAfPacket;
-    std::vector<std::string> arguments;  // split at commas: IF | NAME | IN,OUT | ADDR
+    std::vector<std::string> arguments;  // split at commas: IF | NAME | IN,OUT | ADDR ...
     std::string text;                    // as written
     friend bool operator==(const DeviceSettings&, const DeviceSettings&) = default;
 };
@@ -87,6 +87,13 @@ struct RouteSettings {
     friend bool operator==(const RouteSettings&, const RouteSettings&) = default;
 };
 
+struct NeighbourSettings {  // one whose link address is written down: never asked for by ARP
+    Ipv4Addr address;
+    MacAddr mac;
+    LinkId link;  // the link whose prefix holds the address
+    friend bool operator==(const NeighbourSettings&, const NeighbourSettings&) = default;
+};
+
 struct ControlSettings {
     std::string socket = "/run/sekisho/sekisho.sock";
     friend bool operator==(const ControlSettings&, const ControlSettings&) = default;
@@ -98,6 +105,7 @@ struct Config {
         realms;                       // by RealmId: 0 external, 1 internal, then those of the file
     std::vector<LinkSettings> links;  // by LinkId
     std::vector<RouteSettings> routes;
+    std::vector<NeighbourSettings> neighbours;
     nat::NatSettings nat;
     ControlSettings control;
     std::string source_text;  // the file as it was read, for `show config`

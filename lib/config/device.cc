@@ -8,11 +8,21 @@
 #include <fmt/format.h>
 
 #include "config/mistakes.h"
+#include "config/schema.h"
 
 namespace sekisho::config {
 namespace {
 
-enum class ArgumentKind { kPciAddress, kInterface, kPaths, kLater };
+enum class ArgumentKind {
+    kPciAddress,
+    kInterface,
+    kPaths,
+    kPath,
+    kSocket,
+    kSocketRole,
+    kNone,
+    kLater
+};
 
 struct KnownDevice {
     std::string_view name;
@@ -22,7 +32,8 @@ struct KnownDevice {
 };
 
 constexpr std::string_view kAvailable =
-    "pci:ADDRESS, af_xdp:IF, af_packet:IF, tap:NAME or pcap:IN,OUT";
+    "pci:ADDRESS, af_xdp:IF, af_packet:IF, tap:NAME, memif:SOCKET,server or client, vhost:SOCKET, "
+    "virtio_user:SOCKET, pcap:IN,OUT, pcap-loop:IN or null";
 constexpr std::array kDevices = {
     KnownDevice{
         "pci",
@@ -49,11 +60,28 @@ constexpr std::array kDevices = {
         DeviceKind::kPcap,
         ArgumentKind::kPaths,
         "a file to read and another to write, such as pcap:in.pcap,out.pcap"},
-    KnownDevice{"memif", DeviceKind::kMemif, ArgumentKind::kLater, kAvailable},
-    KnownDevice{"vhost", DeviceKind::kVhost, ArgumentKind::kLater, kAvailable},
-    KnownDevice{"virtio_user", DeviceKind::kVirtioUser, ArgumentKind::kLater, kAvailable},
-    KnownDevice{"pcap-loop", DeviceKind::kPcapLoop, ArgumentKind::kLater, kAvailable},
-    KnownDevice{"null", DeviceKind::kNull, ArgumentKind::kLater, kAvailable},
+    KnownDevice{
+        "memif",
+        DeviceKind::kMemif,
+        ArgumentKind::kSocketRole,
+        "an absolute path of at most 107 bytes and server or client, such as "
+        "memif:/run/cgn.sock,server"},
+    KnownDevice{
+        "vhost",
+        DeviceKind::kVhost,
+        ArgumentKind::kSocket,
+        "an absolute path of at most 107 bytes, such as vhost:/run/cgn.sock"},
+    KnownDevice{
+        "virtio_user",
+        DeviceKind::kVirtioUser,
+        ArgumentKind::kSocket,
+        "an absolute path of at most 107 bytes, such as virtio_user:/run/cgn.sock"},
+    KnownDevice{
+        "pcap-loop",
+        DeviceKind::kPcapLoop,
+        ArgumentKind::kPath,
+        "a file to read over and over, such as pcap-loop:in.pcap"},
+    KnownDevice{"null", DeviceKind::kNull, ArgumentKind::kNone, "null alone: it has no argument"},
     KnownDevice{"flowgen", DeviceKind::kFlowgen, ArgumentKind::kLater, kAvailable},
 };
 
@@ -99,6 +127,12 @@ bool is_path(std::string_view text) {
     });
 }
 
+// Absolute: the far end may run in another folder.
+bool is_socket_path(std::string_view text) {
+    return is_path(text) && text.front() == '/' && text.back() != '/' &&
+           text.size() <= kMaxSocketPath;
+}
+
 std::string plain_path(std::string_view path) {
     return std::filesystem::path(path).lexically_normal().string();
 }
@@ -112,6 +146,15 @@ bool arguments_fit(ArgumentKind kind, const std::vector<std::string>& arguments)
         case ArgumentKind::kPaths:
             return arguments.size() == 2 && is_path(arguments[0]) && is_path(arguments[1]) &&
                    plain_path(arguments[0]) != plain_path(arguments[1]);
+        case ArgumentKind::kPath:
+            return arguments.size() == 1 && is_path(arguments[0]);
+        case ArgumentKind::kSocket:
+            return arguments.size() == 1 && is_socket_path(arguments[0]);
+        case ArgumentKind::kSocketRole:
+            return arguments.size() == 2 && is_socket_path(arguments[0]) &&
+                   (arguments[1] == "server" || arguments[1] == "client");
+        case ArgumentKind::kNone:
+            return arguments.empty();
         case ArgumentKind::kLater:
             return false;
     }
@@ -145,15 +188,27 @@ tl::expected<DeviceSettings, DeviceMistake> parse_device(std::string_view text) 
 }
 
 std::string shared_file(const DeviceSettings& a, const DeviceSettings& b) {
-    if (a.kind != DeviceKind::kPcap || b.kind != DeviceKind::kPcap) {
+    const auto is_capture = [](const DeviceSettings& d) {
+        return d.kind == DeviceKind::kPcap || d.kind == DeviceKind::kPcapLoop;
+    };
+    if (!is_capture(a) || !is_capture(b)) {
         return {};
     }
-    const auto written_by = [](const DeviceSettings& d) { return plain_path(d.arguments[1]); };
     const auto read_by = [](const DeviceSettings& d) { return plain_path(d.arguments[0]); };
-    if (written_by(a) == written_by(b) || written_by(a) == read_by(b)) {
-        return written_by(a) == "/dev/null" ? "" : written_by(a);
+    const auto written_by = [](const DeviceSettings& d) {
+        return d.kind == DeviceKind::kPcap ? plain_path(d.arguments[1]) : "/dev/null";
+    };
+    const auto clashes = [&](const std::string& file, const DeviceSettings& other) {
+        return file != "/dev/null" && (file == written_by(other) || file == read_by(other));
+    };
+    if (clashes(written_by(a), b)) {
+        return written_by(a);
     }
-    return written_by(b) == read_by(a) ? written_by(b) : "";
+    return clashes(written_by(b), a) ? written_by(b) : "";
+}
+
+bool opened_alike(const DeviceSettings& a, const DeviceSettings& b) {
+    return a.kind == b.kind && (a.kind != DeviceKind::kMemif || a.arguments[1] == b.arguments[1]);
 }
 
 std::string device_identity(const DeviceSettings& device) {
@@ -161,6 +216,11 @@ std::string device_identity(const DeviceSettings& device) {
                            device.kind == DeviceKind::kAfPacket || device.kind == DeviceKind::kTap;
     if (interface) {
         return "interface " + device.arguments.front();
+    }
+    const bool socket = device.kind == DeviceKind::kMemif || device.kind == DeviceKind::kVhost ||
+                        device.kind == DeviceKind::kVirtioUser;
+    if (socket) {
+        return "socket " + plain_path(device.arguments.front());
     }
     std::string identity = device.text;
     if (device.kind == DeviceKind::kPci) {  // its hex digits may be written either way

@@ -24,8 +24,11 @@ tl::expected<DeviceSettings, DeviceMistake> parse_device(std::string_view text);
 // A capture file that one of two devices writes and the other writes or reads; empty if none.
 std::string shared_file(const DeviceSettings& a, const DeviceSettings& b);
 
-// What two links must not share untagged: the interface or the PCI function, whichever driver opens
-// it.
+// Whether two devices of one identity are opened the same way: by one driver, in one role.
+bool opened_alike(const DeviceSettings& a, const DeviceSettings& b);
+
+// What two links must not share untagged: the interface, the PCI function or the socket, whichever
+// driver opens it.
 std::string device_identity(const DeviceSettings& device);
 
 }  // namespace sekisho::config

@@ -1,9 +1,9 @@
 // A configuration between reading and checking: the values, and where each that the checks compare
 // was written.
 //
-//   Law       links, routes, pools and policies stand in step with config.links, .routes, .nat.pools
-//             and .nat.policies, wrong ones included, so that ids stay right and a value that could
-//             not be read causes no second mistake.
+//   Law       links, routes, neighbours, pools and policies stand in step with config.links, .routes,
+//             .neighbours, .nat.pools and .nat.policies, wrong ones included, so that ids stay right
+//             and a value that could not be read causes no second mistake.
 //   Thread    one checker.
 #pragma once
 
@@ -33,6 +33,11 @@ struct RoutePlaces {
     bool next_hop_read = false;
 };
 
+struct NeighbourPlaces {
+    Place address;
+    bool address_read = false;
+};
+
 struct PoolPlaces {
     std::vector<Place> addresses;  // in step with PoolSettings::addresses
 };
@@ -47,6 +52,7 @@ struct Draft {
     Config config;
     std::vector<LinkPlaces> links;
     std::vector<RoutePlaces> routes;
+    std::vector<NeighbourPlaces> neighbours;
     std::vector<PoolPlaces> pools;
     std::vector<PolicyPlaces> policies;
     Place whole;  // where a list as a whole is missing something
@@ -63,15 +69,18 @@ void choose_workers(size_t count, const MachineFacts& machine, SystemSettings& s
 void read_realms(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_links(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_routes(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_neighbours(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_pools(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_policies(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_timeouts(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_table_limits(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_control(const Node& node, Draft& draft, Mistakes& mistakes);
 
-// Checks that look at more than one value; they also resolve each route's link.
+// Checks that look at more than one value; they also resolve each route's and
+// neighbour's link.
 void check_links(const Draft& draft, Mistakes& mistakes);
 void check_routes(Draft& draft, Mistakes& mistakes);
+void check_neighbours(Draft& draft, Mistakes& mistakes);
 void check_pools(const Draft& draft, Mistakes& mistakes);
 void check_policies(const Draft& draft, Mistakes& mistakes);
 

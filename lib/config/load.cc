@@ -37,6 +37,7 @@ void read_sections(const Map& top, const MachineFacts& machine, Draft& draft, Mi
         {"realms", read_realms},
         {"links", read_links},
         {"routes", read_routes},
+        {"neighbours", read_neighbours},
         {"pools", read_pools},
         {"policies", read_policies},
         {"timeouts", read_timeouts},
@@ -112,6 +113,7 @@ Checked parse(const std::string& text, const std::string& file_name, const Machi
         settle_workers(machine, draft, mistakes);
         check_links(draft, mistakes);
         check_routes(draft, mistakes);
+        check_neighbours(draft, mistakes);
         check_pools(draft, mistakes);
         check_policies(draft, mistakes);
     }

@@ -1,8 +1,9 @@
-// The sections links and routes.
+// The sections links, routes and neighbours.
 #include <span>
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "config/device.h"
 #include "config/draft.h"
 #include "config/scalars.h"
@@ -12,8 +13,11 @@ namespace {
 
 void read_device(const Node& node, LinkSettings& link, LinkPlaces& places, Mistakes& mistakes) {
     places.device = node.place;
+    const bool null_word = node.kind == Node::Kind::kNothing && node.text == "null";
     const std::string* text =
-        read_text(node, "a device, such as pci:0000:03:00.0 or af_packet:eth0", mistakes);
+        null_word
+            ? &node.text
+            : read_text(node, "a device, such as pci:0000:03:00.0 or af_packet:eth0", mistakes);
     if (text == nullptr) {
         return;
     }
@@ -173,6 +177,34 @@ void read_next_hop(
     places.next_hop_read = true;
 }
 
+void read_neighbour(
+    const Map& map, NeighbourSettings& neighbour, NeighbourPlaces& places, Mistakes& mistakes
+) {
+    if (const Node* node = map.find("address")) {
+        places.address = node->place;
+        const auto address = parse_address(node->kind == Node::Kind::kScalar ? node->text : "");
+        places.address_read = address && is_unicast(*address);
+        if (places.address_read) {
+            neighbour.address = *address;
+        } else {
+            mistakes.add(node->place, describe(*node), "the IPv4 address of a neighbour");
+        }
+    }
+    if (const Node* node = map.find("mac")) {
+        const auto mac = base::parse_mac(node->kind == Node::Kind::kScalar ? node->text : "");
+        const bool is_group = mac && (mac->bytes[0] & 1) != 0;
+        if (!mac || is_group || *mac == MacAddr{}) {
+            mistakes.add(
+                node->place,
+                describe(*node),
+                "the link address of one neighbour, such as 02:00:00:00:00:01"
+            );
+            return;
+        }
+        neighbour.mac = *mac;
+    }
+}
+
 }  // namespace
 
 void read_links(const Node& node, Draft& draft, Mistakes& mistakes) {
@@ -210,6 +242,24 @@ void read_routes(const Node& node, Draft& draft, Mistakes& mistakes) {
         }
         draft.config.routes.push_back(route);
         draft.routes.push_back(places);
+    }
+}
+
+void read_neighbours(const Node& node, Draft& draft, Mistakes& mistakes) {
+    const auto* items = read_list(
+        node, kMaxNeighbours, "a list of neighbours, each with address and mac", mistakes
+    );
+    if (items == nullptr) {
+        return;
+    }
+    for (const Node& item : *items) {
+        NeighbourSettings neighbour;
+        NeighbourPlaces places;
+        if (const auto map = Map::open(item, kNeighbour, mistakes)) {
+            read_neighbour(*map, neighbour, places, mistakes);
+        }
+        draft.config.neighbours.push_back(neighbour);
+        draft.neighbours.push_back(places);
     }
 }
 

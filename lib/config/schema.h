@@ -40,6 +40,7 @@ inline constexpr Key kTopKeys[] = {
     {"realms"},
     {"links", true},
     {"routes"},
+    {"neighbours"},
     {"pools", true},
     {"policies", true},
     {"timeouts"},
@@ -59,6 +60,7 @@ inline constexpr Key kLinkKeys[] = {
     {"queues"},
 };
 inline constexpr Key kRouteKeys[] = {{"prefix", true}, {"next-hop", true}};
+inline constexpr Key kNeighbourKeys[] = {{"address", true}, {"mac", true}};
 inline constexpr Key kPoolKeys[] = {
     {"name", true},
     {"addresses", true},
@@ -91,6 +93,7 @@ inline constexpr Section kSystem{"system", kSystemKeys};
 inline constexpr Section kRealm{"a realm", kRealmKeys};
 inline constexpr Section kLink{"a link", kLinkKeys};
 inline constexpr Section kRoute{"a route", kRouteKeys};
+inline constexpr Section kNeighbour{"a neighbour", kNeighbourKeys};
 inline constexpr Section kPool{"a pool", kPoolKeys};
 inline constexpr Section kPolicy{"a policy", kPolicyKeys};
 inline constexpr Section kSubscriberLimits{"a policy's limits", kSubscriberLimitKeys};
@@ -104,6 +107,7 @@ inline constexpr const Section* kSections[] = {
     &kRealm,
     &kLink,
     &kRoute,
+    &kNeighbour,
     &kPool,
     &kPolicy,
     &kSubscriberLimits,
@@ -115,6 +119,7 @@ inline constexpr const Section* kSections[] = {
 inline constexpr size_t kMaxRealms = 64;
 inline constexpr size_t kMaxLinks = 255;  // LinkId has 8 bits
 inline constexpr size_t kMaxLinkAddresses = 64;
+inline constexpr size_t kMaxNeighbours = 4096;
 inline constexpr size_t kMaxPools = 1024;
 inline constexpr size_t kMaxPolicies = 1024;
 // Over all pools. RFC 6888 REQ-3 wants none; this one catches a slip such as /2 for /28 before

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "config/config.h"
 #include "config/scalars.h"
 
@@ -227,6 +228,12 @@ std::string to_yaml(const Config& config) {
     for (const RouteSettings& route : config.routes) {
         fmt::format_to(
             out, "  - {{prefix: {}, next-hop: {}}}\n", format(route.prefix), format(route.next_hop)
+        );
+    }
+    text += config.neighbours.empty() ? "" : "\nneighbours:\n";
+    for (const NeighbourSettings& neighbour : config.neighbours) {
+        fmt::format_to(
+            out, "  - {{address: {}, mac: \"{}\"}}\n", format(neighbour.address), neighbour.mac
         );
     }
     text += "\npools:\n";

@@ -27,6 +27,7 @@ Place place_of(const YAML::Mark& mark) {
 
 class TreeBuilder : public YAML::EventHandler {
   public:
+    explicit TreeBuilder(std::string_view source) : source_(source) {}
     void OnDocumentStart(const YAML::Mark& mark) override {
         if (++documents_ > 1) {
             throw Refused{place_of(mark), "a second document", "one document in a file"};
@@ -34,7 +35,11 @@ class TreeBuilder : public YAML::EventHandler {
     }
     void OnDocumentEnd() override {}
     void OnNull(const YAML::Mark& mark, YAML::anchor_t) override {
-        add(Node::Kind::kNothing, mark, "?");
+        Node& node = add(Node::Kind::kNothing, mark, "?");
+        const size_t at = static_cast<size_t>(std::max(mark.pos, 0));
+        if (at < source_.size() && source_.substr(at, kNullWord.size()) == kNullWord) {
+            node.text = kNullWord;
+        }
     }
     void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
         throw Refused{place_of(mark), "an alias", "the value itself"};
@@ -104,6 +109,8 @@ class TreeBuilder : public YAML::EventHandler {
         open_.push_back(&node);
     }
 
+    static constexpr std::string_view kNullWord = "null";
+    std::string_view source_;
     Node root_;
     std::vector<Node*> open_;
     size_t nodes_ = 0;
@@ -205,7 +212,7 @@ tl::expected<Node, Mistake> read_tree(const std::string& text, const std::string
     try {
         std::istringstream stream(text);
         YAML::Parser parser(stream);
-        TreeBuilder builder;
+        TreeBuilder builder(text);
         bool any = false;
         while (parser.HandleNextDocument(builder)) {
             any = true;

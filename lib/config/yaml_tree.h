@@ -29,7 +29,7 @@ struct Node {
 
     Kind kind = Kind::kNothing;
     Place place;
-    std::string text;         // of a scalar
+    std::string text;         // of a scalar; of nothing, "null" if it is there in so many letters
     bool quoted = false;      // a scalar in quotes or a block: text, never a number
     std::vector<Node> keys;   // of a map, in step with items
     std::vector<Node> items;  // of a list or map

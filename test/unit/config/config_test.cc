@@ -194,6 +194,45 @@ TEST_CASE(
     CHECK(nested.routes[0].link == LinkId{1});
 }
 
+TEST_CASE("each device that has no interface is read with its arguments", "[config]") {
+    using Arguments = std::vector<std::string>;
+    struct Row {
+        const char* text;
+        DeviceKind kind;
+        Arguments arguments;
+    };
+    const Row rows[] = {
+        {"memif:/run/m.sock,server", DeviceKind::kMemif, {"/run/m.sock", "server"}},
+        {"memif:/run/m.sock,client", DeviceKind::kMemif, {"/run/m.sock", "client"}},
+        {"vhost:/run/v.sock", DeviceKind::kVhost, {"/run/v.sock"}},
+        {"virtio_user:/run/v.sock", DeviceKind::kVirtioUser, {"/run/v.sock"}},
+        {"pcap-loop:in.pcap", DeviceKind::kPcapLoop, {"in.pcap"}},
+        {"null", DeviceKind::kNull, {}},
+        {"'null'", DeviceKind::kNull, {}},
+    };
+    for (const Row& row : rows) {
+        const Config c = must_parse(base_with(5, std::string("    device: ") + row.text));
+        CHECK(c.links[0].device.kind == row.kind);
+        CHECK(c.links[0].device.arguments == row.arguments);
+        Config again = must_parse(to_yaml(c));
+        CHECK(again.links == c.links);
+    }
+}
+
+TEST_CASE("a neighbour's link is the one whose prefix holds it", "[config]") {
+    const Config c = must_parse(base_with(
+        14,
+        "neighbours:\n  - {address: 198.51.100.1, mac: 02:00:00:00:00:01}\n"
+        "  - {address: 100.64.0.9, mac: '02:00:00:00:00:0A'}\npools:"
+    ));
+    REQUIRE(c.neighbours.size() == 2);
+    CHECK(c.neighbours[0].link == LinkId{1});
+    CHECK(c.neighbours[0].mac == MacAddr{{2, 0, 0, 0, 0, 1}});
+    CHECK(c.neighbours[1].link == LinkId{0});
+    CHECK(c.neighbours[1].mac == MacAddr{{2, 0, 0, 0, 0, 10}});
+    CHECK(must_parse(to_yaml(c)).neighbours == c.neighbours);
+}
+
 TEST_CASE("the configuration in effect reads back as itself", "[config]") {
     const std::string full = base_with(
         22,
@@ -245,11 +284,13 @@ TEST_CASE("a text that is no configuration is one mistake", "[config]") {
          "f:1:1: found an empty file, wanted a map of links, pools and policies"},
         {"a scalar",
          "hello\n",
-         "f:1:1: found \"hello\", wanted a map with system, realms, links, routes, pools, "
+         "f:1:1: found \"hello\", wanted a map with system, realms, links, routes, neighbours, "
+         "pools, "
          "policies, timeouts, limits and control"},
         {"a list",
          "- a\n",
-         "f:1:1: found a list, wanted a map with system, realms, links, routes, pools, policies, "
+         "f:1:1: found a list, wanted a map with system, realms, links, routes, neighbours, pools, "
+         "policies, "
          "timeouts, limits and control"},
         {"a list that is not closed",
          "links:\n  - [1, 2\n",

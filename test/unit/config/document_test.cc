@@ -39,6 +39,7 @@ TEST_CASE("the reference describes every key of every map", "[config][documentat
         {&kRealm, "realms"},
         {&kLink, "links"},
         {&kRoute, "routes"},
+        {&kNeighbour, "neighbours"},
         {&kPool, "pools"},
         {&kPolicy, "policies"},
         {&kSubscriberLimits, "policies: limits"},

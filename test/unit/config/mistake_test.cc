@@ -219,7 +219,9 @@ TEST_CASE("links are checked", "[config]") {
 }
 
 TEST_CASE("devices are checked", "[config]") {
-    const std::string available = "pci:ADDRESS, af_xdp:IF, af_packet:IF, tap:NAME or pcap:IN,OUT";
+    const std::string available =
+        "pci:ADDRESS, af_xdp:IF, af_packet:IF, tap:NAME, memif:SOCKET,server or client, "
+        "vhost:SOCKET, virtio_user:SOCKET, pcap:IN,OUT, pcap-loop:IN or null";
     const auto later = [&](const std::string& text, const std::string& name) {
         return "f:5:13: found \"" + text + "\" (" + name + " is not available yet), wanted " +
                available;
@@ -228,17 +230,6 @@ TEST_CASE("devices are checked", "[config]") {
     const std::string pci = ", wanted a PCI address DDDD:BB:DD.F, such as pci:0000:03:00.0";
     check({
         {"an unknown kind", 5, "    device: eth0", "f:5:13: found \"eth0\", wanted " + available},
-        {"memif",
-         5,
-         "    device: memif:/run/m.sock,server",
-         later("memif:/run/m.sock,server", "memif")},
-        {"vhost", 5, "    device: vhost:/run/v", later("vhost:/run/v", "vhost")},
-        {"virtio_user",
-         5,
-         "    device: virtio_user:/run/v",
-         later("virtio_user:/run/v", "virtio_user")},
-        {"pcap-loop", 5, "    device: pcap-loop:a", later("pcap-loop:a", "pcap-loop")},
-        {"null", 5, "    device: 'null'", later("null", "null")},
         {"flowgen", 5, "    device: flowgen:imix", later("flowgen:imix", "flowgen")},
         {"a missing argument",
          5,
@@ -281,6 +272,117 @@ TEST_CASE("devices are checked", "[config]") {
     });
 }
 
+TEST_CASE("devices with a socket, a loop or nothing are checked", "[config]") {
+    const std::string socket = "an absolute path of at most 107 bytes";
+    const std::string memif =
+        "wanted " + socket + " and server or client, such as memif:/run/cgn.sock,server";
+    const std::string loop = "wanted a file to read over and over, such as pcap-loop:in.pcap";
+    const std::string null = "wanted null alone: it has no argument";
+    const std::string too_long = "vhost:/" + std::string(107, 'v');
+    check({
+        {"memif without a role",
+         5,
+         "    device: memif:/run/m.sock",
+         "f:5:13: found \"memif:/run/m.sock\", " + memif},
+        {"memif in a role that there is not",
+         5,
+         "    device: memif:/run/m.sock,master",
+         "f:5:13: found \"memif:/run/m.sock,master\", " + memif},
+        {"memif on a relative path",
+         5,
+         "    device: memif:m.sock,client",
+         "f:5:13: found \"memif:m.sock,client\", " + memif},
+        {"vhost without a path",
+         5,
+         "    device: 'vhost:'",
+         "f:5:13: found \"vhost:\", wanted " + socket + ", such as vhost:/run/cgn.sock"},
+        {"a socket path that the kernel cannot hold",
+         5,
+         "    device: " + too_long,
+         "f:5:13: found \"" + too_long.substr(0, 80) + "...\", wanted " + socket +
+             ", such as vhost:/run/cgn.sock"},
+        {"virtio_user on a folder",
+         5,
+         "    device: virtio_user:/run/",
+         "f:5:13: found \"virtio_user:/run/\", wanted " + socket +
+             ", such as virtio_user:/run/cgn.sock"},
+        {"pcap-loop without a file",
+         5,
+         "    device: 'pcap-loop:'",
+         "f:5:13: found \"pcap-loop:\", " + loop},
+        {"pcap-loop with a file to write",
+         5,
+         "    device: pcap-loop:a,b",
+         "f:5:13: found \"pcap-loop:a,b\", " + loop},
+        {"null with an argument", 5, "    device: null:0", "f:5:13: found \"null:0\", " + null},
+        {"null with an empty argument",
+         5,
+         "    device: 'null:'",
+         "f:5:13: found \"null:\", " + null},
+        {"a socket in two roles",
+         9,
+         "    device: memif:/run/m,server\n    vlan: 7\n    realm: external\n"
+         "    addresses: [192.0.2.2/24]\n  - name: e1\n    device: memif:/run/./m,client",
+         "f:14:13: found \"memif:/run/./m,client\", opened as \"memif:/run/m,server\" on line 9, "
+         "wanted one driver for a device"},
+        {"a socket under two drivers",
+         9,
+         "    device: vhost:/run/m\n    vlan: 7\n    realm: external\n"
+         "    addresses: [192.0.2.2/24]\n  - name: e1\n    device: virtio_user:/run/m",
+         "f:14:13: found \"virtio_user:/run/m\", opened as \"vhost:/run/m\" on line 9, wanted one "
+         "driver for a device"},
+    });
+}
+
+TEST_CASE("neighbours with a written link address are checked", "[config]") {
+    const auto with = [](const std::string& neighbours) {
+        return mistakes_of(base_with(14, "neighbours:\n" + neighbours + "\npools:"));
+    };
+    const std::string good = "  - {address: 198.51.100.1, mac: 02:00:00:00:00:01}";
+    CHECK(with(good).empty());
+    CHECK(
+        with("  - {address: 198.51.100.256, mac: 02:00:00:00:00:01}") ==
+        "f:15:15: found \"198.51.100.256\", wanted the IPv4 address of a neighbour"
+    );
+    for (const std::string mac :
+         {"02:00:00:00:00", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "x"}) {
+        CHECK(
+            with("  - {address: 198.51.100.1, mac: \"" + mac + "\"}") ==
+            "f:15:34: found \"" + mac +
+                "\", wanted the link address of one neighbour, such as 02:00:00:00:00:01"
+        );
+    }
+    CHECK(
+        with("  - {address: 198.51.100.2, mac: 02:00:00:00:00:01}") ==
+        "f:15:15: found the neighbour 198.51.100.2, the link ext0's own address, wanted the "
+        "address "
+        "of a neighbour"
+    );
+    CHECK(
+        with("  - {address: 192.0.2.1, mac: 02:00:00:00:00:01}") ==
+        "f:15:15: found the neighbour 192.0.2.1, to which no link leads, wanted a neighbour in a "
+        "link's own prefix"
+    );
+    CHECK(
+        with(good + "\n" + good) ==
+        "f:16:15: found the neighbour 198.51.100.1 a second time (first on line 15), wanted one "
+        "link address for a neighbour"
+    );
+    CHECK(
+        with("  - {address: 198.51.100.1}") ==
+        "f:15:5: found a neighbour without mac, wanted the key mac"
+    );
+    std::string taken =
+        base_with(14, "neighbours: [{address: 198.51.100.9, mac: 02:00:00:00:00:01}]\npools:");
+    taken.replace(taken.find("203.0.113.0/28"), 14, "198.51.100.9");
+    CHECK(
+        mistakes_of(taken) ==
+        "f:17:17: found 198.51.100.9, which holds 198.51.100.9, the neighbour on line 14, wanted "
+        "pool "
+        "addresses that no neighbour has"
+    );
+}
+
 TEST_CASE("links do not write each other's capture files", "[config]") {
     const auto with = [](const std::string& first, const std::string& second) {
         std::string text = base_with(5, "    device: pcap:" + first);
@@ -297,6 +399,11 @@ TEST_CASE("links do not write each other's capture files", "[config]") {
     CHECK(with("/a,/b", "/b,/c") == refused("/b,/c", "/b"));
     CHECK(with("/a,/b", "/c,/a") == refused("/c,/a", "/a"));
     CHECK(with("/a,/b", "/a,/c").empty());
+    std::string looped = base_with(5, "    device: pcap-loop:/a");
+    looped.replace(looped.find("af_packet:e0"), 12, "pcap:/b,/a");
+    CHECK(mistakes_of(looped) == refused("/b,/a", "/a"));
+    looped.replace(looped.find("pcap:/b,/a"), 10, "pcap:/a,/b");
+    CHECK(mistakes_of(looped).empty());
     CHECK(with("/a,/dev/null", "/b,/dev/null").empty());
 }
 
