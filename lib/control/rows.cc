@@ -153,6 +153,7 @@ Document link_row(const dataplane::LinkView& view, const config::Config& config)
     row["sent-bytes"] = view.stats.tx_bytes;
     row["sent-errors"] = view.stats.tx_errors;
     row["no-buffer"] = view.stats.no_buffer;
+    row["downs"] = view.stats.downs;
     return row;
 }
 

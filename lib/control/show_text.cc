@@ -32,6 +32,7 @@ std::vector<Listing> listings_of_the_appliance() {
         {"links",
          {{"NAME", "name"},
           {"UP", "up"},
+          {"DOWNS", "downs", true},
           {"DEVICE", "device"},
           {"REALM", "realm"},
           {"ADDRESSES", "addresses"},

@@ -33,6 +33,7 @@ struct DeviceStats {
     uint64_t tx_bytes = 0;
     uint64_t tx_errors = 0;
     uint64_t no_buffer = 0;
+    uint64_t downs = 0;  // times that the link has gone down since the start
 };
 
 class Device {

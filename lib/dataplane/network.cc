@@ -64,7 +64,7 @@ Network::Network(
     const std::vector<unsigned>& device_of_link,
     const std::vector<MacAddr>& macs
 )
-    : own_(count_addresses(config)) {
+    : static_neighbours_(config.neighbours), own_(count_addresses(config)) {
     add_links(config, device_of_link, macs);
     for (size_t i = 0; i < links_.size(); ++i) {
         const LinkId id{static_cast<uint8_t>(i)};

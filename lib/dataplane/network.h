@@ -70,6 +70,10 @@ class Network {
     };
     // Connected and static ones, longest first.
     const std::vector<RouteEntry>& routes() const { return routes_; }
+    // Those whose link address the configuration gives.
+    const std::vector<config::NeighbourSettings>& static_neighbours() const {
+        return static_neighbours_;
+    }
 
   private:
     // Open addressing, at most half full, never changed once made: 32-bit key -> number.
@@ -102,6 +106,7 @@ class Network {
 
     std::vector<Link> links_;
     std::vector<RouteEntry> routes_;
+    std::vector<config::NeighbourSettings> static_neighbours_;
     std::vector<Level> levels_;  // longest first
     Table own_;
 };

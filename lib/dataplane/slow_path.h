@@ -41,7 +41,7 @@ struct NeighbourView {
     Ipv4Addr address;
     LinkId link;
     MacAddr mac;
-    std::string state;  // incomplete | reachable | probing | failed
+    std::string state;  // incomplete | reachable | probing | failed | static
     uint32_t age_seconds = 0;
     uint32_t held = 0;
     bool gateway = false;

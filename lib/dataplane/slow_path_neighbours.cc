@@ -1,5 +1,6 @@
 #include "dataplane/slow_path_neighbours.h"
 
+#include <algorithm>
 #include <array>
 
 #include "packet/views.h"
@@ -134,7 +135,7 @@ NeighbourEntry NeighbourTable::entry(NeighbourId id) const {
     to.address = from.address;
     to.mac = from.mac;
     to.link = from.link;
-    to.resolved = from.state == State::kReachable || from.state == State::kProbing;
+    to.resolved = is_resolved(from.state);
     to.gateway = from.gateway;
     const Link& link = network_.link(from.link);
     to.header_length =
@@ -205,7 +206,24 @@ void NeighbourTable::fail(uint16_t id, Tick now) {
     counters_.failures.add(1);
 }
 
+void NeighbourTable::enter_static(const config::NeighbourSettings& neighbour, Tick now) {
+    const std::lock_guard guard(lock_);
+    const uint16_t id = create(neighbour.address, neighbour.link, now);
+    if (id == 0) {
+        return;
+    }
+    entries_[id].mac = neighbour.mac;
+    entries_[id].gateway = std::ranges::any_of(network_.routes(), [&](const auto& route) {
+        return !route.hop.on_link && route.hop.next_hop == neighbour.address;
+    });
+    enter(id, State::kStatic, now);
+    outbox_.mark(NeighbourId{id});
+}
+
 void NeighbourTable::resolve_gateways(Tick now) {
+    for (const config::NeighbourSettings& neighbour : network_.static_neighbours()) {
+        enter_static(neighbour, now);
+    }
     for (const Network::RouteEntry& route : network_.routes()) {
         const Hop& hop = route.hop;
         if (hop.on_link || find(hop.next_hop, hop.link) != 0) {
@@ -260,7 +278,7 @@ void NeighbourTable::wait_for(ShardId from, const Punt& punt, Tick now) {
         return drop(from, punt, DropReason::kNeighbourUnresolved);
     }
     hold(id, from, punt);
-    if (state == State::kReachable || state == State::kProbing) {
+    if (is_resolved(state)) {
         // The shard asked before the update reached it, or has lost it: tell it (again), then send.
         outbox_.mark(NeighbourId{id}, from);
         outbox_.release_all(entries_[id].held, Back::kSend, DropReason{});
@@ -276,7 +294,7 @@ void NeighbourTable::hear(LinkId link, Ipv4Addr sender, MacAddr mac, bool asks_u
     if (id == 0 && asks_us && askers_.take(now)) {
         id = create(sender, link, now);
     }
-    if (id != 0) {
+    if (id != 0 && entries_[id].state != State::kStatic) {
         confirm(id, mac, now);
     }
 }
@@ -345,7 +363,7 @@ void NeighbourTable::drop_held(DropReason reason) {
 
 std::vector<NeighbourView> NeighbourTable::views(Tick now) const {
     static constexpr std::array<const char*, kStates> kNames = {
-        "free", "incomplete", "reachable", "probing", "failed"};
+        "free", "incomplete", "reachable", "probing", "failed", "static"};
     std::vector<NeighbourView> out;
     out.reserve(kViewSlice);
     const auto add = [&](const Entry& entry) {

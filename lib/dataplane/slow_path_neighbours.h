@@ -6,7 +6,8 @@
 //             unicast `tries` times, then by broadcast `tries` times); failed (refuses packets for
 //             kRefuseMs; then a gateway is asked for again, another entry is removed). Any ARP
 //             frame of a known neighbour makes it reachable, with the link address that the frame
-//             names.
+//             names. Static (the configuration gives its link address): never asked for, never ages,
+//             and no ARP frame changes it.
 //   Queues    one a state, and apart for gateways; all entries of a queue wait equally long, so
 //             each is in order of time and only its head is looked at.
 //   Bounds    kUnresolvedMost entries incomplete or failed: then the oldest failed one is reused,
@@ -37,7 +38,8 @@ class NeighbourTable {
         const HashSecret& secret
     );
 
-    // Begins to resolve every static route's next hop; their entries are never given up.
+    // Enters the static neighbours, and begins to resolve every other next hop of a static route;
+    // their entries are never given up.
     void resolve_gateways(Tick now);
     // Takes a kUnresolved packet: it is held, or sent on at once, or comes back as dropped (there
     // is room for that).
@@ -54,8 +56,8 @@ class NeighbourTable {
     std::vector<NeighbourView> views(Tick now) const;
 
   private:
-    enum class State : uint8_t { kFree, kIncomplete, kReachable, kProbing, kFailed };
-    static constexpr unsigned kStates = 5;
+    enum class State : uint8_t { kFree, kIncomplete, kReachable, kProbing, kFailed, kStatic };
+    static constexpr unsigned kStates = 6;
     struct Entry {
         Ipv4Addr address;
         MacAddr mac;
@@ -88,6 +90,10 @@ class NeighbourTable {
     void remove(uint16_t id);
     void erase_from_index(uint16_t id);
 
+    static bool is_resolved(State state) {
+        return state == State::kReachable || state == State::kProbing || state == State::kStatic;
+    }
+    void enter_static(const config::NeighbourSettings& neighbour, Tick now);
     void begin(uint16_t id, ShardId preferred, Tick now);
     void ask(uint16_t id, ShardId preferred);
     void confirm(uint16_t id, MacAddr mac, Tick now);

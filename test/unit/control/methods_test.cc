@@ -134,7 +134,7 @@ TEST_CASE("show.links joins the configuration with the device", "[control]") {
         "addresses": ["198.51.100.2/24"], "mtu": 1500, "vlans": [100], "up": true,
         "mac": "02:00:00:00:00:02", "driver": "net_af_packet", "steering": "software", "queues": 1,
         "received-packets": 10, "received-bytes": 1000, "received-missed": 1, "received-errors": 2,
-        "sent-packets": 20, "sent-bytes": 2000, "sent-errors": 3, "no-buffer": 4}]})"));
+        "sent-packets": 20, "sent-bytes": 2000, "sent-errors": 3, "no-buffer": 4, "downs": 0}]})"));
 }
 
 TEST_CASE(

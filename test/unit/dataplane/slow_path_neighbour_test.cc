@@ -40,6 +40,47 @@ TEST_CASE("the first turn announces own addresses and asks for the gateways", "[
     rig.check();
 }
 
+TEST_CASE("a neighbour whose link address is written down is never asked for", "[dataplane][arp]") {
+    config::Config config = rig_config();
+    const MacAddr written{{2, 0, 0, 0, 9, 9}};
+    config.neighbours.push_back({ip("198.51.100.1"), written, kExt});  // a gateway
+    config.neighbours.push_back({ip(kHop), written, kExt});            // a host
+    SlowPathRig rig(2, {}, {}, config);
+    const std::vector<Outcome> all = rig.poll();
+    CHECK(requests_for(all, "198.51.100.1").empty());
+    CHECK(requests_for(all, kHop).empty());
+    CHECK(requests_for(all, "100.64.0.2").size() == 1);
+    const std::vector<Outcome> updates = of_kind(all, Back::kNeighbour);
+    REQUIRE(updates.size() == 4);  // to each shard, each of the two
+    for (const Outcome& update : updates) {
+        const dataplane::NeighbourEntry& entry = update.back.update.entry;
+        CHECK(entry.resolved == 1);
+        CHECK(entry.mac == written);
+        CHECK(entry.gateway == (entry.address == ip("198.51.100.1")));
+    }
+
+    SECTION("no ARP frame changes it") {
+        CHECK(of_kind(rig.hear(kExt, kHop, kPeerMac), Back::kNeighbour).empty());
+        CHECK(rig.state_of(kHop) == "static");
+    }
+    SECTION("it does not age") {
+        for (int second = 0; second < 200; ++second) {
+            rig.now = rig.now + 1000;
+            CHECK(requests_for(rig.poll(), kHop).empty());
+        }
+        CHECK(rig.state_of(kHop) == "static");
+        CHECK(rig.state_of("198.51.100.1") == "static");
+    }
+    SECTION("a packet that came before the update goes out behind it") {
+        REQUIRE(rig.punt_unresolved(kExt, ip(kHop), "early", 1));
+        const std::vector<Outcome> outcomes = rig.poll();
+        REQUIRE(of_kind(outcomes, Back::kSend).size() == 1);
+        CHECK(of_kind(outcomes, Back::kNeighbour).size() == 1);
+        CHECK(requests_for(outcomes, kHop).empty());
+    }
+    rig.check();
+}
+
 TEST_CASE("announcements wait for room in the ring", "[dataplane][arp]") {
     Fabric::Sizes sizes;
     sizes.back = 2;
