@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <numeric>
 #include <sstream>
 
 #include <unistd.h>
@@ -87,9 +88,6 @@ Result<std::unique_ptr<Appliance>> Appliance::create(const config::Config& confi
         }
     }
     appliance->make_inspector();
-    for (const auto& device : appliance->devices_) {
-        appliance->links_up_.push_back(device->is_up());
-    }
     appliance->report();
     return appliance;
 }
@@ -121,11 +119,31 @@ unsigned Appliance::buffers_per_worker() const {
     return static_cast<unsigned>(std::min<size_t>(wanted, kMostBuffers));
 }
 
+// Those that only stay in a queue's own list are worker by worker.
+unsigned Appliance::buffers_of(unsigned worker) const {
+    uint64_t looped = 0;
+    for (const auto& device : device_plans_) {
+        looped += worker_of_queue(device.index, 0) == worker ? looped_frames_[device.index] : 0;
+    }
+    return static_cast<unsigned>(buffers_per_worker() + looped);
+}
+
+size_t Appliance::buffer_bytes(bool huge_pages) const {
+    size_t bytes = 0;
+    for (unsigned worker = 0; worker < workers_count_; ++worker) {
+        bytes += dpdk::MbufStore::bytes_for(buffers_of(worker), huge_pages);
+    }
+    return bytes;
+}
+
 Result<void> Appliance::start_eal() {
-    // Queues, pools' rings and DPDK's own tables beside the buffers.
+    // Queues, pools' rings and DPDK's own tables beside the buffers: pointers to each buffer in a pool's ring and in that of a
+    // loop, both rounded up to a power of two.
     const auto memory_for = [&](bool huge_pages) {
-        const size_t bytes = dpdk::MbufStore::bytes_for(buffers_per_worker(), huge_pages);
-        return static_cast<unsigned>((bytes * workers_count_ >> 20) + 96);
+        const uint64_t looped = std::accumulate(looped_frames_.begin(), looped_frames_.end(), 0UL);
+        return static_cast<unsigned>(
+            ((buffer_bytes(huge_pages) + looped * 4 * sizeof(void*)) >> 20) + 96
+        );
     };
     const bool free = dpdk::huge_pages_free(memory_for(true));
     if (config_.system.huge_pages == config::HugePages::kRequired && !free) {
@@ -147,8 +165,17 @@ Result<void> Appliance::start_eal() {
         if (device.device.kind == config::DeviceKind::kPci) {
             plan.pci.push_back(device.device.arguments[0]);
         }
+        plan.shares_memory |= device.device.kind == config::DeviceKind::kVirtioUser;
     }
     return keep(dpdk::Eal::start(plan), eal_);
+}
+
+// A far end must have as many queues, so their number does not follow from ours of workers.
+unsigned Appliance::queues_wished(const config::LinkSettings& link) const {
+    if (dpdk::has_far_end(link.device.kind)) {
+        return std::max(1U, link.queues);
+    }
+    return link.queues == 0 ? workers_count_ : std::min(link.queues, workers_count_);
 }
 
 Result<void> Appliance::probe_devices() {
@@ -171,7 +198,8 @@ Result<void> Appliance::probe_devices() {
         plan.first_link = LinkId{static_cast<uint8_t>(i)};
         plan.side = link.side;
         plan.mtu = link.mtu;
-        plan.queues = link.queues == 0 ? workers_count_ : std::min(link.queues, workers_count_);
+        plan.queues = queues_wished(link);
+        looped_frames_.push_back(dpdk::looped_frames(link.device));
         device_plans_.push_back(plan);
     }
     if (auto done = start_eal(); !done) {
@@ -198,7 +226,7 @@ unsigned Appliance::worker_of_queue(unsigned device, unsigned queue) const {
 Result<void> Appliance::make_stores() {
     for (unsigned worker = 0; worker < workers_count_; ++worker) {
         auto store = dpdk::MbufStore::create(
-            worker, buffers_per_worker(), huge_pages_, dpdk::numa_node_of_worker(worker)
+            worker, buffers_of(worker), huge_pages_, dpdk::numa_node_of_worker(worker)
         );
         if (!store) {
             return tl::unexpected(store.error());
@@ -281,11 +309,12 @@ Result<void> Appliance::make_shard(unsigned number, const HashSecret& secret) {
     if (!nat) {
         return tl::unexpected(nat.error());
     }
-    if (const std::string& note = (*nat)->arena().note(); huge_pages_ && !note.empty()) {
+    const Arena& arena = (*nat)->arena();
+    if (huge_pages_ && arena.backing() != Arena::Backing::kHugePages) {
         if (config_.system.huge_pages == config::HugePages::kRequired) {
-            return failure(fmt::format("the state of shard {}: {}", number, note));
+            return failure(fmt::format("the state of shard {}: {}", number, arena.note()));
         }
-        log("the state of shard {}: {}", number, note);
+        log("the state of shard {}: {}", number, arena.note());
     }
     dataplane::ShardPlan shard;
     shard.id = plan.shard;
@@ -396,14 +425,19 @@ void Appliance::make_inspector() {
 }
 
 void Appliance::report() const {
-    log("{} worker{} on CPU {}, {} shard{}, {} packet buffers a worker ({} MiB), {}",
+    log("{} worker{} on CPU {}, {} shard{}, {} packet buffers ({} MiB), {}",
         workers_count_,
         workers_count_ == 1 ? "" : "s",
         fmt::join(config_.system.worker_cpus, ","),
         shards_count_,
         shards_count_ == 1 ? "" : "s",
-        buffers_per_worker(),
-        dpdk::MbufStore::bytes_for(buffers_per_worker(), huge_pages_) >> 20,
+        std::accumulate(
+            stores_.begin(),
+            stores_.end(),
+            size_t{0},
+            [](size_t sum, const auto& store) { return sum + store->capacity(); }
+        ),
+        buffer_bytes(huge_pages_) >> 20,
         huge_pages_ ? "huge pages" : "without huge pages");
     for (size_t i = 0; i < config_.links.size(); ++i) {
         const auto& device = *devices_[device_of_link_[i]];
@@ -473,13 +507,12 @@ Result<void> Appliance::start() {
     return {};
 }
 
-// What changes by itself and an operator wants to know; called once a second by the main thread.
+// What changes by itself and an operator wants to know.
 void Appliance::watch() {
     for (size_t device = 0; device < devices_.size(); ++device) {
-        const bool up = devices_[device]->is_up();
-        if (up != links_up_[device]) {
-            log("device {} is {}", device_plans_[device].device.text, up ? "up" : "down");
-            links_up_[device] = up;
+        const auto& plan = device_plans_[device];
+        if (const std::string news = devices_[device]->tend(plan, *eal_); !news.empty()) {
+            log("device {} {}", plan.device.text, news);
         }
     }
     const auto conflict = slow_path_->last_conflict();

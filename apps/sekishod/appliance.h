@@ -39,12 +39,14 @@ class Appliance {
 
     Result<void> start();
     void stop();
-    void watch();  // once a second while it runs: logs what has changed by itself
+    // A few times a second while it runs: tends the devices, logs what has changed by itself.
+    void watch();
     dataplane::Inspector& inspector() { return *inspector_; }
 
   private:
     explicit Appliance(const config::Config& config);
 
+    unsigned queues_wished(const config::LinkSettings& link) const;
     Result<void> start_eal();
     Result<void> make_stores();
     Result<void> probe_devices();
@@ -70,6 +72,8 @@ class Appliance {
     void run_slow_path();
     dataplane::Fabric::Sizes ring_sizes() const;
     unsigned buffers_per_worker() const;
+    unsigned buffers_of(unsigned worker) const;
+    size_t buffer_bytes(bool huge_pages) const;
     unsigned worker_of_queue(unsigned device, unsigned queue) const;
 
     const config::Config& config_;
@@ -81,6 +85,7 @@ class Appliance {
     std::vector<std::unique_ptr<dpdk::MbufStore>> stores_;  // by worker
     std::vector<unsigned> device_of_link_;
     std::vector<dpdk::EthDevicePlan> device_plans_;  // by device
+    std::vector<uint64_t> looped_frames_;            // by device: kept in its worker's buffers
     std::vector<std::unique_ptr<dpdk::EthDevice>> devices_;
     std::unique_ptr<dataplane::Network> network_;
     Toeplitz toeplitz_;
@@ -96,7 +101,6 @@ class Appliance {
     std::thread slow_path_thread_;
     std::atomic<bool> stop_{false};
     bool running_ = false;
-    std::vector<bool> links_up_;  // by device, as last logged
     uint64_t conflicts_seen_ = 0;
 };
 

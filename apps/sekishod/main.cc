@@ -42,9 +42,9 @@ sigset_t ending_signals() {
 
 void run_until_signal(Appliance& appliance) {
     const sigset_t set = ending_signals();
-    const timespec second{1, 0};
+    const timespec a_while{0, 200'000'000};
     for (;;) {
-        const int number = sigtimedwait(&set, nullptr, &second);
+        const int number = sigtimedwait(&set, nullptr, &a_while);
         if (number > 0) {
             log("SIG{} received, ending", sigabbrev_np(number));
             return;

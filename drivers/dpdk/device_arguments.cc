@@ -1,29 +1,38 @@
 #include "dpdk/device_arguments.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
-#include <fstream>
 
 #include <fmt/format.h>
 #include <linux/capability.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#include "base/text.h"
+#include "dpdk/capture.h"
 
 namespace sekisho::dpdk {
 
 using config::DeviceKind;
 
 DeviceArguments device_arguments(
-    const config::DeviceSettings& device, unsigned index, unsigned queues
+    const config::DeviceSettings& device,
+    unsigned index,
+    unsigned queues,
+    const std::optional<MacAddr>& mac
 ) {
     const auto& argument = device.arguments;
     const auto virtual_device = [&](const char* driver, const std::string& rest) {
         const std::string name = fmt::format("{}{}", driver, index);
         return DeviceArguments{name, name + "," + rest, false};
     };
+    const std::string with_mac = mac ? ",mac=" + base::to_text(*mac) : "";
     switch (device.kind) {
         case DeviceKind::kPci:
             return {argument[0], argument[0], true};
@@ -41,19 +50,58 @@ DeviceArguments device_arguments(
                 fmt::format("iface={},start_queue=0,queue_count={}", argument[0], queues)
             );
         case DeviceKind::kTap:
-            return virtual_device("net_tap", fmt::format("iface={}", argument[0]));
+            return virtual_device("net_tap", fmt::format("iface={}{}", argument[0], with_mac));
+        case DeviceKind::kMemif:
+            // 2^10 descriptors each way and queue; the path is a name in the file system for both ends.
+            return virtual_device(
+                "net_memif",
+                fmt::format(
+                    "role={},socket={},socket-abstract=no,id=0,bsize=2048,rsize=10{}",
+                    argument[1],
+                    argument[0],
+                    with_mac
+                )
+            );
+        case DeviceKind::kVhost:
+            return virtual_device(
+                "net_vhost", fmt::format("iface={},queues={}", argument[0], queues)
+            );
+        case DeviceKind::kVirtioUser:
+            return virtual_device(
+                "net_virtio_user",
+                fmt::format("path={},queues={},queue_size=1024{}", argument[0], queues, with_mac)
+            );
         case DeviceKind::kPcap:
             return virtual_device(
                 "net_pcap", fmt::format("rx_pcap={},tx_pcap={}", argument[0], argument[1])
             );
-        default:
-            return {};
+        case DeviceKind::kPcapLoop:
+            return virtual_device("net_pcap", fmt::format("rx_pcap={},infinite_rx=1", argument[0]));
+        case DeviceKind::kNull:
+            return virtual_device("net_null", "no-rx=1");
+        case DeviceKind::kFlowgen:
+            break;
     }
+    return {};
+}
+
+bool has_far_end(DeviceKind kind) {
+    return kind == DeviceKind::kMemif || kind == DeviceKind::kVhost ||
+           kind == DeviceKind::kVirtioUser;
+}
+
+uint64_t looped_frames(const config::DeviceSettings& device) {
+    if (device.kind != DeviceKind::kPcapLoop) {
+        return 0;
+    }
+    const auto facts = scan_capture(device.arguments[0]);
+    return facts ? facts->frames : 0;
 }
 
 unsigned queue_limit(DeviceKind kind) {
     switch (kind) {
         case DeviceKind::kPcap:
+        case DeviceKind::kPcapLoop:
             return 1;
         default:
             return 0;
@@ -149,15 +197,6 @@ Result<void> check_pci(const std::string& address) {
     return {};
 }
 
-// The first four bytes of a capture, in either byte order: microseconds, nanoseconds, pcapng.
-bool is_capture(const std::string& path) {
-    uint32_t magic = 0;
-    std::ifstream file(path, std::ios::binary);
-    file.read(reinterpret_cast<char*>(&magic), sizeof magic);
-    constexpr uint32_t kKnown[] = {0xa1b2c3d4, 0xd4c3b2a1, 0xa1b23c4d, 0x4d3cb2a1, 0x0a0d0d0a};
-    return file && std::ranges::find(kKnown, magic) != std::end(kKnown);
-}
-
 Result<void> check_pcap(const std::string& in, const std::string& out) {
     if (access(in.c_str(), R_OK) != 0) {
         return failure(
@@ -176,6 +215,45 @@ Result<void> check_pcap(const std::string& in, const std::string& out) {
     return {};
 }
 
+Result<void> check_socket_folder(const std::string& path) {
+    const auto folder = std::filesystem::path(path).parent_path();
+    if (!std::filesystem::is_directory(folder) || access(folder.c_str(), W_OK) != 0) {
+        return failure(fmt::format(
+            "the socket {} cannot be made; a name in an existing, writable folder is wanted", path
+        ));
+    }
+    return {};
+}
+
+// The vhost end of a virtio_user device, which makes the socket.
+Result<void> check_far_end(const std::string& path) {
+    struct stat facts {};
+    if (stat(path.c_str(), &facts) != 0 || !S_ISSOCK(facts.st_mode)) {
+        return failure(fmt::format(
+            "no vhost listens on {}; start the far end first, or use vhost:{} to be the one that "
+            "listens",
+            path,
+            path
+        ));
+    }
+    return {};
+}
+
+bool someone_listens(const std::string& path, int type) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    const int asking = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (asking < 0) {
+        return true;
+    }
+    const int status =
+        connect(asking, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+    const bool refused = status != 0 && errno == ECONNREFUSED;
+    close(asking);
+    return !refused;
+}
+
 }  // namespace
 
 bool KernelInterface::is_running() const {
@@ -189,10 +267,37 @@ bool KernelInterface::is_running() const {
 }
 
 std::optional<KernelInterface> kernel_interface(const config::DeviceSettings& device) {
-    if (device.kind != DeviceKind::kAfPacket && device.kind != DeviceKind::kAfXdp) {
+    if (device.kind != DeviceKind::kAfPacket && device.kind != DeviceKind::kAfXdp &&
+        device.kind != DeviceKind::kTap) {
         return std::nullopt;
     }
     return KernelInterface{device.arguments[0], if_nametoindex(device.arguments[0].c_str())};
+}
+
+bool KernelInterface::is_there() const {
+    return index != 0 && if_nametoindex(name.c_str()) == index;
+}
+
+Result<void> clear_stale_socket(const config::DeviceSettings& device) {
+    const bool memif = device.kind == DeviceKind::kMemif && device.arguments[1] == "server";
+    if (!memif && device.kind != DeviceKind::kVhost) {
+        return {};
+    }
+    const std::string& path = device.arguments[0];
+    struct stat facts {};
+    if (lstat(path.c_str(), &facts) != 0) {
+        return {};
+    }
+    if (!S_ISSOCK(facts.st_mode)) {
+        return failure(fmt::format("{} exists and is no socket; remove it first", path));
+    }
+    if (someone_listens(path, memif ? SOCK_SEQPACKET : SOCK_STREAM)) {
+        return failure(fmt::format(
+            "another process listens on {}; end it first, or give the link another socket", path
+        ));
+    }
+    unlink(path.c_str());
+    return {};
 }
 
 Result<void> check_device(const config::DeviceSettings& device, uint16_t mtu) {
@@ -206,9 +311,21 @@ Result<void> check_device(const config::DeviceSettings& device, uint16_t mtu) {
             return check_tap(device.arguments[0]);
         case DeviceKind::kPcap:
             return check_pcap(device.arguments[0], device.arguments[1]);
-        default:
-            return failure(fmt::format("device {} is not available yet", device.text));
+        case DeviceKind::kMemif:
+            return device.arguments[1] == "server" ? check_socket_folder(device.arguments[0])
+                                                   : Result<void>{};
+        case DeviceKind::kVhost:
+            return check_socket_folder(device.arguments[0]);
+        case DeviceKind::kVirtioUser:
+            return check_far_end(device.arguments[0]);
+        case DeviceKind::kPcapLoop:
+            return scan_capture(device.arguments[0]).map([](const CaptureFacts&) {});
+        case DeviceKind::kNull:
+            return {};
+        case DeviceKind::kFlowgen:
+            break;
     }
+    return failure(fmt::format("device {} is not available yet", device.text));
 }
 
 }  // namespace sekisho::dpdk

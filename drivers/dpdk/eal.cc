@@ -37,6 +37,9 @@ std::vector<std::string> eal_arguments(const EalPlan& plan) {
     };
     if (plan.huge_pages) {
         arguments.insert(arguments.end(), {"--in-memory"});
+        if (plan.shares_memory) {
+            arguments.insert(arguments.end(), {"--single-file-segments"});
+        }
     } else {
         arguments.insert(
             arguments.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(plan.memory_mb)}
@@ -66,19 +69,21 @@ bool huge_pages_free(unsigned memory_mb) {
     return free_kb / 1024 >= memory_mb;
 }
 
+// DPDK's own threads may log meanwhile.
 std::string Eal::logged() {
-    std::fflush(log_);
     std::string line;
-    while (log_read_ < log_size_) {
-        const char* start = log_text_ + log_read_;
-        const char* end = static_cast<const char*>(memchr(start, '\n', log_size_ - log_read_));
-        const size_t length =
-            end != nullptr ? static_cast<size_t>(end - start) : log_size_ - log_read_;
-        if (length > 0 && line.empty()) {
-            line.assign(start, length);
-        }
-        log_read_ += length + 1;
+    flockfile(log_);
+    std::fflush(log_);
+    for (size_t at = 0; at < log_size_ && line.empty();) {
+        const char* start = log_text_ + at;
+        const char* end = static_cast<const char*>(memchr(start, '\n', log_size_ - at));
+        const size_t length = end != nullptr ? static_cast<size_t>(end - start) : log_size_ - at;
+        line.assign(start, length);
+        at += length + 1;
     }
+    std::rewind(log_);
+    std::fflush(log_);
+    funlockfile(log_);
     return line;
 }
 

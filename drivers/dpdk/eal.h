@@ -18,6 +18,7 @@ struct EalPlan {
     std::vector<unsigned> other_cpus;   // where the main thread may run
     unsigned memory_mb = 64;            // for buffers and queues
     bool huge_pages = false;
+    bool shares_memory = false;    // with a far end (virtio_user), which takes few pieces of it
     std::vector<std::string> pci;  // addresses to claim
     std::string prefix;            // distinct for each process
 };
@@ -36,7 +37,7 @@ class Eal {
     Eal& operator=(const Eal&) = delete;
 
     // The first line that DPDK has logged since the last call: the driver's own words, before those
-    // of the layers above it. For the sentence of a failure.
+    // of the layers above it. For the sentence of a failure. Forgets all of them.
     std::string logged();
 
   private:
@@ -45,7 +46,6 @@ class Eal {
     char* log_text_ = nullptr;
     size_t log_size_ = 0;
     FILE* log_ = nullptr;
-    size_t log_read_ = 0;
 };
 
 }  // namespace sekisho::dpdk

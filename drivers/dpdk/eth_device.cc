@@ -1,77 +1,116 @@
 #include "dpdk/eth_device.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
-#include <rte_prefetch.h>
 
 namespace sekisho::dpdk {
 
 namespace {
 
-uint8_t checksum_flags(uint64_t offload_flags) {
-    uint8_t flags = 0;
-    const uint64_t ip = offload_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
-    if (ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD) {
-        flags |= packet::kIpChecksumGood;
-    } else if (ip == RTE_MBUF_F_RX_IP_CKSUM_BAD) {
-        flags |= packet::kIpChecksumBad;
-    }
-    if ((offload_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_BAD) {
-        flags |= packet::kL4ChecksumBad;
-    }
-    return flags;
-}
+using config::DeviceKind;
+using dataplane::DeviceStats;
+
+constexpr unsigned kPatience = 5;  // turns of tend() between two tries
 
 uint64_t rss_fields(config::Side side) {
     return side == config::Side::kInternal ? RTE_ETH_RSS_L3_SRC_ONLY : RTE_ETH_RSS_L3_DST_ONLY;
 }
 
-}  // namespace
-
-unsigned EthQueue::receive(std::span<PacketRef> out) {
-    std::array<rte_mbuf*, packet::kBurst> mbufs;
-    const auto room = static_cast<uint16_t>(std::min(out.size(), mbufs.size()));
-    const unsigned n = rte_eth_rx_burst(port_, queue_, mbufs.data(), room);
-    for (unsigned i = 0; i < n; ++i) {
-        rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void*));
-    }
-    for (unsigned i = 0; i < n; ++i) {
-        rte_mbuf* mbuf = mbufs[i];
-        PacketRef& packet = out[i];
-        packet = PacketRef{};
-        packet.data = rte_pktmbuf_mtod(mbuf, uint8_t*);
-        packet.handle = mbuf;
-        packet.length = mbuf->data_len;
-        packet.frame_length = static_cast<uint16_t>(std::min<uint32_t>(mbuf->pkt_len, UINT16_MAX));
-        packet.headroom = mbuf->data_off;
-        packet.in_link = first_link_;
-        packet.flags = checksum_flags(mbuf->ol_flags);
-    }
-    return n;
+// Adds, counter by counter, what `choose` makes of the two.
+template <class Choose>
+DeviceStats combine(const DeviceStats& a, const DeviceStats& b, Choose choose) {
+    return {
+        choose(a.rx_packets, b.rx_packets),
+        choose(a.rx_bytes, b.rx_bytes),
+        choose(a.rx_missed, b.rx_missed),
+        choose(a.rx_errors, b.rx_errors),
+        choose(a.tx_packets, b.tx_packets),
+        choose(a.tx_bytes, b.tx_bytes),
+        choose(a.tx_errors, b.tx_errors),
+        choose(a.no_buffer, b.no_buffer),
+        0};
 }
 
-unsigned EthQueue::send(std::span<PacketRef> packets) {
-    std::array<rte_mbuf*, packet::kBurst> mbufs;
-    unsigned sent = 0;
-    while (sent < packets.size()) {
-        const unsigned n = static_cast<unsigned>(std::min(packets.size() - sent, mbufs.size()));
-        for (unsigned i = 0; i < n; ++i) {
-            sync_mbuf(packets[sent + i]);
-            mbufs[i] = static_cast<rte_mbuf*>(packets[sent + i].handle);
-        }
-        const unsigned done =
-            rte_eth_tx_burst(port_, queue_, mbufs.data(), static_cast<uint16_t>(n));
-        sent += done;
-        if (done < n) {
-            break;
-        }
+// Bytes of the largest packet that the driver lets itself be told of; some carry larger ones all the same.
+uint32_t most_mtu(const rte_eth_dev_info& info) {
+    const uint32_t by_frame = info.max_rx_pktlen <= RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN
+                                  ? UINT16_MAX
+                                  : info.max_rx_pktlen - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN;
+    return std::min<uint32_t>(info.max_mtu == 0 ? UINT16_MAX : info.max_mtu, by_frame);
+}
+
+// A hypervisor's own NIC. Told that checksums are checked here, it hands on frames of its other guests without any.
+bool is_paravirtual(const rte_eth_dev_info& info) {
+    const std::string_view driver = info.driver_name == nullptr ? "" : info.driver_name;
+    return driver == "net_virtio" || driver == "net_vmxnet3";
+}
+
+std::string how_queues_are_filled(DeviceKind kind, unsigned queues) {
+    if (kind == DeviceKind::kNull) {
+        return fmt::format("{} queue{}, which receive nothing", queues, queues == 1 ? "" : "s");
     }
-    return sent;
+    if (queues == 1) {
+        return "one queue";
+    }
+    return fmt::format(
+        "{} queues, spread as {} likes", queues, has_far_end(kind) ? "the far end" : "the device"
+    );
+}
+
+}  // namespace
+
+// Makes the device known to DPDK; a PCI device was claimed by EAL at its start.
+Result<void> EthDevice::attach(const EthDevicePlan& plan, unsigned queues, Eal& eal) {
+    const auto mac = mac_ == MacAddr{} ? std::nullopt : std::optional(mac_);
+    arguments_ = device_arguments(plan.device, plan.index, queues, mac);
+    if (auto free = clear_stale_socket(plan.device); !free) {
+        return free;
+    }
+    if (!arguments_.pci && rte_dev_probe(arguments_.probe.c_str()) < 0) {
+        const std::string reason = eal.logged();
+        return failure(fmt::format(
+            "device {} cannot be opened: {}",
+            text_,
+            reason.empty() ? "its driver gives no reason" : reason
+        ));
+    }
+    if (rte_eth_dev_get_port_by_name(arguments_.name.c_str(), &port_) != 0) {
+        return failure(fmt::format("device {} has no DPDK driver here: {}", text_, eal.logged()));
+    }
+    attached_ = true;
+    return {};
+}
+
+MacAddr EthDevice::port_mac() const {
+    rte_ether_addr address{};
+    rte_eth_macaddr_get(port_, &address);
+    MacAddr mac;
+    std::memcpy(mac.bytes, address.addr_bytes, sizeof(mac.bytes));
+    return mac;
+}
+
+// What of it does not change.
+Result<void> EthDevice::learn(const EthDevicePlan& plan, Eal& eal) {
+    rte_eth_dev_info info{};
+    if (rte_eth_dev_info_get(port_, &info) != 0) {
+        return failure(fmt::format("device {} does not say what it can do: {}", text_, eal.logged())
+        );
+    }
+    driver_ = info.driver_name == nullptr ? "unknown" : info.driver_name;
+    numa_node_ = std::max(0, rte_eth_dev_socket_id(port_));
+    mac_ = port_mac();
+    most_queues_ = std::max<unsigned>(1, std::min(info.max_rx_queues, info.max_tx_queues));
+    if (const unsigned limit = queue_limit(plan.device.kind); limit != 0) {
+        most_queues_ = std::min(most_queues_, limit);
+    }
+    return {};
 }
 
 Result<std::unique_ptr<EthDevice>> EthDevice::probe(const EthDevicePlan& plan, Eal& eal) {
@@ -80,42 +119,22 @@ Result<std::unique_ptr<EthDevice>> EthDevice::probe(const EthDevicePlan& plan, E
     }
     std::unique_ptr<EthDevice> device(new EthDevice);
     device->text_ = plan.device.text;
-    device->kernel_interface_ = kernel_interface(plan.device);
-    device->arguments_ = device_arguments(plan.device, plan.index, plan.queues);
-    const DeviceArguments* arguments = &device->arguments_;
+    device->kind_ = plan.device.kind;
     eal.logged();
-    // A PCI device was claimed by EAL at its start; a virtual one is made now.
-    if (!arguments->pci && rte_dev_probe(arguments->probe.c_str()) < 0) {
-        const std::string reason = eal.logged();
+    auto attached = device->attach(plan, plan.queues, eal);
+    if (!attached && plan.queues > 1 && !has_far_end(plan.device.kind)) {
         // Some drivers refuse more queues than the interface has; one queue always is an answer.
-        device->arguments_ = device_arguments(plan.device, plan.index, 1);
-        if (plan.queues == 1 || rte_dev_probe(arguments->probe.c_str()) < 0) {
-            arguments = nullptr;
-            const std::string text = std::move(device->text_);
-            device->arguments_.name.clear();
-            return failure(fmt::format(
-                "device {} cannot be opened: {}",
-                text,
-                reason.empty() ? "its driver gives no reason" : reason
-            ));
+        if (device->attach(plan, 1, eal)) {
+            attached = {};
         }
     }
-    if (rte_eth_dev_get_port_by_name(arguments->name.c_str(), &device->port_) != 0) {
-        device->arguments_.name.clear();
-        return failure(
-            fmt::format("device {} has no DPDK driver here: {}", plan.device.text, eal.logged())
-        );
+    if (!attached) {
+        return tl::unexpected(attached.error());
     }
-    rte_eth_dev_info info{};
-    if (rte_eth_dev_info_get(device->port_, &info) != 0) {
-        return failure(
-            fmt::format("device {} does not say what it can do: {}", plan.device.text, eal.logged())
-        );
+    if (auto learnt = device->learn(plan, eal); !learnt) {
+        return tl::unexpected(learnt.error());
     }
-    device->most_queues_ = std::max<unsigned>(1, std::min(info.max_rx_queues, info.max_tx_queues));
-    if (const unsigned limit = queue_limit(plan.device.kind); limit != 0) {
-        device->most_queues_ = std::min(device->most_queues_, limit);
-    }
+    device->kernel_interface_ = kernel_interface(plan.device);
     return device;
 }
 
@@ -126,16 +145,16 @@ Result<void> EthDevice::configure(const EthDevicePlan& plan, Eal& eal) {
     rte_eth_dev_info_get(port_, &info);
     const auto queues = static_cast<uint16_t>(plan.queues);
     rte_eth_conf conf{};
-    conf.rxmode.mtu = std::min(plan.mtu, info.max_mtu == 0 ? plan.mtu : info.max_mtu);
-    if (arguments_.pci) {
+    conf.rxmode.mtu = std::min<uint32_t>(plan.mtu, most_mtu(info));
+    if (arguments_.pci && !is_paravirtual(info)) {
         conf.rxmode.offloads =
             info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM |
                                     RTE_ETH_RX_OFFLOAD_TCP_CKSUM);
     }
-    steering_ =
-        queues == 1 ? "one queue" : fmt::format("{} queues, spread as the device likes", queues);
+    steering_ = how_queues_are_filled(kind_, queues);
     std::array<uint8_t, 64> key{};
-    if (queues > 1 && (info.flow_type_rss_offloads & RTE_ETH_RSS_IPV4) != 0) {
+    if (queues > 1 && kind_ != DeviceKind::kNull &&
+        (info.flow_type_rss_offloads & RTE_ETH_RSS_IPV4) != 0) {
         const auto& wanted = *plan.toeplitz_key;
         std::copy(wanted.begin(), wanted.end(), key.begin());
         conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
@@ -204,49 +223,75 @@ Result<void> EthDevice::set_up_queues(const EthDevicePlan& plan, Eal& eal) {
             rte_eth_tx_queue_setup(port_, q, tx, node, nullptr) != 0) {
             return failure(fmt::format("device {} refuses queue {}: {}", text_, q, eal.logged()));
         }
-        queues_.push_back(std::make_unique<EthQueue>(port_, q, plan.first_link));
     }
     return {};
 }
 
-Result<void> EthDevice::start(const EthDevicePlan& plan, Eal& eal) {
+Result<void> EthDevice::bring_up(const EthDevicePlan& plan, Eal& eal) {
     if (auto done = configure(plan, eal); !done) {
         return done;
     }
     if (auto done = set_up_queues(plan, eal); !done) {
         return done;
     }
-    if (const int status = rte_eth_dev_start(port_); status != 0) {
+    eal.logged();
+    const int status = rte_eth_dev_start(port_);
+    const bool waits = kind_ == DeviceKind::kMemif && plan.device.arguments[1] == "client";
+    if (status != 0 && !waits) {
         return failure(fmt::format(
             "device {} does not start: {} ({})", text_, rte_strerror(-status), eal.logged()
         ));
     }
-    started_ = true;
-    if (set_rss(plan)) {
+    started_ = status == 0;
+    if (started_ && set_rss(plan)) {
         steering_ += ", table programmed";
     }
     return {};
 }
 
-EthDevice::~EthDevice() {
-    if (arguments_.name.empty()) {
-        return;
+Result<void> EthDevice::start(const EthDevicePlan& plan, Eal& eal) {
+    for (uint16_t q = 0; q < plan.queues; ++q) {
+        queues_.push_back(std::make_unique<EthQueue>(port_, q, plan.first_link));
+    }
+    close_doors();
+    if (auto done = bring_up(plan, eal); !done) {
+        return done;
     }
     if (started_) {
-        rte_eth_dev_stop(port_);
+        open_doors();
     }
-    rte_eth_dev_close(port_);
+    patience_ = kPatience;
+    up_ = is_running();
+    return {};
 }
 
-MacAddr EthDevice::mac() const {
-    rte_ether_addr address{};
-    rte_eth_macaddr_get(port_, &address);
-    MacAddr mac;
-    std::memcpy(mac.bytes, address.addr_bytes, sizeof(mac.bytes));
-    return mac;
+// ---- what comes and goes
+
+void EthDevice::close_doors() {
+    for (const auto& queue : queues_) {
+        queue->door().close();
+    }
 }
 
-bool EthDevice::is_up() const {
+void EthDevice::open_doors() {
+    for (const auto& queue : queues_) {
+        queue->set_port(port_);
+        queue->door().open();
+    }
+}
+
+// Whether what the port stands on has gone for good, so that only a new port can follow it.
+bool EthDevice::is_gone() const {
+    if (kernel_interface_) {
+        return !kernel_interface_->is_there();
+    }
+    return kind_ == DeviceKind::kVirtioUser && !is_running();
+}
+
+bool EthDevice::is_running() const {
+    if (!attached_ || !started_) {
+        return false;
+    }
     if (kernel_interface_) {
         return kernel_interface_->is_running();
     }
@@ -254,28 +299,135 @@ bool EthDevice::is_up() const {
     return rte_eth_link_get_nowait(port_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
 }
 
-dataplane::DeviceStats EthDevice::stats() const {
-    rte_eth_stats stats{};
-    rte_eth_stats_get(port_, &stats);
-    return {
-        stats.ipackets,
-        stats.ibytes,
-        stats.imissed,
-        stats.ierrors,
-        stats.opackets,
-        stats.obytes,
-        stats.oerrors,
-        stats.rx_nombuf};
+std::string EthDevice::tend(const EthDevicePlan& plan, Eal& eal) {
+    const std::lock_guard guard(lock_);
+    const bool was_up = up_;
+    up_ = is_running();
+    if (was_up && !up_) {
+        ++downs_;
+        patience_ = 0;
+        return fmt::format("is down ({} time{} so far)", downs_, downs_ == 1 ? "" : "s");
+    }
+    if (up_) {
+        return was_up ? "" : "is up";
+    }
+    if (patience_ > 0) {
+        --patience_;
+        return "";
+    }
+    patience_ = kPatience;
+    const bool client = kind_ == DeviceKind::kMemif && plan.device.arguments[1] == "client";
+    if (client) {
+        reconnect();
+    } else if (!attached_ || is_gone()) {
+        if (!make_anew(plan, eal) && attached_) {  // its absence is in the log already
+            detach();
+        }
+    }
+    eal.logged();
+    return "";
 }
 
-std::string EthDevice::driver() const {
+// A memif client looks for its server only when the port is started.
+bool EthDevice::reconnect() {
+    close_doors();
+    if (started_) {
+        rte_eth_dev_stop(port_);
+    }
+    started_ = rte_eth_dev_start(port_) == 0;
+    if (started_) {
+        open_doors();
+    }
+    return started_;
+}
+
+void EthDevice::keep_counts() {
+    earlier_ = combine(earlier_, seen_, [](uint64_t a, uint64_t b) { return a + b; });
+    seen_ = {};
+}
+
+void EthDevice::detach() {
     rte_eth_dev_info info{};
     rte_eth_dev_info_get(port_, &info);
-    return info.driver_name == nullptr ? "unknown" : info.driver_name;
+    if (started_) {
+        rte_eth_dev_stop(port_);
+    }
+    started_ = false;
+    attached_ = false;
+    if (info.device != nullptr) {
+        rte_dev_remove(info.device);
+    }
 }
 
-int EthDevice::numa_node() const {
-    return std::max(0, rte_eth_dev_socket_id(port_));
+Result<void> EthDevice::make_anew(const EthDevicePlan& plan, Eal& eal) {
+    if (attached_) {
+        close_doors();
+        keep_counts();
+        detach();
+    }
+    if (auto fits = check_device(plan.device, plan.mtu); !fits) {
+        return fits;
+    }
+    if (auto done = attach(plan, plan.queues, eal); !done) {
+        return done;
+    }
+    kernel_interface_ = kernel_interface(plan.device);
+    if (port_mac() != mac_) {  // neighbours know the device by the one that it had
+        rte_ether_addr address{};
+        std::memcpy(address.addr_bytes, mac_.bytes, sizeof(mac_.bytes));
+        rte_eth_dev_default_mac_addr_set(port_, &address);
+    }
+    if (auto done = bring_up(plan, eal); !done) {
+        return done;
+    }
+    open_doors();
+    return {};
+}
+
+EthDevice::~EthDevice() {
+    if (!attached_) {
+        return;
+    }
+    close_doors();
+    if (started_) {
+        rte_eth_dev_stop(port_);
+    }
+    rte_eth_dev_close(port_);
+}
+
+// ---- what others ask
+
+std::string EthDevice::steering() const {
+    const std::lock_guard guard(lock_);
+    return steering_;
+}
+
+bool EthDevice::is_up() const {
+    const std::lock_guard guard(lock_);
+    return is_running();
+}
+
+// A driver may forget its counts while its far end is away, so the highest that was seen counts.
+DeviceStats EthDevice::stats() const {
+    const std::lock_guard guard(lock_);
+    rte_eth_stats now{};
+    if (attached_ && rte_eth_stats_get(port_, &now) == 0) {
+        seen_ = combine(
+            seen_,
+            {now.ipackets,
+             now.ibytes,
+             now.imissed,
+             now.ierrors,
+             now.opackets,
+             now.obytes,
+             now.oerrors,
+             now.rx_nombuf},
+            [](uint64_t a, uint64_t b) { return std::max(a, b); }
+        );
+    }
+    DeviceStats total = combine(earlier_, seen_, [](uint64_t a, uint64_t b) { return a + b; });
+    total.downs = downs_;
+    return total;
 }
 
 }  // namespace sekisho::dpdk

@@ -8,8 +8,8 @@
 //   Owner     queues belong to workers; make, start and stop are the main thread's.
 #pragma once
 
-#include <array>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +20,7 @@
 #include "dataplane/device.h"
 #include "dpdk/device_arguments.h"
 #include "dpdk/eal.h"
+#include "dpdk/eth_queue.h"
 #include "dpdk/mbuf_store.h"
 
 namespace sekisho::dpdk {
@@ -40,52 +41,66 @@ struct EthDevicePlan {
     std::vector<unsigned> queue_of_shard;  // for RSS
 };
 
-class EthQueue final : public dataplane::DeviceQueue {
-  public:
-    EthQueue(uint16_t port, uint16_t queue, LinkId first_link)
-        : port_(port), queue_(queue), first_link_(first_link) {}
-    unsigned receive(std::span<PacketRef> out) override;
-    unsigned send(std::span<PacketRef> packets) override;
-
-  private:
-    uint16_t port_;
-    uint16_t queue_;
-    LinkId first_link_;
-};
-
 class EthDevice final : public dataplane::Device {
   public:
     // Attaches the device and asks how many queues it can have: probe() first, then configure()
     // with the stores.
     static Result<std::unique_ptr<EthDevice>> probe(const EthDevicePlan& plan, Eal& eal);
     Result<void> start(const EthDevicePlan& plan, Eal& eal);
+    // Looks whether what is behind it has gone or come back; a few times a second. What is worth a
+    // line in the log, if anything is.
+    std::string tend(const EthDevicePlan& plan, Eal& eal);
     ~EthDevice() override;
 
-    MacAddr mac() const override;
+    MacAddr mac() const override { return mac_; }
     unsigned queues() const override { return static_cast<unsigned>(queues_.size()); }
     unsigned most_queues() const { return most_queues_; }
     dataplane::DeviceQueue& queue(unsigned index) override { return *queues_[index]; }
     bool is_up() const override;
     dataplane::DeviceStats stats() const override;
-    std::string driver() const override;
-    std::string steering() const override { return steering_; }
+    std::string driver() const override { return driver_; }
+    std::string steering() const override;
     bool steers_by_source() const override { return false; }
-    int numa_node() const;
+    int numa_node() const { return numa_node_; }
 
   private:
     EthDevice() = default;
+    Result<void> attach(const EthDevicePlan& plan, unsigned queues, Eal& eal);
+    MacAddr port_mac() const;
+    Result<void> learn(const EthDevicePlan& plan, Eal& eal);
     Result<void> configure(const EthDevicePlan& plan, Eal& eal);
     bool set_rss(const EthDevicePlan& plan);
     Result<void> set_up_queues(const EthDevicePlan& plan, Eal& eal);
+    Result<void> bring_up(const EthDevicePlan& plan, Eal& eal);
+    bool is_gone() const;
+    bool is_running() const;
+    void close_doors();
+    void open_doors();
+    void keep_counts();
+    void detach();
+    Result<void> make_anew(const EthDevicePlan& plan, Eal& eal);
+    bool reconnect();
 
     DeviceArguments arguments_;
     std::string text_;
-    std::optional<KernelInterface> kernel_interface_;  // behind af_packet and af_xdp
+    config::DeviceKind kind_ = config::DeviceKind::kPci;
+    std::optional<KernelInterface> kernel_interface_;  // behind af_packet, af_xdp and tap
     uint16_t port_ = 0;
+    MacAddr mac_;
+    std::string driver_;
+    int numa_node_ = 0;
     unsigned most_queues_ = 1;
-    bool started_ = false;
     std::vector<std::unique_ptr<EthQueue>> queues_;
+
+    mutable std::mutex lock_;  // of what follows: the port may be made anew while others ask
     std::string steering_;
+    bool attached_ = false;
+    bool started_ = false;
+    bool up_ = false;        // as tend() has last seen it
+    unsigned patience_ = 0;  // turns of tend() before the next try
+    uint64_t downs_ = 0;
+    dataplane::DeviceStats earlier_;       // of ports that were given up
+    mutable dataplane::DeviceStats seen_;  // of this one, when last asked
 };
 
 }  // namespace sekisho::dpdk

@@ -33,6 +33,27 @@ TEST_CASE("each device string becomes the DPDK device that it names", "[dpdk]") 
          "net_pcap3,rx_pcap=a.pcap,tx_pcap=b.pcap",
          false},
         {{DeviceKind::kPci, {"0000:03:00.0"}, ""}, "0000:03:00.0", "0000:03:00.0", true},
+        {{DeviceKind::kMemif, {"/run/m", "server"}, ""},
+         "net_memif3",
+         "net_memif3,role=server,socket=/run/m,socket-abstract=no,id=0,bsize=2048,rsize=10",
+         false},
+        {{DeviceKind::kMemif, {"/run/m", "client"}, ""},
+         "net_memif3",
+         "net_memif3,role=client,socket=/run/m,socket-abstract=no,id=0,bsize=2048,rsize=10",
+         false},
+        {{DeviceKind::kVhost, {"/run/v"}, ""},
+         "net_vhost3",
+         "net_vhost3,iface=/run/v,queues=2",
+         false},
+        {{DeviceKind::kVirtioUser, {"/run/v"}, ""},
+         "net_virtio_user3",
+         "net_virtio_user3,path=/run/v,queues=2,queue_size=1024",
+         false},
+        {{DeviceKind::kPcapLoop, {"a.pcap"}, ""},
+         "net_pcap3",
+         "net_pcap3,rx_pcap=a.pcap,infinite_rx=1",
+         false},
+        {{DeviceKind::kNull, {}, ""}, "net_null3", "net_null3,no-rx=1", false},
     };
     for (const Row& row : rows) {
         const DeviceArguments made = device_arguments(row.device, 3, 2);
@@ -60,10 +81,40 @@ TEST_CASE("what a device lacks is one sentence that says how to get it", "[dpdk]
     const auto junk = check_device({DeviceKind::kPcap, {"/dev/null", "/tmp/out.pcap"}, ""}, 1500);
     REQUIRE_FALSE(junk);
     CHECK(junk.error().message == "/dev/null is no capture; a pcap file is wanted");
-    const auto later =
-        check_device({DeviceKind::kMemif, {"/tmp/m", "server"}, "memif:/tmp/m,server"}, 1500);
-    REQUIRE_FALSE(later);
-    CHECK(later.error().message.find("not available yet") != std::string::npos);
+    const auto vhost = check_device({DeviceKind::kVhost, {"/no/such/v"}, "vhost:/no/such/v"}, 1500);
+    REQUIRE_FALSE(vhost);
+    CHECK(
+        vhost.error().message ==
+        "the socket /no/such/v cannot be made; a name in an existing, writable folder is wanted"
+    );
+    const auto memif = check_device({DeviceKind::kMemif, {"/no/such/m", "server"}, ""}, 1500);
+    REQUIRE_FALSE(memif);
+    CHECK(memif.error().message.find("/no/such/m cannot be made") != std::string::npos);
+    CHECK(check_device({DeviceKind::kMemif, {"/no/such/m", "client"}, ""}, 1500));  // it may come
+    const auto frontend = check_device({DeviceKind::kVirtioUser, {"/no/such/v"}, ""}, 1500);
+    REQUIRE_FALSE(frontend);
+    CHECK(
+        frontend.error().message ==
+        "no vhost listens on /no/such/v; start the far end first, or use vhost:/no/such/v to be "
+        "the "
+        "one that listens"
+    );
+    const auto loop = check_device({DeviceKind::kPcapLoop, {"/no/such.pcap"}, ""}, 1500);
+    REQUIRE_FALSE(loop);
+    CHECK(loop.error().message.find("/no/such.pcap cannot be read") != std::string::npos);
+    CHECK(check_device({DeviceKind::kNull, {}, "null"}, 1500));
+}
+
+TEST_CASE("a device that is made anew asks for the link address that it had", "[dpdk]") {
+    const MacAddr mac{{2, 0, 0, 0, 0, 9}};
+    const auto probe = [&](DeviceKind kind, std::vector<std::string> arguments) {
+        return device_arguments({kind, std::move(arguments), ""}, 0, 1, mac).probe;
+    };
+    const std::string wanted = ",mac=02:00:00:00:00:09";
+    CHECK(probe(DeviceKind::kTap, {"t"}).ends_with(wanted));
+    CHECK(probe(DeviceKind::kVirtioUser, {"/v"}).ends_with(wanted));
+    CHECK(probe(DeviceKind::kMemif, {"/m", "client"}).ends_with(wanted));
+    CHECK(probe(DeviceKind::kAfPacket, {"e"}).find("mac=") == std::string::npos);
 }
 
 TEST_CASE("EAL's arguments follow from the configuration", "[dpdk]") {
@@ -87,6 +138,12 @@ TEST_CASE("EAL's arguments follow from the configuration", "[dpdk]") {
         plan.huge_pages = true;
         CHECK(has(eal_arguments(plan), "--in-memory"));
         CHECK_FALSE(has(eal_arguments(plan), "--no-huge"));
+    }
+    SECTION("memory that a far end maps comes in few pieces") {
+        plan.huge_pages = true;
+        CHECK_FALSE(has(eal_arguments(plan), "--single-file-segments"));
+        plan.shares_memory = true;
+        CHECK(has(eal_arguments(plan), "--single-file-segments"));
     }
     SECTION("PCI devices are claimed by address and by no other") {
         plan.pci = {"0000:03:00.0"};
