@@ -18,28 +18,45 @@ using dataplane::WorkerPlan;
 
 struct MemoryDevice::Queue final : dataplane::DeviceQueue {
     Queue(MemoryDevice& d, unsigned index, HeapStore& s, std::deque<Sent>& out)
-        : device(d), number(index), store(s), sent(out) {}
+        : device(d), number(index), store(s), sent(out) {
+        kept.reserve(kMostKept);
+    }
     unsigned receive(std::span<PacketRef> out) override {
         unsigned n = 0;
-        for (; n < out.size() && !waiting.empty(); ++n) {
-            out[n] = waiting.front();
-            waiting.pop_front();
+        for (; n < out.size() && next < waiting.size(); ++n) {
+            out[n] = waiting[next++];
+        }
+        if (next == waiting.size()) {
+            waiting.clear();
+            next = 0;
         }
         return n;
     }
     unsigned send(std::span<PacketRef> packets) override {
         unsigned n = 0;
         for (; n < packets.size() && device.room > 0; ++n, --device.room) {
-            sent.push_back({LinkId{static_cast<uint8_t>(number)}, bytes_of(packets[n])});
-            store.free_one(packets[n]);
+            kept.push_back(packets[n]);
+        }
+        if (!device.quiet) {
+            collect();
         }
         return n;
     }
+    void collect() {
+        for (const PacketRef& packet : kept) {
+            sent.push_back({LinkId{static_cast<uint8_t>(number)}, bytes_of(packet)});
+            store.free_one(packet);
+        }
+        kept.clear();
+    }
+    static constexpr size_t kMostKept = 8192;
     MemoryDevice& device;
     unsigned number;
     HeapStore& store;
     std::deque<Sent>& sent;
-    std::deque<PacketRef> waiting;
+    std::vector<PacketRef> waiting;
+    size_t next = 0;  // of `waiting`, to be received
+    std::vector<PacketRef> kept;
 };
 
 MemoryDevice::MemoryDevice(
@@ -53,7 +70,7 @@ MemoryDevice::MemoryDevice(
 
 MemoryDevice::~MemoryDevice() {
     for (auto& queue : queues_) {
-        for (const PacketRef& packet : queue->waiting) {
+        for (const PacketRef& packet : std::span(queue->waiting).subspan(queue->next)) {
             queue->store.free_one(packet);
         }
     }
@@ -66,9 +83,15 @@ void MemoryDevice::push(const PacketRef& packet, unsigned queue) {
 size_t MemoryDevice::waiting() const {
     size_t n = 0;
     for (const auto& queue : queues_) {
-        n += queue->waiting.size();
+        n += queue->waiting.size() - queue->next;
     }
     return n;
+}
+
+void MemoryDevice::collect() {
+    for (auto& queue : queues_) {
+        queue->collect();
+    }
 }
 
 dataplane::DeviceQueue& MemoryDevice::queue(unsigned index) {
@@ -240,6 +263,19 @@ void TestBed::turn() {
     }
 }
 
+void TestBed::turn_quietly(unsigned turns) {
+    for (auto& device : devices_) {
+        device->quiet = true;
+    }
+    for (unsigned i = 0; i < turns; ++i) {
+        turn();
+        slow_path_->poll(now_);
+    }
+    for (auto& device : devices_) {
+        device->quiet = false;
+    }
+}
+
 // Everyone who is asked answers: the station address is made from the address.
 bool TestBed::answer_arp() {
     std::deque<MemoryDevice::Sent> rest;
@@ -277,6 +313,9 @@ bool TestBed::answer_arp() {
 }
 
 void TestBed::run() {
+    for (auto& device : devices_) {
+        device->collect();
+    }
     unsigned idle = 0;
     for (unsigned turns = 0; idle < 3; ++turns) {
         unsigned work = 0;

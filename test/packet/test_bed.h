@@ -31,7 +31,8 @@ namespace sekisho::test {
 inline constexpr LinkId kInternalLink{0};
 inline constexpr LinkId kExternalLink{1};
 
-// A device in memory. Frames go in by push(); what the appliance sends is kept until take().
+// A device in memory. Frames go in by push(); what the appliance sends is kept until take(). While `quiet` it allocates
+// nothing: what is sent stays in its buffers until collect().
 class MemoryDevice final : public dataplane::Device {
   public:
     struct Sent {
@@ -45,6 +46,7 @@ class MemoryDevice final : public dataplane::Device {
 
     void push(const PacketRef& packet, unsigned queue);
     size_t waiting() const;
+    void collect();
 
     MacAddr mac() const override { return mac_; }
     unsigned queues() const override { return static_cast<unsigned>(queues_.size()); }
@@ -56,6 +58,7 @@ class MemoryDevice final : public dataplane::Device {
     bool steers_by_source() const override { return steers; }
 
     bool steers = false;
+    bool quiet = false;
     size_t room = ~size_t{0};  // frames that it still accepts
 
   private:
@@ -117,6 +120,10 @@ class TestBed {
     void run();
     // One turn of each worker, without the slow path.
     void turn();
+    // As turn(), several times and with the slow path; the bed itself allocates nothing meanwhile.
+    void turn_quietly(unsigned turns);
+    // Time passes, and nobody has had a turn yet.
+    void pass(uint32_t ms) { now_ = now_ + ms; }
     void advance(uint32_t ms);
     Tick now() const { return now_; }
 
