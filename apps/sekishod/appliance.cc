@@ -499,6 +499,8 @@ void Appliance::run_slow_path() {
 
 Result<void> Appliance::start() {
     running_ = true;  // from here on stop() has something to end, also when only a part has started
+    // What the configuration says of neighbours is to be there before the first packet.
+    slow_path_->poll(clock_.now());
     worker_body_ = [this](unsigned worker) { run_worker(worker); };
     if (auto launched = dpdk::launch(workers_count_, worker_body_); !launched) {
         return launched;

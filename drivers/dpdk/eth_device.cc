@@ -262,6 +262,7 @@ Result<void> EthDevice::start(const EthDevicePlan& plan, Eal& eal) {
     }
     patience_ = kPatience;
     up_ = is_running();
+    up_told_ = up_;
     return {};
 }
 
@@ -299,17 +300,27 @@ bool EthDevice::is_running() const {
     return rte_eth_link_get_nowait(port_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
 }
 
+// Whoever looks counts: a far end may be gone for less than it takes tend() to come round.
+bool EthDevice::observe() const {
+    const bool running = is_running();
+    downs_ += up_ && !running ? 1 : 0;
+    up_ = running;
+    return running;
+}
+
 std::string EthDevice::tend(const EthDevicePlan& plan, Eal& eal) {
     const std::lock_guard guard(lock_);
-    const bool was_up = up_;
-    up_ = is_running();
-    if (was_up && !up_) {
-        ++downs_;
+    observe();
+    const bool changed = up_ != up_told_ || downs_ != downs_told_;
+    up_told_ = up_;
+    downs_told_ = downs_;
+    if (changed) {
         patience_ = 0;
-        return fmt::format("is down ({} time{} so far)", downs_, downs_ == 1 ? "" : "s");
+        const std::string times = fmt::format("{} time{} so far", downs_, downs_ == 1 ? "" : "s");
+        return up_ ? fmt::format("is up (was down {})", times) : fmt::format("is down ({})", times);
     }
     if (up_) {
-        return was_up ? "" : "is up";
+        return "";
     }
     if (patience_ > 0) {
         --patience_;
@@ -404,7 +415,7 @@ std::string EthDevice::steering() const {
 
 bool EthDevice::is_up() const {
     const std::lock_guard guard(lock_);
-    return is_running();
+    return observe();
 }
 
 // A driver may forget its counts while its far end is away, so the highest that was seen counts.

@@ -74,6 +74,7 @@ class EthDevice final : public dataplane::Device {
     Result<void> bring_up(const EthDevicePlan& plan, Eal& eal);
     bool is_gone() const;
     bool is_running() const;
+    bool observe() const;
     void close_doors();
     void open_doors();
     void keep_counts();
@@ -96,9 +97,11 @@ class EthDevice final : public dataplane::Device {
     std::string steering_;
     bool attached_ = false;
     bool started_ = false;
-    bool up_ = false;        // as tend() has last seen it
-    unsigned patience_ = 0;  // turns of tend() before the next try
-    uint64_t downs_ = 0;
+    mutable bool up_ = false;  // when last looked at
+    mutable uint64_t downs_ = 0;
+    bool up_told_ = false;  // as tend() has last said
+    uint64_t downs_told_ = 0;
+    unsigned patience_ = 0;                // turns of tend() before the next try
     dataplane::DeviceStats earlier_;       // of ports that were given up
     mutable dataplane::DeviceStats seen_;  // of this one, when last asked
 };
