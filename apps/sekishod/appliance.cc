@@ -1,9 +1,7 @@
 #include "sekishod/appliance.h"
 
 #include <algorithm>
-#include <fstream>
 #include <numeric>
-#include <sstream>
 
 #include <unistd.h>
 
@@ -11,6 +9,7 @@
 #include "base/text.h"
 #include "dataplane/shut_down.h"
 #include "dpdk/launch.h"
+#include "sekishod/huge_page_mount.h"
 #include "sekishod/idle.h"
 #include "sekishod/log.h"
 
@@ -45,21 +44,6 @@ std::vector<unsigned> other_cpus(const config::Config& config) {
         }
     }
     return others.empty() ? all : others;
-}
-
-// Where hugetlbfs is mounted; empty: nowhere.
-std::string huge_page_mount() {
-    std::ifstream mounts("/proc/mounts");
-    std::string device;
-    std::string place;
-    std::string type;
-    for (std::string line; std::getline(mounts, line);) {
-        std::istringstream(line) >> device >> place >> type;
-        if (type == "hugetlbfs") {
-            return place;
-        }
-    }
-    return {};
 }
 
 // An even share of the appliance's table, with room for uneven hashing between several shards.

@@ -9,6 +9,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "sekishod/huge_page_mount.h"
+
 namespace sekisho::daemon {
 namespace {
 
@@ -41,18 +43,37 @@ bool is_unlocked(const fs::path& arena) {
     return free;
 }
 
-}  // namespace
-
-unsigned remove_leftovers(const std::string& shared_memory, const std::string& run_time_parent) {
+unsigned remove_arenas(const std::string& folder) {
     unsigned removed = 0;
     std::error_code error;
-    for (const auto& entry : fs::directory_iterator(shared_memory, error)) {
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
         const pid_t pid = process_of(entry.path().filename(), true);
         if (pid != 0 && entry.is_regular_file(error) && is_gone(pid) && is_unlocked(entry.path()) &&
             fs::remove(entry.path(), error)) {
             ++removed;
         }
     }
+    return removed;
+}
+
+}  // namespace
+
+std::vector<std::string> arena_folders() {
+    std::vector<std::string> folders = {"/dev/shm"};
+    if (const std::string mount = huge_page_mount(); !mount.empty()) {
+        folders.push_back(mount);
+    }
+    return folders;
+}
+
+unsigned remove_leftovers(
+    const std::vector<std::string>& arena_folders, const std::string& run_time_parent
+) {
+    unsigned removed = 0;
+    for (const auto& folder : arena_folders) {
+        removed += remove_arenas(folder);
+    }
+    std::error_code error;
     for (const auto& entry : fs::directory_iterator(run_time_parent, error)) {
         const pid_t pid = process_of(entry.path().filename(), false);
         if (pid != 0 && entry.is_directory(error) && is_gone(pid) &&

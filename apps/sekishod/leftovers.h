@@ -5,10 +5,16 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace sekisho::daemon {
 
-// Removes them and returns how many there were.
-unsigned remove_leftovers(const std::string& shared_memory, const std::string& run_time_parent);
+// Where arenas may lie: shared memory and, if one is mounted, the hugetlbfs, where a leftover would keep its huge pages.
+std::vector<std::string> arena_folders();
+
+// Removes them and returns how many there were. A folder that is not there holds none.
+unsigned remove_leftovers(
+    const std::vector<std::string>& arena_folders, const std::string& run_time_parent
+);
 
 }  // namespace sekisho::daemon

@@ -66,7 +66,7 @@ int run(const config::Config& config) {
         log("{}", devices.error().message);
         return 1;
     }
-    if (const unsigned removed = remove_leftovers("/dev/shm", "/var/run/dpdk"); removed > 0) {
+    if (const unsigned removed = remove_leftovers(arena_folders(), "/var/run/dpdk"); removed > 0) {
         log("removed {} file{} and folders of processes that were killed",
             removed,
             removed == 1 ? "" : "s");

@@ -16,13 +16,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Two folders in the place of /dev/shm and /var/run/dpdk; gone with it.
+// Folders in the place of /dev/shm, a hugetlbfs and /var/run/dpdk; gone with it.
 struct Folders {
     Folders() {
         char name[] = "/tmp/leftovers-XXXXXX";
         REQUIRE(mkdtemp(name) != nullptr);
         root = name;
         fs::create_directory(shared = root / "shm");
+        fs::create_directory(huge = root / "hugepages");
         fs::create_directory(run_time = root / "dpdk");
     }
     ~Folders() {
@@ -32,10 +33,11 @@ struct Folders {
     Folders(const Folders&) = delete;
     Folders& operator=(const Folders&) = delete;
 
-    unsigned remove() const { return remove_leftovers(shared, run_time); }
+    unsigned remove() const { return remove_leftovers({shared, huge}, run_time); }
 
     fs::path root;
     fs::path shared;
+    fs::path huge;
     fs::path run_time;
 };
 
@@ -62,11 +64,13 @@ TEST_CASE("what a killed process has left is removed and counted", "[sekishod]")
     const pid_t dead = dead_process();
     make_file(folders.shared / fmt::format("sekisho-{}-0", dead));
     make_file(folders.shared / fmt::format("sekisho-{}-63", dead));
+    make_file(folders.huge / fmt::format("sekisho-{}-0", dead));
     const fs::path folder = folders.run_time / fmt::format("sekisho-{}", dead);
     fs::create_directory(folder);
     make_file(folder / "config");
-    CHECK(folders.remove() == 3);
+    CHECK(folders.remove() == 4);
     CHECK(fs::is_empty(folders.shared));
+    CHECK(fs::is_empty(folders.huge));
     CHECK(fs::is_empty(folders.run_time));
     CHECK(folders.remove() == 0);
 }
@@ -137,7 +141,9 @@ TEST_CASE("what a link points to stays", "[sekishod]") {
 }
 
 TEST_CASE("folders that are not there hold no leftovers", "[sekishod]") {
-    CHECK(remove_leftovers("/nonexistent/shm", "/nonexistent/dpdk") == 0);
+    CHECK(
+        remove_leftovers({"/nonexistent/shm", "/nonexistent/hugepages"}, "/nonexistent/dpdk") == 0
+    );
 }
 
 }  // namespace sekisho::daemon
