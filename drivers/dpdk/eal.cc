@@ -122,7 +122,7 @@ Result<std::unique_ptr<Eal>> Eal::start(const EalPlan& plan) {
             fmt::format("DPDK cannot start: {} ({})", rte_strerror(rte_errno), eal->logged())
         );
     }
-    eal->logged();
+    eal->said_at_start_ = eal->logged();
     eal->run_time_folder_ = rte_eal_get_runtime_dir();
     silence("libbpf.so.1", "libbpf_set_print");
     silence("libxdp.so.1", "libxdp_set_print");

@@ -39,10 +39,13 @@ class Eal {
     // The first line that DPDK has logged since the last call: the driver's own words, before those
     // of the layers above it. For the sentence of a failure. Forgets all of them.
     std::string logged();
+    // The first line that it logged while it started and went on all the same: why it left out a PCI device.
+    const std::string& said_at_start() const { return said_at_start_; }
 
   private:
     Eal() = default;
     std::string run_time_folder_;
+    std::string said_at_start_;
     char* log_text_ = nullptr;
     size_t log_size_ = 0;
     FILE* log_ = nullptr;

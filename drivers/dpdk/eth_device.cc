@@ -82,7 +82,12 @@ Result<void> EthDevice::attach(const EthDevicePlan& plan, unsigned queues, Eal& 
         ));
     }
     if (rte_eth_dev_get_port_by_name(arguments_.name.c_str(), &port_) != 0) {
-        return failure(fmt::format("device {} has no DPDK driver here: {}", text_, eal.logged()));
+        const std::string reason = arguments_.pci ? eal.said_at_start() : eal.logged();
+        return failure(fmt::format(
+            "device {} was left out by DPDK: {}",
+            text_,
+            reason.empty() ? "none of its drivers here knows it" : reason
+        ));
     }
     attached_ = true;
     return {};
