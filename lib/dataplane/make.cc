@@ -14,6 +14,13 @@ void pass(PacketMeta& meta, SessionIndex index, const StageTables& tables) {
     meta.session_index = index.value;
 }
 
+// A new session remembers its next hop if that is known: then the route stage need not look again.
+void remember_hop(SessionIndex index, const Hop& hop, const StageTables& tables) {
+    flow::Session& session = tables.nat->session(index);
+    session.next_hop[static_cast<size_t>(Direction::kOutbound)] =
+        known_neighbour(tables, hop, Ipv4Addr{session.remote_address}).value;
+}
+
 // Translates packet `i` from a mapping alone; it has no session index, so track leaves it alone.
 void pass_by_mapping(Burst& burst, uint32_t i, MappingIndex mapping, const StageTables& tables) {
     PacketMeta& meta = burst.batch.meta[i];
@@ -57,26 +64,37 @@ void judge_icmp_error(Burst& burst, uint32_t i, const StageTables& tables) {
     pass_by_mapping(burst, i, mapping, tables);
 }
 
-void judge_outbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+// NOLINTNEXTLINE(readability-function-size): what was foreseen goes with the packet
+void judge_outbound(
+    Burst& burst,
+    uint32_t i,
+    const nat::NatShard::Newcomer& newcomer,
+    const StageTables& tables,
+    Tick now
+) {
     PacketMeta& meta = burst.batch.meta[i];
     const Ipv4Addr destination = meta.key.destination();
     if (tables.is_ours(meta.key.source())) {
         return drop(meta, DropReason::kSpoofedSource);
     }
+    HopResult hop;
     if (!tables.is_pool(destination)) {
         if (tables.network->is_own(destination)) {
             meta.verdict = Verdict::kPuntNeighbour;
             return;
         }
-        const HopResult hop = find_hop(tables, destination, Direction::kOutbound);
+        hop = find_hop(tables, destination, Direction::kOutbound);
         if (!hop.found) {
             return drop(meta, hop.reason);
         }
     }
     const nat::MakeResult made =
-        tables.nat->make_outbound(meta.key, meta.kind, meta.tcp_flags, now);
+        tables.nat->open_outbound(meta.key, newcomer, meta.kind, meta.tcp_flags, now);
     switch (made.kind) {
         case nat::MakeResult::kMade:
+            if (hop.found) {
+                remember_hop(made.session, hop.hop, tables);
+            }
             return pass(meta, made.session, tables);
         case nat::MakeResult::kHold:
             meta.verdict = Verdict::kHold;
@@ -112,23 +130,60 @@ void judge_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now
     }
 }
 
+using Newcomers = std::array<nat::NatShard::Newcomer, kBurst>;
+
+bool is_newcomer(const PacketMeta& meta) {
+    return meta.verdict == Verdict::kMiss && meta.direction == Direction::kOutbound &&
+           meta.kind != PacketKind::kIcmpError;
+}
+
+// Passes over the misses before any is judged: a new flow needs half a dozen lines that are not in the cache, each known only
+// from the last.
+void foresee(const Batch& batch, const StageTables& tables, Newcomers& newcomers) {
+    const nat::NatShard& nat = *tables.nat;
+    for (uint32_t i = 0; i < batch.count; ++i) {
+        const PacketMeta& meta = batch.meta[i];
+        if (is_newcomer(meta)) {
+            newcomers[i] = nat.foresee(meta.key);
+        } else if (meta.verdict == Verdict::kMiss) {
+            nat.foresee_inbound(meta.key);
+        }
+    }
+    for (uint32_t i = 0; i < batch.count; ++i) {
+        if (is_newcomer(batch.meta[i])) {
+            nat.foresee_subscriber(newcomers[i]);
+        }
+    }
+    for (uint32_t i = 0; i < batch.count; ++i) {
+        if (is_newcomer(batch.meta[i])) {
+            nat.foresee_port(newcomers[i], batch.meta[i].key.protocol());
+        }
+    }
+}
+
 }  // namespace
 
 void make(Burst& burst, const StageTables& tables, Tick now) {
     Batch& batch = burst.batch;
+    Newcomers newcomers;
+    foresee(batch, tables, newcomers);
     for (uint32_t i = 0; i < batch.count; ++i) {
         const PacketMeta& meta = batch.meta[i];
         if (meta.verdict != Verdict::kMiss) {
             continue;
         }
+        if (is_newcomer(meta)) {
+            judge_outbound(burst, i, newcomers[i], tables, now);
+            continue;
+        }
+        tables.nat->settle();
         if (meta.kind == PacketKind::kIcmpError) {
             judge_icmp_error(burst, i, tables);
-        } else if (meta.direction == Direction::kOutbound) {
-            judge_outbound(burst, i, tables, now);
         } else {
             judge_inbound(burst, i, tables, now);
         }
     }
+    tables.nat->settle();
 }
 
 }  // namespace sekisho::dataplane

@@ -32,12 +32,8 @@ size_t count_addresses(const config::Config& config) {
 
 }  // namespace
 
-Network::Table::Table(size_t entries) : slots_(std::bit_ceil(std::max<size_t>(2, 2 * entries))) {}
-
-size_t Network::Table::first_slot(uint32_t key) const {
-    // Only the operator fills these tables, so a plain multiplicative hash will do.
-    return (uint64_t{key} * 0x9e3779b97f4a7c15ULL >> 32) & (slots_.size() - 1);
-}
+Network::Table::Table(size_t entries)
+    : slots_(std::bit_ceil(std::max<size_t>(2, 2 * entries))), mask_(slots_.size() - 1) {}
 
 bool Network::Table::insert(uint32_t key, uint32_t value) {
     size_t at = first_slot(key);
@@ -45,18 +41,10 @@ bool Network::Table::insert(uint32_t key, uint32_t value) {
         if (slots_[at].key == key) {
             return false;
         }
-        at = (at + 1) & (slots_.size() - 1);
+        at = (at + 1) & mask_;
     }
     slots_[at] = {key, value};
     return true;
-}
-
-uint32_t Network::Table::find(uint32_t key) const {
-    size_t at = first_slot(key);
-    while (slots_[at].value != kNoIndex && slots_[at].key != key) {
-        at = (at + 1) & (slots_.size() - 1);
-    }
-    return slots_[at].value;
 }
 
 Network::Network(
@@ -111,36 +99,56 @@ void Network::compile_routes() {
     });
     const auto same = [](const RouteEntry& a, const RouteEntry& b) { return a.prefix == b.prefix; };
     routes_.erase(std::unique(routes_.begin(), routes_.end(), same), routes_.end());
+    compile_intervals();
+}
+
+// By its definition; only to compile.
+uint32_t Network::longest_match(Ipv4Addr destination) const {
     for (size_t i = 0; i < routes_.size(); ++i) {
-        const Ipv4Prefix& prefix = routes_[i].prefix;
-        const auto of_length = [&](const RouteEntry& r) {
-            return r.prefix.length == prefix.length;
-        };
-        if (i == 0 || !of_length(routes_[i - 1])) {
-            const auto count = std::count_if(routes_.begin(), routes_.end(), of_length);
-            levels_.push_back({base::swap32(prefix.mask_host()), Table(static_cast<size_t>(count))}
-            );
+        const RouteEntry& route = routes_[i];
+        if (route.prefix.contains(destination)) {
+            const bool leads_nowhere = route.hop.on_link && is_edge(route.prefix, destination);
+            return leads_nowhere ? kNoIndex : static_cast<uint32_t>(i);
         }
-        levels_.back().table.insert(prefix.address.raw, static_cast<uint32_t>(i));
+    }
+    return kNoIndex;
+}
+
+// A prefix changes something at its first address and behind its last; a connected one also behind its first and at its last.
+void Network::compile_intervals() {
+    std::vector<uint32_t> borders{0};
+    for (const RouteEntry& route : routes_) {
+        const uint32_t first = route.prefix.address.host();
+        const uint32_t last = first | ~route.prefix.mask_host();
+        for (const uint32_t border : {first, first + 1, last, last + 1}) {
+            borders.push_back(border
+            );  // behind the last address of all lies 0, which is there already
+        }
+    }
+    std::sort(borders.begin(), borders.end());
+    for (const uint32_t border : borders) {
+        const uint32_t route = longest_match(Ipv4Addr::from_host(border));
+        if (run_routes_.empty() || run_routes_.back() != route) {
+            run_starts_.push_back(border);
+            run_routes_.push_back(route);
+        }
     }
 }
 
 std::optional<Hop> Network::route(Ipv4Addr destination) const {
-    for (const Level& level : levels_) {
-        const uint32_t index = level.table.find(destination.raw & level.mask_raw);
-        if (index == kNoIndex) {
-            continue;
-        }
-        const RouteEntry& found = routes_[index];
-        if (!found.hop.on_link) {
-            return found.hop;
-        }
-        if (is_edge(found.prefix, destination)) {
-            return std::nullopt;
-        }
-        return Hop{found.hop.link, destination, true};
+    const uint32_t wanted = destination.host();
+    const uint32_t* run = run_starts_.data();
+    for (size_t left = run_starts_.size(); left > 1;) {
+        const size_t half = left / 2;
+        run += run[half] <= wanted ? half : 0;
+        left -= half;
     }
-    return std::nullopt;
+    const uint32_t index = run_routes_[static_cast<size_t>(run - run_starts_.data())];
+    if (index == kNoIndex) {
+        return std::nullopt;
+    }
+    const Hop& hop = routes_[index].hop;
+    return hop.on_link ? Hop{hop.link, destination, true} : hop;
 }
 
 bool Network::is_own_on(LinkId id, Ipv4Addr address) const {

@@ -11,6 +11,11 @@ void drop(PacketMeta& meta, DropReason reason) {
     meta.reason = reason;
 }
 
+// Whether a session may keep the entry's id for packets to `destination` (neighbour.h).
+bool is_believable(const NeighbourEntry& entry, Ipv4Addr destination) {
+    return entry.gateway != 0 || entry.address == destination;
+}
+
 void move_start(PacketRef& ref, int by) {
     ref.data += by;
     ref.length = static_cast<uint16_t>(ref.length - by);
@@ -74,11 +79,16 @@ void move_start(PacketRef& ref, int by) {
         return NeighbourId{};
     }
     put_header(burst.batch.ref[i], meta, entry, *tables.network);
-    const bool believable = entry.gateway != 0 || entry.address == destination;
-    return believable ? id : NeighbourId{};
+    return is_believable(entry, destination) ? id : NeighbourId{};
 }
 
 }  // namespace
+
+NeighbourId known_neighbour(const StageTables& tables, const Hop& hop, Ipv4Addr destination) {
+    const NeighbourId id = tables.hops->find(hop.next_hop, hop.link);
+    const NeighbourEntry& entry = tables.hops->at(id);
+    return entry.resolved != 0 && is_believable(entry, destination) ? id : NeighbourId{};
+}
 
 HopResult find_hop(const StageTables& tables, Ipv4Addr destination, Direction direction) {
     const auto hop = tables.network->route(destination);
@@ -116,7 +126,7 @@ void route(Burst& burst, const StageTables& tables) {
         const Ipv4Addr destination{outbound ? session.remote_address : session.internal_address};
         uint16_t& cached = session.next_hop[static_cast<size_t>(meta.direction)];
         const NeighbourEntry& hop = tables.hops->at(NeighbourId{cached});
-        if (hop.resolved != 0 && (hop.gateway != 0 || hop.address == destination)) [[likely]] {
+        if (hop.resolved != 0 && is_believable(hop, destination)) [[likely]] {
             put_header(batch.ref[i], meta, hop, *tables.network);
             continue;
         }

@@ -97,6 +97,10 @@ struct HopResult {
 };
 HopResult find_hop(const StageTables& tables, Ipv4Addr destination, Direction direction);
 
+// The neighbour that a session may remember for packets to `destination` by `hop`, or 0: not resolved, or an entry that may
+// come to stand for somebody else.
+NeighbourId known_neighbour(const StageTables& tables, const Hop& hop, Ipv4Addr destination);
+
 // The addresses that an IPv4 packet carries.
 inline Ipv4Addr source_of(const PacketRef& ref, const PacketMeta& meta) {
     return {packet::load<uint32_t>(ref.data + meta.l3_offset + packet::offset::kIpSource)};

@@ -134,6 +134,8 @@ class FlowIndex {
     size_t overflow_capacity() const { return overflow_capacity_; }
     // Places in the buckets, all told.
     size_t slots() const { return size_t{bucket_count_} * kBucketSlots; }
+    // Whether the next `count` inserts cannot fail, whatever their hashes.
+    bool has_room(uint32_t count) const { return overflow_capacity_ - overflow_size_ >= count; }
 
   private:
     __extension__ typedef unsigned __int128 Wide;

@@ -23,6 +23,7 @@ constexpr uint32_t share_for_inbound(uint32_t size) {
 AdmitResult NatShard::admit_inbound(
     const FlowKey& key, PacketKind kind, uint8_t tcp_flags, Tick now
 ) {
+    settle();
     const uint32_t found = find_live_session(key, Direction::kInbound, now);
     if (found != kNoIndex) {
         return admitted(found);
@@ -84,6 +85,7 @@ AdmitResult NatShard::admit_tcp_opening(const FlowKey& key, uint32_t mapping, Ti
     }
     const uint32_t session =
         make_session(mapping, key.source(), key.source_port(), SessionState::kTcpOpenInbound, now);
+    settle();
     if (session == kNoIndex) {
         return refused(DropReason::kSessionTableFull);
     }

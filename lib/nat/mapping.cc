@@ -7,8 +7,8 @@
 namespace sekisho::nat {
 namespace {
 
-constexpr unsigned kInternal = 0;
-constexpr unsigned kExternal = 1;
+constexpr unsigned kInternal = NatShard::kInternalSide;
+constexpr unsigned kExternal = NatShard::kExternalSide;
 constexpr uint16_t kMappingLive = 1;
 
 FlowKey internal_key(RealmId realm, Ipv4Addr address, Port port, Protocol protocol) {
@@ -26,8 +26,8 @@ FlowKey key_of(const Mapping& m, unsigned side) {
 
 }  // namespace
 
-uint32_t NatShard::find_mapping(const FlowKey& key, unsigned side) const {
-    const uint32_t value = mapping_index_.find(hash_of(key), [&](uint32_t v) {
+uint32_t NatShard::find_mapping(uint64_t hash, const FlowKey& key, unsigned side) const {
+    const uint32_t value = mapping_index_.find(hash, [&](uint32_t v) {
         return (v & 1) == side && key_of(mappings_[v >> 1], side) == key;
     });
     return value == kNoIndex ? kNoIndex : value >> 1;
@@ -35,55 +35,70 @@ uint32_t NatShard::find_mapping(const FlowKey& key, unsigned side) const {
 
 MappingIndex NatShard::find_mapping_by_external(Ipv4Addr address, Port port, Protocol protocol)
     const {
-    return {find_mapping(external_key(address, port, protocol), kExternal)};
+    const FlowKey key = external_key(address, port, protocol);
+    return {find_mapping(hash_of(key), key, kExternal)};
 }
 
 MappingIndex NatShard::find_mapping_by_internal(
     RealmId realm, Ipv4Addr address, Port port, Protocol protocol
 ) const {
-    return {find_mapping(internal_key(realm, address, port, protocol), kInternal)};
+    const FlowKey key = internal_key(realm, address, port, protocol);
+    return {find_mapping(hash_of(key), key, kInternal)};
 }
 
-void NatShard::prefetch_owner(const FlowKey& key) const {
-    const FlowKey internal =
-        internal_key(key.realm(), key.source(), key.source_port(), key.protocol());
-    mapping_index_.prefetch_first(hash_of(internal));
-    subscriber_index_.prefetch_first(hash_of(subscriber_key(key.source(), key.realm())));
+FlowKey NatShard::mapping_key(const FlowKey& key) {
+    return internal_key(key.realm(), key.source(), key.source_port(), key.protocol());
 }
 
-// Where the mapping and the session will stand under their external endpoint.
-void NatShard::prefetch_inbound(const FlowKey& key, uint32_t subscriber, const Outcome& port)
-    const {
-    const Ipv4Addr address = (*directory_)[{subscribers_[subscriber].external}].address;
-    const Port external = Port::from_host(port.port);
-    const FlowKey inbound = FlowKey::of(
-        key.destination(), address, key.destination_port(), external, key.protocol(), kExternalRealm
+NatShard::Newcomer NatShard::foresee(const FlowKey& key) const {
+    Newcomer newcomer;
+    newcomer.mapping_hash = hash_of(mapping_key(key));
+    newcomer.subscriber_hash = hash_of(subscriber_key(key.source(), key.realm()));
+    mapping_index_.prefetch_first(newcomer.mapping_hash);
+    subscriber_index_.prefetch_first(newcomer.subscriber_hash);
+    return newcomer;
+}
+
+void NatShard::foresee_subscriber(Newcomer& newcomer) const {
+    newcomer.subscriber =
+        subscriber_index_.find(newcomer.subscriber_hash, [](uint32_t) { return true; });
+    if (newcomer.subscriber != kNoIndex) {
+        subscribers_.prefetch(newcomer.subscriber);
+    }
+}
+
+void NatShard::foresee_port(const Newcomer& newcomer, Protocol protocol) const {
+    if (newcomer.subscriber != kNoIndex) {
+        blocks_.prefetch(subscribers_[newcomer.subscriber].first_block, protocol_slot(protocol));
+    }
+}
+
+void NatShard::foresee_inbound(const FlowKey& key) const {
+    mapping_index_.prefetch_first(
+        hash_of(external_key(key.destination(), key.destination_port(), key.protocol()))
     );
-    mapping_index_.prefetch_first(hash_of(external_key(address, external, key.protocol())));
-    session_index_.prefetch_first(hash_of(inbound));
 }
 
 // The subscriber is there and within its session limits; only the mapping is missing.
-NatShard::Outcome NatShard::allocate_mapping(const FlowKey& key, uint32_t subscriber, Tick now) {
-    if (!mappings_.has_room()) {
+NatShard::Outcome NatShard::allocate_mapping(
+    const FlowKey& key, const Newcomer& newcomer, uint32_t subscriber, Tick now
+) {
+    if (!mappings_.has_room() || !mapping_index_.has_room(kMaxUnsettled)) {
         return Outcome::refused(DropReason::kMappingTableFull);
     }
     const Outcome port = allocate_port(subscriber, key.protocol(), now);
     if (port.kind != MakeResult::kMade) {
         return port;
     }
-    prefetch_inbound(key, subscriber, port);
     const uint32_t mapping = make_mapping(key, subscriber, port);
     ++subscribers_[subscriber].ports;
     ++pools_[pool_of(subscribers_[subscriber]).value].in_use;
-    const uint64_t internal = hash_of(key_of(mappings_[mapping], kInternal));
+    [[maybe_unused]] const bool inserted =
+        mapping_index_.insert(newcomer.mapping_hash, mapping << 1 | kInternal);
+    assert(inserted);
     const uint64_t external = hash_of(key_of(mappings_[mapping], kExternal));
-    const bool has_internal = mapping_index_.insert(internal, mapping << 1 | kInternal);
-    if (has_internal && mapping_index_.insert(external, mapping << 1 | kExternal)) {
-        return Outcome::made(mapping);
-    }
-    release_mapping(mapping, false, now);
-    return Outcome::refused(DropReason::kMappingTableFull);
+    add_unsettled(mapping_index_, external, mapping << 1 | kExternal);
+    return Outcome::made(mapping);
 }
 
 uint32_t NatShard::make_mapping(const FlowKey& key, uint32_t subscriber, const Outcome& port) {
@@ -110,6 +125,7 @@ uint32_t NatShard::make_mapping(const FlowKey& key, uint32_t subscriber, const O
 
 // With its last session a mapping ends; its port rests, unless the connection was seen to close.
 void NatShard::release_mapping(uint32_t mapping, bool rests, Tick now) {
+    settle();
     Mapping& m = mappings_[mapping];
     assert(m.sessions == 0 && m.state == kMappingLive);
     mapping_index_.erase(hash_of(key_of(m, kInternal)), mapping << 1 | kInternal);

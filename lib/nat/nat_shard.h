@@ -187,6 +187,21 @@ class NatShard {
     void track(SessionIndex index, Direction direction, const uint8_t* tcp, Tick now);
 
     // --- misses ----------------------------------------------------------------------------------
+    // Foresight: what a burst's new outbound flows will need is asked for in three passes over the
+    // burst, so that memory is waited for once and not at every step of each. Decides nothing.
+    static constexpr unsigned kInternalSide = 0;  // of a mapping, in the mapping index's values
+    static constexpr unsigned kExternalSide = 1;
+    struct Newcomer {
+        uint64_t mapping_hash = 0;
+        uint64_t subscriber_hash = 0;
+        uint32_t subscriber = kNoIndex;  // a guess
+    };
+    Newcomer foresee(const FlowKey& key) const;
+    void foresee_subscriber(Newcomer& newcomer) const;
+    void foresee_port(const Newcomer& newcomer, Protocol protocol) const;
+    // The same for an inbound packet: its mapping.
+    void foresee_inbound(const FlowKey& key) const;
+
     // An outbound packet without session: policy, limits, mapping, port, session; builds whole,
     // then publishes. Looks again first: an earlier packet of the burst may have made it. kHold:
     // ask again after wait_is_over(). `tcp_flags` as in PacketMeta.
@@ -194,6 +209,17 @@ class NatShard {
     //             kSubscriber*Limit, kSubscriberRate, k*TableFull, kPoolExhausted, kHeldOverflow;
     //             nothing is changed then.
     MakeResult make_outbound(const FlowKey& key, PacketKind kind, uint8_t tcp_flags, Tick now);
+    // The same for one of a burst, but the new session and mapping can be found from outside only
+    // after settle(), which must be called before anything is looked up from there and at the end
+    // of the stage. Nobody outside can know of the new endpoint before then.
+    MakeResult open_outbound(
+        const FlowKey& key, const Newcomer& newcomer, PacketKind kind, uint8_t tcp_flags, Tick now
+    );
+    void settle() {
+        if (unsettled_count_ > 0) {
+            settle_all();
+        }
+    }
     // An inbound packet without session: mapping, filtering behaviour; a TCP SYN may make a session
     // within the bounds: no more than limits.inbound_openings a mapping without a handshake, none if
     // the mapping has nothing else, and a quarter of the session table and of the subscriber's
@@ -293,7 +319,12 @@ class NatShard {
     uint32_t make_session(
         uint32_t mapping, Ipv4Addr remote, Port remote_port, SessionState state, Tick now
     );
-    bool index_session(uint32_t session);
+    void index_session(uint32_t session);
+    void settle_all();
+    void add_unsettled(flow::FlowIndex& index, uint64_t hash, uint32_t value);
+    bool has_room_for_session() const {
+        return sessions_.has_room() && session_index_.has_room(kMaxUnsettled);
+    }
     void expire_session(uint32_t session, Tick now);
     void fire_session(uint32_t session, Tick now);
     // track.cc
@@ -301,10 +332,10 @@ class NatShard {
     void change_state(uint32_t session, SessionState next, Direction direction, Tick now);
     void set_opener(Session& s, Direction opener);
     // mapping.cc
-    void prefetch_owner(const FlowKey& key) const;
-    void prefetch_inbound(const FlowKey& key, uint32_t subscriber, const Outcome& port) const;
-    uint32_t find_mapping(const FlowKey& key, unsigned side) const;
-    Outcome allocate_mapping(const FlowKey& key, uint32_t subscriber, Tick now);
+    uint32_t find_mapping(uint64_t hash, const FlowKey& key, unsigned side) const;
+    Outcome allocate_mapping(
+        const FlowKey& key, const Newcomer& newcomer, uint32_t subscriber, Tick now
+    );
     uint32_t make_mapping(const FlowKey& key, uint32_t subscriber, const Outcome& port);
     void release_mapping(uint32_t mapping, bool rests, Tick now);
     // outbound.cc
@@ -315,11 +346,12 @@ class NatShard {
     AdmitResult admit_tcp_opening(const FlowKey& key, uint32_t mapping, Tick now);
     DropReason no_mapping_reason(const FlowKey& key) const;
     // subscriber.cc
+    static FlowKey mapping_key(const FlowKey& outbound);  // under which its mapping is found
     static FlowKey subscriber_key(Ipv4Addr address, RealmId realm) {
         return FlowKey::of(address, {}, {}, {}, Protocol{}, realm);
     }
-    uint32_t find_subscriber(Ipv4Addr address, RealmId realm) const;
-    Outcome find_or_make_subscriber(Ipv4Addr address, RealmId realm, Tick now);
+    uint32_t find_subscriber(uint64_t hash, Ipv4Addr address, RealmId realm) const;
+    Outcome find_or_make_subscriber(uint64_t hash, Ipv4Addr address, RealmId realm, Tick now);
     PolicyId policy_of(Ipv4Addr address, RealmId realm) const;
     void release_subscriber_if_idle(uint32_t subscriber);
     void note_refusal(uint32_t subscriber, Tick now);
@@ -367,6 +399,13 @@ class NatShard {
         return pools_[pool.value].clock;
     }
 
+    struct Unsettled {
+        flow::FlowIndex* index;
+        uint64_t hash;
+        uint32_t value;
+    };
+    static constexpr uint32_t kMaxUnsettled = 2 * packet::kBurst;
+
     HashSecret secret_;
     flow::FlowIndex session_index_;
     flow::SessionTable sessions_;
@@ -384,7 +423,9 @@ class NatShard {
     std::vector<Pool> pools_;        // by PoolId
     uint32_t lingering_ = kNoIndex;  // first and last of the list of refused subscribers
     uint32_t lingering_last_ = kNoIndex;
-    uint32_t waits_ = 0;  // requests under way
+    uint32_t waits_ = 0;                              // requests under way
+    std::array<Unsettled, kMaxUnsettled> unsettled_;  // inserts whose lines are on their way
+    uint32_t unsettled_count_ = 0;
     HashSecret port_secret_;
     uint64_t port_draws_ = 0;
 

@@ -44,8 +44,15 @@ SessionState first_state(Protocol protocol) {
 MakeResult NatShard::make_outbound(
     const FlowKey& key, PacketKind kind, uint8_t tcp_flags, Tick now
 ) {
-    // A new flow misses in each of these: wait for memory once, not three times.
-    prefetch_owner(key);
+    const MakeResult result = open_outbound(key, foresee(key), kind, tcp_flags, now);
+    settle();
+    return result;
+}
+
+// NOLINTNEXTLINE(readability-function-size): a newcomer is what the caller knows of the key
+MakeResult NatShard::open_outbound(
+    const FlowKey& key, const Newcomer& newcomer, PacketKind kind, uint8_t tcp_flags, Tick now
+) {
     const uint32_t found = find_live_session(key, Direction::kOutbound, now);
     if (found != kNoIndex) {
         return made(found);
@@ -53,25 +60,21 @@ MakeResult NatShard::make_outbound(
     if (const auto reason = why_no_opener(kind, tcp_flags)) {
         return refused(*reason);
     }
-    uint32_t mapping =
-        find_mapping_by_internal(key.realm(), key.source(), key.source_port(), key.protocol())
-            .value;
-    const Outcome owner = mapping != kNoIndex
-                              ? Outcome::made(mappings_[mapping].subscriber)
-                              : find_or_make_subscriber(key.source(), key.realm(), now);
+    uint32_t mapping = find_mapping(newcomer.mapping_hash, mapping_key(key), kInternalSide);
+    const Outcome owner =
+        mapping != kNoIndex
+            ? Outcome::made(mappings_[mapping].subscriber)
+            : find_or_make_subscriber(newcomer.subscriber_hash, key.source(), key.realm(), now);
     if (owner.kind != MakeResult::kMade) {
         return refused(owner.reason);
     }
     const uint32_t subscriber = owner.index;
-    if (mapping == kNoIndex) {
-        blocks_.prefetch(subscribers_[subscriber].first_block, protocol_slot(key.protocol()));
-    }
     if (const auto reason = check_limits(subscriber, now)) {
         release_subscriber_if_idle(subscriber);
         return refused(*reason);
     }
     if (mapping == kNoIndex) {
-        const Outcome outcome = allocate_mapping(key, subscriber, now);
+        const Outcome outcome = allocate_mapping(key, newcomer, subscriber, now);
         if (outcome.kind == MakeResult::kHold) {
             return {MakeResult::kHold, {}, {kNoIndex}, {subscriber}};
         }

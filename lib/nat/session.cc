@@ -55,10 +55,10 @@ uint32_t NatShard::find_live_session(const FlowKey& key, Direction direction, Ti
 uint32_t NatShard::make_session(
     uint32_t mapping, Ipv4Addr remote, Port remote_port, SessionState state, Tick now
 ) {
-    const uint32_t index = sessions_.allocate();
-    if (index == kNoIndex) {
+    if (!has_room_for_session()) {
         return kNoIndex;
     }
+    const uint32_t index = sessions_.allocate();
     Mapping& m = mappings_[mapping];
     Session& s = sessions_[index];
     s = translation_of(m, mapping, remote, remote_port);
@@ -67,10 +67,7 @@ uint32_t NatShard::make_session(
     if (directory_->find(remote).value != kNoIndex) {
         s.flags = static_cast<uint16_t>(s.flags | flow::kSessionHairpin);
     }
-    if (!index_session(index)) {
-        sessions_.release(index);
-        return kNoIndex;
-    }
+    index_session(index);
     ++m.sessions;
     ++subscribers_[m.subscriber].sessions;
     session_wheel_.schedule(index, now + static_cast<uint32_t>(timeout_ms(state)));
@@ -78,22 +75,34 @@ uint32_t NatShard::make_session(
     return index;
 }
 
-bool NatShard::index_session(uint32_t session) {
+// There is room for both: has_room_for_session() was asked.
+void NatShard::index_session(uint32_t session) {
     const Session& s = sessions_[session];
-    const uint64_t outbound = hash_of(key_of(s, Direction::kOutbound));
-    const uint64_t inbound = hash_of(key_of(s, Direction::kInbound));
-    session_index_.prefetch_first(inbound);
-    if (!session_index_.insert(outbound, session << 1)) {
-        return false;
+    [[maybe_unused]] const bool inserted =
+        session_index_.insert(hash_of(key_of(s, Direction::kOutbound)), session << 1);
+    assert(inserted);
+    add_unsettled(session_index_, hash_of(key_of(s, Direction::kInbound)), session << 1 | 1);
+}
+
+void NatShard::add_unsettled(flow::FlowIndex& index, uint64_t hash, uint32_t value) {
+    if (unsettled_count_ == kMaxUnsettled) {
+        settle_all();
     }
-    if (!session_index_.insert(inbound, session << 1 | 1)) {
-        session_index_.erase(outbound, session << 1);
-        return false;
+    index.prefetch_first(hash);
+    unsettled_[unsettled_count_++] = {&index, hash, value};
+}
+
+void NatShard::settle_all() {
+    for (uint32_t i = 0; i < unsettled_count_; ++i) {
+        const Unsettled& u = unsettled_[i];
+        [[maybe_unused]] const bool inserted = u.index->insert(u.hash, u.value);
+        assert(inserted);
     }
-    return true;
+    unsettled_count_ = 0;
 }
 
 void NatShard::expire_session(uint32_t session, Tick now) {
+    settle();
     Session& s = sessions_[session];
     const uint32_t mapping = s.mapping;
     Mapping& m = mappings_[mapping];

@@ -14,8 +14,8 @@ constexpr int32_t kRefusalMs = 1;  // a refusal stands for this tick and the nex
 
 }  // namespace
 
-uint32_t NatShard::find_subscriber(Ipv4Addr address, RealmId realm) const {
-    return subscriber_index_.find(hash_of(subscriber_key(address, realm)), [&](uint32_t v) {
+uint32_t NatShard::find_subscriber(uint64_t hash, Ipv4Addr address, RealmId realm) const {
+    return subscriber_index_.find(hash, [&](uint32_t v) {
         const Subscriber& s = subscribers_[v];
         return s.address == address.raw && s.realm == realm.value && s.state != 0;
     });
@@ -34,8 +34,10 @@ PolicyId NatShard::policy_of(Ipv4Addr address, RealmId realm) const {
     return {kNoPolicy};
 }
 
-NatShard::Outcome NatShard::find_or_make_subscriber(Ipv4Addr address, RealmId realm, Tick now) {
-    const uint32_t found = find_subscriber(address, realm);
+NatShard::Outcome NatShard::find_or_make_subscriber(
+    uint64_t hash, Ipv4Addr address, RealmId realm, Tick now
+) {
+    const uint32_t found = find_subscriber(hash, address, realm);
     if (found != kNoIndex) {
         return Outcome::made(found);
     }
@@ -59,7 +61,7 @@ NatShard::Outcome NatShard::find_or_make_subscriber(Ipv4Addr address, RealmId re
     s.tokens_at = now.ms;
     s.tokens = std::min(limits_of(s).sessions_per_second, 0xffffffff / kTokensPerSession) *
                kTokensPerSession;
-    if (!subscriber_index_.insert(hash_of(subscriber_key(address, realm)), index)) {
+    if (!subscriber_index_.insert(hash, index)) {
         subscribers_.release(index);
         return Outcome::refused(DropReason::kSubscriberTableFull);
     }
@@ -149,7 +151,7 @@ std::optional<DropReason> NatShard::check_limits(uint32_t subscriber, Tick now) 
     if (rate != 0 && available_tokens(s, rate, now) < kTokensPerSession) {
         return DropReason::kSubscriberRate;
     }
-    if (!sessions_.has_room()) {
+    if (!has_room_for_session()) {
         return DropReason::kSessionTableFull;
     }
     return std::nullopt;
