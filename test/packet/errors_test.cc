@@ -1,4 +1,6 @@
 // ICMP errors through the NAT, errors that the appliance owes, hairpins, and packets that are refused.
+#include <cstring>
+
 #include <catch2/catch.hpp>
 
 #include "scenario.h"
@@ -244,6 +246,34 @@ TEST_CASE(
         story.step(bed);
         CHECK(bed.dropped(DropReason::kTooBig) == 2);
     });
+}
+
+TEST_CASE(
+    "a packet that dies here of its TTL or size changes no session",
+    "[packet][rfc1812][rfc4787-req13]"
+) {
+    BedOptions options;
+    options.external_mtu = 1400;
+    TestBed bed(options);
+    bed.push_internal(tcp_out(bed, host(5), 1000, kServer, 80, packet::kSyn));
+    bed.run();
+    bed.advance(1000);
+    const auto before = bed.sessions();
+    REQUIRE(before.size() == 1);
+    REQUIRE(before[0].idle_ms >= 1000);
+
+    bed.push_internal(tcp_out(bed, host(5), 1000, kServer, 80, packet::kRst | packet::kAck).ttl(1));
+    bed.push_external(tcp_in(bed, kServer, 80, host(5), 1000, packet::kSyn | packet::kAck).ttl(1));
+    bed.push_internal(
+        tcp_out(bed, host(5), 1000, kServer, 80, packet::kAck).dont_fragment().payload_size(1361)
+    );
+    bed.run();
+    CHECK(bed.dropped(DropReason::kTtlExceeded) == 2);
+    CHECK(bed.dropped(DropReason::kTooBig) == 1);
+    const auto after = bed.sessions();
+    REQUIRE(after.size() == 1);
+    CHECK(std::memcmp(&before[0].session, &after[0].session, sizeof after[0].session) == 0);
+    CHECK(after[0].idle_ms == before[0].idle_ms);
 }
 
 TEST_CASE("the appliance answers echo requests to its own addresses", "[packet][rfc1122]") {
