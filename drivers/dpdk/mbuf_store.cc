@@ -7,6 +7,8 @@
 #include <rte_errno.h>
 #include <rte_mbuf.h>
 
+#include "dpdk/mbuf_sync.h"
+
 namespace sekisho::dpdk {
 
 namespace {
@@ -98,15 +100,7 @@ void cut_chain(rte_mbuf* first, uint32_t bytes) {
 
 }  // namespace
 
-void sync_mbuf(const PacketRef& packet) {
-    rte_mbuf* mbuf = mbuf_of(packet);
-    mbuf->data_off = static_cast<uint16_t>(packet.data - static_cast<uint8_t*>(mbuf->buf_addr));
-    mbuf->ol_flags = 0;
-    mbuf->pkt_len = packet.frame_length;
-    if (mbuf->nb_segs == 1) {
-        mbuf->data_len = packet.frame_length;
-        return;
-    }
+void sync_chain(const PacketRef& packet, rte_mbuf* mbuf) {
     mbuf->data_len = packet.length;
     cut_chain(mbuf, static_cast<uint32_t>(packet.frame_length - packet.length));
 }

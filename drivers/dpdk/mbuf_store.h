@@ -40,7 +40,4 @@ class MbufStore final : public PacketStore {
     size_t capacity_ = 0;
 };
 
-// Writes the ref's idea of the packet back into its mbuf.
-void sync_mbuf(const PacketRef& packet);
-
 }  // namespace sekisho::dpdk
