@@ -42,16 +42,21 @@ def kernel_package():
 
 
 def download(package, folder):
-    """Apt's lists may be older than its mirror, so a second try renews them."""
-    for update in (False, True):
-        if update:
-            subprocess.run(["apt-get", "update", "-qq"], capture_output=True, check=False)
-        done = subprocess.run(["apt-get", "download", "-qq", package], cwd=folder, capture_output=True, text=True,
-                              check=False)
-        found = glob.glob(os.path.join(folder, "*.deb"))
-        if done.returncode == 0 and found:
-            return found[0]
-    raise Unavailable(f"{package} cannot be downloaded: {done.stderr.strip()}")
+    done = subprocess.run(["apt-get", "download", "-qq", package], cwd=folder, capture_output=True, text=True,
+                          check=False)
+    found = glob.glob(os.path.join(folder, "*.deb"))
+    if done.returncode != 0 or not found:
+        raise Unavailable(f"{package} cannot be downloaded: {done.stderr.strip()}")
+    return found[0]
+
+
+def download_kernel(folder):
+    """Apt may have no lists, or older ones than its mirror, so a second try renews them."""
+    try:
+        return download(kernel_package(), folder)
+    except Unavailable:
+        subprocess.run(["apt-get", "update", "-qq"], capture_output=True, check=False)
+        return download(kernel_package(), folder)
 
 
 def fetch_kernel(cache):
@@ -61,7 +66,7 @@ def fetch_kernel(cache):
         return folder
     os.makedirs(cache, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as work:
-        archive = download(kernel_package(), work)
+        archive = download_kernel(work)
         made = os.path.join(work, "kernel")
         os.mkdir(made)
         wanted = ["./boot/vmlinuz-*"] + [f"./lib/modules/*/kernel/{module}" for module in MODULES]
@@ -73,7 +78,11 @@ def fetch_kernel(cache):
         for number, module in enumerate(MODULES):
             path, = glob.glob(os.path.join(work, "lib", "modules", "*", "kernel", module))
             shutil.move(path, os.path.join(made, f"{number}-{os.path.basename(module)}"))
-        os.rename(made, folder)
+        try:
+            os.rename(made, folder)
+        except OSError:  # another run has been faster
+            if not os.path.isdir(folder):
+                raise
     return folder
 
 
