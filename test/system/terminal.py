@@ -24,7 +24,8 @@ class Terminal:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process = subprocess.Popen(arguments, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-                                        preexec_fn=own_terminal, env={**os.environ, "TERM": "vt100", **(environment or {})})
+                                        preexec_fn=own_terminal,
+                                        env={**os.environ, "TERM": "vt100", **(environment or {})})
         os.close(slave)
         self.bytes = b""
         self.found = ""  # the sheet up to the end of what expect() has found
