@@ -1,4 +1,5 @@
 """Devices without an interface: memory shared with other processes, looped captures, nothing; and far ends that die."""
+import json
 import os
 import shutil
 import signal
@@ -329,6 +330,25 @@ def loop_to_null(world):
     assert world.nat.link("ext0")["driver"] == "net_null" and world.nat.link("ext0")["sent-packets"] > 30000
     assert "1 queue, which receive nothing" in world.nat.program.output()
     assert world.nat.stop() == 0
+
+
+@case("the bench of links measures a loop beside testpmd, and loses nothing", starts=False)
+def bench_links(world):
+    if shutil.which("dpdk-testpmd") is None:
+        raise Skip("there is no dpdk-testpmd (Debian package dpdk)")
+    tool = os.path.join(town.root_folder(), "tools", "bench-links")
+    status, output = world.lab.attempt(None, [tool, "--build", world.build, "--short", "--json"], 240)
+    assert status == 0, output
+    results = [json.loads(line) for line in output.splitlines()]
+    assert [(r["benchmark"], r["program"]) for r in results] == [
+        ("loop", "sekishod"), ("loop", "testpmd"), ("memif", "sekishod"), ("vhost", "sekishod")], output
+    for result in results:
+        assert result["mpps"]["median"] > 0 and set(result["mpps"]) == {"min", "median", "max"}, result
+    loop, _, *between = results
+    assert loop["lost"] == 0 and loop["held_sessions"] == loop["sessions"] == 1000, loop
+    for result in between:
+        assert result["received"] + 1000 > result["sent"] > 0 and result["arrived"] > 0, result
+        assert abs(result["received"] - result["forwarded"] - result["dropped"]) < 1000, result
 
 
 @case("what a device lacks is said in one sentence before anything runs", starts=False)
