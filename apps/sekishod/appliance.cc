@@ -8,8 +8,8 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "dataplane/shut_down.h"
+#include "dpdk/huge_page_mount.h"
 #include "dpdk/launch.h"
-#include "sekishod/huge_page_mount.h"
 #include "sekishod/idle.h"
 #include "sekishod/log.h"
 
@@ -107,7 +107,7 @@ unsigned Appliance::buffers_per_worker() const {
 unsigned Appliance::buffers_of(unsigned worker) const {
     uint64_t looped = 0;
     for (const auto& device : device_plans_) {
-        looped += worker_of_queue(device.index, 0) == worker ? looped_frames_[device.index] : 0;
+        looped += worker_of_queue(device.index, 0) == worker ? kept_frames_[device.index] : 0;
     }
     return static_cast<unsigned>(buffers_per_worker() + looped);
 }
@@ -124,7 +124,7 @@ Result<void> Appliance::start_eal() {
     // Queues, pools' rings and DPDK's own tables beside the buffers: pointers to each buffer in a pool's ring and in that of a
     // loop, both rounded up to a power of two.
     const auto memory_for = [&](bool huge_pages) {
-        const uint64_t looped = std::accumulate(looped_frames_.begin(), looped_frames_.end(), 0UL);
+        const uint64_t looped = std::accumulate(kept_frames_.begin(), kept_frames_.end(), 0UL);
         return static_cast<unsigned>(
             ((buffer_bytes(huge_pages) + looped * 4 * sizeof(void*)) >> 20) + 96
         );
@@ -183,20 +183,22 @@ Result<void> Appliance::probe_devices() {
         plan.side = link.side;
         plan.mtu = link.mtu;
         plan.queues = queues_wished(link);
-        looped_frames_.push_back(dpdk::looped_frames(link.device));
+        kept_frames_.push_back(
+            dpdk::looped_frames(link.device) + OpenedDevice::buffers_of(link.device.kind)
+        );
         device_plans_.push_back(plan);
     }
     if (auto done = start_eal(); !done) {
         return done;
     }
     for (auto& plan : device_plans_) {
-        auto device = dpdk::EthDevice::probe(plan, *eal_);
+        auto device = OpenedDevice::probe(plan, *eal_);
         if (!device) {
             return failure(fmt::format(
                 "link {}: {}", config_.links[plan.first_link.value].name, device.error().message
             ));
         }
-        plan.queues = std::min(plan.queues, (*device)->most_queues());
+        plan.queues = std::min(plan.queues, device->most_queues());
         devices_.push_back(std::move(*device));
     }
     return {};
@@ -234,7 +236,7 @@ Result<void> Appliance::start_devices() {
                 plan.queues
             );
         }
-        if (auto done = devices_[plan.index]->start(plan, *eal_); !done) {
+        if (auto done = devices_[plan.index].start(plan, *eal_); !done) {
             return failure(fmt::format(
                 "link {}: {}", config_.links[plan.first_link.value].name, done.error().message
             ));
@@ -287,7 +289,7 @@ Result<void> Appliance::make_shard(unsigned number, const HashSecret& secret) {
     std::ranges::transform(table_.entries, plan.facts.shard_table.begin(), &ShardId::value);
     plan.facts.origin_ns = static_cast<int64_t>(clock_.origin_ns());
     if (huge_pages_) {
-        plan.huge_directory = huge_page_mount();
+        plan.huge_directory = dpdk::huge_page_mount();
     }
     auto nat = nat::NatShard::create(plan, config_.nat, *directory_, clock_.now());
     if (!nat) {
@@ -453,15 +455,15 @@ void Appliance::report_queues(const dpdk::EthDevicePlan& device) const {
             device.queues == 1 ? "" : "s",
             workers_count_);
     }
-    const int node = devices_[device.index]->numa_node();
     for (unsigned queue = 0; queue < device.queues; ++queue) {
         const unsigned worker = worker_of_queue(device.index, queue);
-        if (node != dpdk::numa_node_of_worker(worker)) {
+        const int near = dpdk::numa_node_of_worker(worker);
+        if (const int node = devices_[device.index].numa_node(near); node != near) {
             log("device {}: NUMA node {}, its worker {} runs on node {}",
                 device.device.text,
                 node,
                 worker,
-                dpdk::numa_node_of_worker(worker));
+                near);
         }
     }
 }
@@ -497,7 +499,7 @@ Result<void> Appliance::start() {
 void Appliance::watch() {
     for (size_t device = 0; device < devices_.size(); ++device) {
         const auto& plan = device_plans_[device];
-        if (const std::string news = devices_[device]->tend(plan, *eal_); !news.empty()) {
+        if (const std::string news = devices_[device].tend(plan, *eal_); !news.empty()) {
             log("device {} {}", plan.device.text, news);
         }
     }

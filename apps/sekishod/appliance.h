@@ -27,6 +27,7 @@
 #include "dpdk/eth_device.h"
 #include "dpdk/mbuf_store.h"
 #include "nat/external_directory.h"
+#include "sekishod/opened_device.h"
 
 namespace sekisho::daemon {
 
@@ -85,8 +86,8 @@ class Appliance {
     std::vector<std::unique_ptr<dpdk::MbufStore>> stores_;  // by worker
     std::vector<unsigned> device_of_link_;
     std::vector<dpdk::EthDevicePlan> device_plans_;  // by device
-    std::vector<uint64_t> looped_frames_;            // by device: kept in its worker's buffers
-    std::vector<std::unique_ptr<dpdk::EthDevice>> devices_;
+    std::vector<uint64_t> kept_frames_;  // by device: of its worker's buffers, those that it keeps
+    std::vector<OpenedDevice> devices_;
     std::unique_ptr<dataplane::Network> network_;
     Toeplitz toeplitz_;
     ShardTable table_;

@@ -9,7 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "sekishod/huge_page_mount.h"
+#include "dpdk/huge_page_mount.h"
 
 namespace sekisho::daemon {
 namespace {
@@ -60,7 +60,7 @@ unsigned remove_arenas(const std::string& folder) {
 
 std::vector<std::string> arena_folders() {
     std::vector<std::string> folders = {"/dev/shm"};
-    if (const std::string mount = huge_page_mount(); !mount.empty()) {
+    if (const std::string mount = dpdk::huge_page_mount(); !mount.empty()) {
         folders.push_back(mount);
     }
     return folders;

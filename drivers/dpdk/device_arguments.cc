@@ -321,9 +321,8 @@ Result<void> check_device(const config::DeviceSettings& device, uint16_t mtu) {
         case DeviceKind::kPcapLoop:
             return scan_capture(device.arguments[0]).map([](const CaptureFacts&) {});
         case DeviceKind::kNull:
-            return {};
         case DeviceKind::kFlowgen:
-            break;
+            return {};
     }
     return failure(fmt::format("device {} is not available yet", device.text));
 }

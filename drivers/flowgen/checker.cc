@@ -78,6 +78,15 @@ void Checker::finish_pass(uint64_t sent) {
     }
 }
 
+void Checker::prefetch(const PacketRef& packet) const {
+    Tag tag;
+    if (plan_.role == FlowgenRole::kInternet && is_frame(packet) &&
+        read_tag(packet.data + payload_offset(protocol_at(packet.data + kL3)), tag) &&
+        tag.session < plan_.flows->flows()) {
+        plan_.endpoints->prefetch(tag.session);
+    }
+}
+
 Fault Checker::check(const PacketRef& packet) {
     const Fault fault = find_fault(packet);
     if (fault != Fault::kNone) {

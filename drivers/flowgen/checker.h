@@ -40,6 +40,8 @@ class Checker {
 
     // Counts the frame's fault, if it has one, and returns it.
     Fault check(const PacketRef& packet);
+    // Asks for what check() will want of the frame's session.
+    void prefetch(const PacketRef& packet) const;
     const FaultCounters& faults() const { return faults_; }
     FaultCounters& faults() { return faults_; }
 

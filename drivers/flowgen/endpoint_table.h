@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 
@@ -42,9 +43,16 @@ class EndpointTable {
         madvise(memory, bytes, MADV_HUGEPAGE);
         EndpointTable table;
         table.memory_ = {static_cast<Endpoint*>(memory), EndpointUnmap{bytes}};
+        table.clear();
         return table;
     }
     Endpoint& operator[](uint32_t session) { return memory_.get()[session]; }
+    // Also touches every page, so that none is new to the process later.
+    void clear() {
+        if (memory_) {
+            std::memset(static_cast<void*>(memory_.get()), 0, memory_.get_deleter().bytes);
+        }
+    }
     void prefetch(uint32_t session) const { __builtin_prefetch(memory_.get() + session); }
 
   private:

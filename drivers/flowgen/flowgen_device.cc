@@ -55,6 +55,7 @@ FlowgenQueue::FlowgenQueue(
 }
 
 FlowgenQueue::~FlowgenQueue() {
+    look_at_sample();
     discard_prepared();
     rotation_.store().free(answers_);
 }
@@ -97,8 +98,9 @@ unsigned FlowgenQueue::place_of(Protocol protocol) {
 
 // Both ends count passes from the same number, so that a session's sequence numbers go forward; nobody repeats a byte that
 // the other end could want.
-void FlowgenQueue::number_templates() {
-    const uint32_t sequence = kFirstSequence + pass_ * uint32_t{kTagLength};
+void FlowgenQueue::number_templates(uint32_t pass) {
+    numbered_pass_ = pass;
+    const uint32_t sequence = kFirstSequence + pass * uint32_t{kTagLength};
     for (unsigned i = 0; i < kSizes; ++i) {
         Templates& t = templates_[place_of(Protocol::kTcp)];
         set_sequence(t.usual[i], sequence, sequence);
@@ -107,8 +109,25 @@ void FlowgenQueue::number_templates() {
 }
 
 void FlowgenQueue::set_checks(Checks checks) {
+    look_at_sample();
     check_interval_ = checks == Checks::kAll ? 1 : checks == Checks::kSample ? kSampleEvery : 0;
     until_check_ = check_interval_;
+}
+
+void FlowgenQueue::set_translated(bool translated) {
+    look_at_sample();
+    checker_.set_translated(translated);
+}
+
+void FlowgenQueue::limit_flows(uint32_t count) {
+    send_nothing();
+    order_ = PassOrder(std::clamp(count, 1U, flows_.flows()), profile_.seed + count);
+}
+
+void FlowgenQueue::forget() {
+    look_at_sample();
+    std::fill(answered_.begin(), answered_.end(), false);
+    endpoints_.clear();
 }
 
 void FlowgenQueue::send_nothing() {
@@ -132,46 +151,65 @@ void FlowgenQueue::discard_prepared() {
     for (unsigned i = ready_first_; i < ready_first_ + ready_count_; ++i) {
         rotation_.put(ready_[i]);
     }
-    for (unsigned i = 0; i < chosen_count_; ++i) {
-        rotation_.put(chosen_buffers_[i]);
+    Chosen& chosen = bursts_[latest_];
+    for (unsigned i = 0; i < chosen.count; ++i) {
+        rotation_.put(chosen.buffers[i]);
     }
-    ready_count_ = chosen_count_ = 0;
+    ready_count_ = chosen.count = 0;
 }
 
 void FlowgenQueue::prime() {
     order_.start_pass();
     ++pass_;
     sent_before_pass_ = counters_.sent.read();
-    number_templates();
-    choose();
-    build();
-    choose();
+    advance();
+    advance();
 }
 
-// Sessions and buffers of the burst after the next; what they need is asked for.
-void FlowgenQueue::choose() {
-    chosen_count_ = 0;
+// Sessions and buffers of the burst after the next.
+void FlowgenQueue::choose(Chosen& chosen) {
+    chosen.count = 0;
     if (sending_ == Sending::kNothing) {
         return;
     }
-    const unsigned room = rotation_.take(chosen_buffers_);
+    const unsigned room = rotation_.take(chosen.buffers);
     counters_.no_buffers.add(room == 0 ? 1 : 0);
-    unsigned count = order_.take(std::span(chosen_).first(room));
-    if (count == 0 && room > 0 && sending_ == Sending::kEndless) {
+    const auto sessions = std::span(chosen.sessions).first(room);
+    chosen.count = order_.take(sessions);
+    if (chosen.count == 0 && room > 0 && sending_ == Sending::kEndless) {
         order_.start_pass();
         ++pass_;
-        number_templates();
-        count = order_.take(std::span(chosen_).first(room));
+        chosen.count = order_.take(sessions);
     }
-    for (unsigned i = count; i < room; ++i) {
-        rotation_.put(chosen_buffers_[i]);
+    chosen.pass = pass_;
+    for (unsigned i = chosen.count; i < room; ++i) {
+        rotation_.put(chosen.buffers[i]);
     }
-    if (direction_ == Direction::kInbound) {
-        for (unsigned i = 0; i < count; ++i) {
-            endpoints_.prefetch(chosen_[i]);
-        }
+}
+
+// Asks for what the next burst needs and writes the one that was chosen last time.
+void FlowgenQueue::advance() {
+    const Chosen& now = bursts_[latest_];
+    latest_ ^= 1;
+    Chosen& next = bursts_[latest_];
+    choose(next);
+    for (unsigned i = 0; i < next.count; ++i) {
+        __builtin_prefetch(next.buffers[i].data, 1);
     }
-    chosen_count_ = count;
+    for (unsigned i = 0; i < next.count && direction_ == Direction::kInbound; ++i) {
+        endpoints_.prefetch(next.sessions[i]);
+    }
+    if (now.count > 0 && now.pass != numbered_pass_) {
+        number_templates(now.pass);
+    }
+    const bool mixed = flows_.is_mixed();
+    if (profile_.role == FlowgenRole::kSubscribers) {
+        mixed ? build<FlowgenRole::kSubscribers, true>(now)
+              : build<FlowgenRole::kSubscribers, false>(now);
+    } else {
+        mixed ? build<FlowgenRole::kInternet, true>(now)
+              : build<FlowgenRole::kInternet, false>(now);
+    }
 }
 
 // Whether there is anything to send it to; `opens`: nothing has been sent to it yet (Internet), or nothing has come back
@@ -196,17 +234,17 @@ template <FlowgenRole kRole>
 }
 
 template <FlowgenRole kRole, bool kMixed>
-void FlowgenQueue::build_as() {
+void FlowgenQueue::build(const Chosen& chosen) {
     unsigned written = 0;
     const Protocol only = flows_.protocol_of(0);
     unsigned place = size_place_;
-    for (unsigned i = 0; i < chosen_count_; ++i) {
-        const uint32_t session = chosen_[i];
+    for (unsigned i = 0; i < chosen.count; ++i) {
+        const uint32_t session = chosen.sessions[i];
         const Protocol protocol = kMixed ? flows_.protocol_of(session) : only;
         FrameAddresses addresses;
         bool opens = false;
         if (!address_frame<kRole>(session, addresses, opens)) [[unlikely]] {
-            rotation_.put(chosen_buffers_[i]);
+            rotation_.put(chosen.buffers[i]);
             continue;
         }
         if (kRole == FlowgenRole::kSubscribers && protocol == Protocol::kTcp) {
@@ -218,38 +256,23 @@ void FlowgenQueue::build_as() {
         const Templates& templates = templates_[place_of(protocol)];
         const FrameTemplate& t = opens ? templates.opening[place] : templates.usual[place];
         write_frame(
-            chosen_buffers_[i].data, t, addresses, Tag{session, pass_ & 0x7fffffff, direction_}
+            chosen.buffers[i].data, t, addresses, Tag{session, chosen.pass & 0x7fffffff, direction_}
         );
         PacketRef& packet = ready_[written++];
         packet = shapes_[place];
-        packet.data = chosen_buffers_[i].data;
-        packet.handle = chosen_buffers_[i].handle;
+        packet.data = chosen.buffers[i].data;
+        packet.handle = chosen.buffers[i].handle;
+        packet.headroom = headroom_of(packet.handle);
         place = place + 1 == kSizes ? 0 : place + 1;
     }
     size_place_ = place;
     ready_count_ = written;
     ready_first_ = 0;
-    chosen_count_ = 0;
-}
-
-void FlowgenQueue::build() {
-    const bool mixed = flows_.is_mixed();
-    if (profile_.role == FlowgenRole::kSubscribers) {
-        mixed ? build_as<FlowgenRole::kSubscribers, true>()
-              : build_as<FlowgenRole::kSubscribers, false>();
-    } else {
-        mixed ? build_as<FlowgenRole::kInternet, true>()
-              : build_as<FlowgenRole::kInternet, false>();
-    }
 }
 
 unsigned FlowgenQueue::receive(std::span<PacketRef> out) {
     if (!answers_.empty()) [[unlikely]] {
         return give_answers(out);
-    }
-    if (ready_count_ == 0 && chosen_count_ == 0) {
-        choose();
-        return 0;
     }
     const auto count = static_cast<unsigned>(std::min<size_t>(out.size(), ready_count_));
     uint64_t bytes = 0;
@@ -261,9 +284,8 @@ unsigned FlowgenQueue::receive(std::span<PacketRef> out) {
     counters_.sent_bytes.add(bytes);
     ready_count_ -= count;
     ready_first_ += count;
-    if (ready_count_ == 0) {
-        build();
-        choose();
+    if (ready_count_ == 0 && sending_ != Sending::kNothing) {
+        advance();
     }
     return count;
 }
@@ -278,6 +300,7 @@ unsigned FlowgenQueue::give_answers(std::span<PacketRef> out) {
 unsigned FlowgenQueue::send(std::span<PacketRef> packets) {
     uint64_t bytes = 0;
     uint64_t usual = 0;
+    look_at_sample();
     for (const PacketRef& packet : packets) {
         bytes += packet.frame_length;
         if (packet.length < config::kFlowgenLeastSize || packet.length != packet.frame_length)
@@ -288,7 +311,12 @@ unsigned FlowgenQueue::send(std::span<PacketRef> packets) {
         ++usual;
         if (--until_check_ == 0) [[unlikely]] {
             until_check_ = check_interval_;
-            look_at(packet);
+            if (check_interval_ == 1 || sample_.handle != nullptr) {
+                look_at(packet);
+            } else {
+                sample_ = packet;
+                checker_.prefetch(packet);
+            }
             continue;
         }
         rotation_.put(packet);
@@ -296,6 +324,13 @@ unsigned FlowgenQueue::send(std::span<PacketRef> packets) {
     counters_.received.add(usual);
     counters_.received_bytes.add(bytes);
     return static_cast<unsigned>(packets.size());
+}
+
+void FlowgenQueue::look_at_sample() {
+    if (sample_.handle != nullptr) [[unlikely]] {
+        look_at(sample_);
+        sample_ = {};
+    }
 }
 
 // A frame of somebody else may have bytes anywhere, so its buffer does not go round.

@@ -63,10 +63,17 @@ class FlowgenQueue final : public dataplane::DeviceQueue {
     void send_pass();  // one, from its beginning
     void send_endlessly();
     // Whether the pass has been handed out whole.
-    bool is_pass_over() const { return ready_count_ == 0 && chosen_count_ == 0; }
+    bool is_pass_over() const { return ready_count_ == 0 && bursts_[latest_].count == 0; }
     uint32_t pass() const { return pass_; }
     uint64_t sent_in_pass() const { return counters_.sent.read() - sent_before_pass_; }
     void set_checks(Checks checks);
+    // Only the first `count` sessions from the next pass on; sends nothing until it is told to.
+    void limit_flows(uint32_t count);
+    // Nothing has ever come back: sessions that have ended may begin again elsewhere.
+    void forget();
+
+    // Whether what comes back has been translated, or only passed on.
+    void set_translated(bool translated);
 
     Checker& checker() { return checker_; }
     const Checker& checker() const { return checker_; }
@@ -86,20 +93,28 @@ class FlowgenQueue final : public dataplane::DeviceQueue {
         std::array<FrameTemplate, kSizes> opening;
     };
 
+    struct Chosen {
+        unsigned count = 0;
+        uint32_t pass = 0;
+        std::array<uint32_t, kBurst> sessions{};
+        std::array<Buffer, kBurst> buffers{};
+    };
+
     void make_templates(const MacAddr& appliance, const MacAddr& station);
-    void number_templates();
+    void number_templates(uint32_t pass);
     static unsigned place_of(Protocol protocol);
     void discard_prepared();
     void prime();
-    void choose();
-    void build();
+    void choose(Chosen& chosen);
+    void advance();
     template <FlowgenRole kRole, bool kMixed>
-    void build_as();
+    void build(const Chosen& chosen);
     template <FlowgenRole kRole>
     bool address_frame(uint32_t session, FrameAddresses& addresses, bool& opens);
     void take_unusual(const PacketRef& packet);
     unsigned give_answers(std::span<PacketRef> out);
     void look_at(const PacketRef& packet);
+    void look_at_sample();
 
     FlowgenProfile profile_;
     FlowPlan flows_;
@@ -118,17 +133,18 @@ class FlowgenQueue final : public dataplane::DeviceQueue {
     std::array<Templates, 3> templates_;
     std::array<PacketRef, kSizes> shapes_;  // what is to be copied wide, but for the buffer
     unsigned size_place_ = 0;
+    uint32_t numbered_pass_ = 0;  // for which the templates stand
 
-    // Two bursts under way: chosen (sessions and buffers), ready (written).
-    std::array<uint32_t, kBurst> chosen_{};
-    std::array<Buffer, kBurst> chosen_buffers_{};
-    unsigned chosen_count_ = 0;
+    // Two bursts under way: the one chosen last is asked for from memory while ready_ is written.
+    std::array<Chosen, 2> bursts_;
+    unsigned latest_ = 0;  // of bursts_: chosen last, to be written next
     std::array<PacketRef, kBurst> ready_;
     unsigned ready_count_ = 0;
     unsigned ready_first_ = 0;
 
     uint32_t check_interval_ = 1;
     uint32_t until_check_ = 1;
+    PacketRef sample_;  // to be looked at in the next call, when what it needs is near
     std::vector<PacketRef> answers_;  // ARP replies
     FlowgenCounters counters_;
 };

@@ -22,6 +22,15 @@ namespace sekisho::flowgen {
 inline constexpr unsigned kBuffersPerLink = 4096;
 inline constexpr unsigned kSlack = 512;  // for what is on its way through the pipeline
 
+// Where a frame begins in its buffer. Without huge pages every buffer lies at the same place of a page of its own, and frames
+// at one place of their buffers would meet in a few sets of the caches; so they are shifted by whole lines.
+inline uint16_t headroom_of(const void* handle) {
+    constexpr size_t kShifts = 8;
+    const size_t shift = reinterpret_cast<uintptr_t>(handle) >> 12 & (kShifts - 1);
+    static_assert(config::kFlowgenMostSize + 64 * (kShifts - 1) <= packet::kBufferRoom);
+    return static_cast<uint16_t>(packet::kBufferHeadroom + 64 * shift);
+}
+
 struct Buffer {
     uint8_t* data = nullptr;  // where a frame begins
     void* handle = nullptr;
@@ -47,7 +56,7 @@ class Rotation {
 
     size_t size() const { return tail_ - head_; }
 
-    // Takes up to out.size() buffers, the longest rested first; their first lines are asked for.
+    // Takes up to out.size() buffers, the longest rested first.
     unsigned take(std::span<Buffer> out) {
         if (size() < least_) [[unlikely]] {
             fill(static_cast<unsigned>(out.size()));
@@ -55,7 +64,6 @@ class Rotation {
         const auto count = static_cast<unsigned>(std::min(out.size(), size()));
         for (unsigned i = 0; i < count; ++i) {
             out[i] = ring_[head_++ & mask_];
-            __builtin_prefetch(out[i].data, 1);
         }
         return count;
     }
@@ -69,14 +77,14 @@ class Rotation {
     }
     // A packet that ends here; it must be one of flowgen's frames, in one piece.
     void put(const PacketRef& packet) {
-        put(Buffer{packet.data - packet.headroom + packet::kBufferHeadroom, packet.handle});
+        put(Buffer{packet.data - packet.headroom + headroom_of(packet.handle), packet.handle});
     }
 
     static PacketRef ref_of(const Buffer& buffer) {
         PacketRef packet;
         packet.data = buffer.data;
         packet.handle = buffer.handle;
-        packet.headroom = packet::kBufferHeadroom;
+        packet.headroom = headroom_of(buffer.handle);
         return packet;
     }
     PacketStore& store() { return store_; }
@@ -88,7 +96,7 @@ class Rotation {
             if (packet.handle == nullptr) {
                 return;
             }
-            std::memset(packet.data, 0, config::kFlowgenMostSize);
+            std::memset(packet.data, 0, packet::kBufferRoom);
             put(packet);
         }
     }

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "config/flowgen_profile.h"
 #include "config/mistakes.h"
 #include "config/schema.h"
 
@@ -21,7 +22,7 @@ enum class ArgumentKind {
     kSocket,
     kSocketRole,
     kNone,
-    kLater
+    kProfile
 };
 
 struct KnownDevice {
@@ -33,7 +34,7 @@ struct KnownDevice {
 
 constexpr std::string_view kAvailable =
     "pci:ADDRESS, af_xdp:IF, af_packet:IF, tap:NAME, memif:SOCKET,server or client, vhost:SOCKET, "
-    "virtio_user:SOCKET, pcap:IN,OUT, pcap-loop:IN or null";
+    "virtio_user:SOCKET, pcap:IN,OUT, pcap-loop:IN, null or flowgen:PROFILE";
 constexpr std::array kDevices = {
     KnownDevice{
         "pci",
@@ -82,7 +83,8 @@ constexpr std::array kDevices = {
         ArgumentKind::kPath,
         "a file to read over and over, such as pcap-loop:in.pcap"},
     KnownDevice{"null", DeviceKind::kNull, ArgumentKind::kNone, "null alone: it has no argument"},
-    KnownDevice{"flowgen", DeviceKind::kFlowgen, ArgumentKind::kLater, kAvailable},
+    KnownDevice{
+        "flowgen", DeviceKind::kFlowgen, ArgumentKind::kProfile, {}},  // says itself what it wants
 };
 
 std::vector<std::string> split_at_commas(std::string_view text) {
@@ -155,8 +157,8 @@ bool arguments_fit(ArgumentKind kind, const std::vector<std::string>& arguments)
                    (arguments[1] == "server" || arguments[1] == "client");
         case ArgumentKind::kNone:
             return arguments.empty();
-        case ArgumentKind::kLater:
-            return false;
+        case ArgumentKind::kProfile:
+            return parse_flowgen_profile(arguments).has_value();
     }
     return false;
 }
@@ -172,16 +174,14 @@ tl::expected<DeviceSettings, DeviceMistake> parse_device(std::string_view text) 
     if (known == kDevices.end()) {
         return tl::unexpected(DeviceMistake{quote(text), std::string(kAvailable)});
     }
-    if (known->arguments == ArgumentKind::kLater) {
-        return tl::unexpected(DeviceMistake{
-            fmt::format("{} ({} is not available yet)", quote(text), name),
-            std::string(known->wanted)});
-    }
     DeviceSettings device{known->kind, {}, std::string(text)};
     if (colon != std::string_view::npos) {
         device.arguments = split_at_commas(text.substr(colon + 1));
     }
     if (!arguments_fit(known->arguments, device.arguments)) {
+        if (known->arguments == ArgumentKind::kProfile) {
+            return tl::unexpected(parse_flowgen_profile(device.arguments).error());
+        }
         return tl::unexpected(DeviceMistake{quote(text), std::string(known->wanted)});
     }
     return device;

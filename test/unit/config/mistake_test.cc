@@ -221,16 +221,16 @@ TEST_CASE("links are checked", "[config]") {
 TEST_CASE("devices are checked", "[config]") {
     const std::string available =
         "pci:ADDRESS, af_xdp:IF, af_packet:IF, tap:NAME, memif:SOCKET,server or client, "
-        "vhost:SOCKET, virtio_user:SOCKET, pcap:IN,OUT, pcap-loop:IN or null";
-    const auto later = [&](const std::string& text, const std::string& name) {
-        return "f:5:13: found \"" + text + "\" (" + name + " is not available yet), wanted " +
-               available;
-    };
+        "vhost:SOCKET, virtio_user:SOCKET, pcap:IN,OUT, pcap-loop:IN, null or "
+        "flowgen:PROFILE";
     const std::string interface = "wanted an interface name of 1 to 15 characters, such as ";
     const std::string pci = ", wanted a PCI address DDDD:BB:DD.F, such as pci:0000:03:00.0";
     check({
         {"an unknown kind", 5, "    device: eth0", "f:5:13: found \"eth0\", wanted " + available},
-        {"flowgen", 5, "    device: flowgen:imix", later("flowgen:imix", "flowgen")},
+        {"a size that flowgen has not",
+         5,
+         "    device: 'flowgen:role=internet,size=63'",
+         "f:5:13: found \"size=63\", wanted size=imix or bytes from 64 to 1514"},
         {"a missing argument",
          5,
          "    device: tap",

@@ -1,9 +1,9 @@
-#include "sekishod/huge_page_mount.h"
+#include "dpdk/huge_page_mount.h"
 
 #include <fstream>
 #include <sstream>
 
-namespace sekisho::daemon {
+namespace sekisho::dpdk {
 
 std::string huge_page_mount() {
     std::ifstream mounts("/proc/mounts");
@@ -19,4 +19,4 @@ std::string huge_page_mount() {
     return {};
 }
 
-}  // namespace sekisho::daemon
+}  // namespace sekisho::dpdk

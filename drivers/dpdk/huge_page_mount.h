@@ -5,9 +5,9 @@
 
 #include <string>
 
-namespace sekisho::daemon {
+namespace sekisho::dpdk {
 
 // The first hugetlbfs that is mounted; empty: none.
 std::string huge_page_mount();
 
-}  // namespace sekisho::daemon
+}  // namespace sekisho::dpdk

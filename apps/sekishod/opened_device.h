@@ -1,0 +1,38 @@
+// OpenedDevice: a device of whichever driver, as the appliance treats it: opened, started, tended.
+//
+//   Law       one of `ethernet` and `far_end` is there. A flowgen device is made only by start(), because it takes its
+//             buffers from the start; nothing is asked of it before.
+//   Errors    as the drivers'. Thread: the main thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "dpdk/eth_device.h"
+#include "flowgen/flowgen_device.h"
+
+namespace sekisho::daemon {
+
+class OpenedDevice {
+  public:
+    static Result<OpenedDevice> probe(const dpdk::EthDevicePlan& plan, dpdk::Eal& eal);
+    Result<void> start(const dpdk::EthDevicePlan& plan, dpdk::Eal& eal);
+    std::string tend(const dpdk::EthDevicePlan& plan, dpdk::Eal& eal);
+
+    unsigned most_queues() const { return ethernet_ ? ethernet_->most_queues() : 1; }
+    // Where it lies; `usual` if it lies nowhere.
+    int numa_node(int usual) const { return ethernet_ ? ethernet_->numa_node() : usual; }
+    dataplane::Device* get() const;
+    dataplane::Device* operator->() const { return get(); }
+    dataplane::Device& operator*() const { return *get(); }
+
+    // Buffers that it keeps for itself.
+    static unsigned buffers_of(config::DeviceKind kind);
+
+  private:
+    std::unique_ptr<dpdk::EthDevice> ethernet_;
+    std::unique_ptr<flowgen::Rotation> rotation_;
+    std::unique_ptr<flowgen::FlowgenDevice> far_end_;
+};
+
+}  // namespace sekisho::daemon
