@@ -15,6 +15,16 @@ namespace sekisho::bench {
 // Opens every session of the rig: out, back, and out again (TCP: a handshake), every frame checked.
 void open_sessions(Rig& rig);
 
+struct Sample {
+    double cycles = 0;  // a packet
+    double mpps = 0;
+};
+// One timed run of the harness alone, and of the pipeline; the far ends are sending.
+Sample run_io(Rig& rig, uint64_t packets);
+Sample run_pipeline(Rig& rig, uint64_t packets);
+// `wanted`, or if that is 0 as many as the sessions ask for.
+uint64_t packets_of_run(uint64_t wanted, uint32_t sessions);
+
 struct ForwardPlan {
     uint32_t sessions = 0;
     config::FlowgenDirection direction = config::FlowgenDirection::kBoth;
@@ -62,5 +72,29 @@ struct MemoryResult {        // resident bytes
 Result<MemoryResult> measure_memory(Rig& rig, uint32_t sessions);
 
 uint64_t resident_bytes_of_process();
+
+struct ChurnPlan {
+    uint32_t sessions = 0;  // that stand while it is measured; the tables' size
+    unsigned times = 10;    // how many tables full are created and expire
+    unsigned runs = 15;
+    uint64_t packets = 0;
+};
+
+struct ChurnResult {
+    Summary io_cycles;     // a packet: of the harness alone
+    Summary fresh_cycles;  // without the harness
+    Summary worn_cycles;   // the same after the churn
+    double ratio = 0;      // worn to fresh, of the medians
+    uint64_t created = 0;
+    uint64_t refused = 0;  // packets dropped during the churn
+    double simulated_seconds = 0;
+    uint64_t faults = 0;
+};
+
+// Two rigs of one plan, whose profile has churn_flows() of the sessions; `worn` is worn here.
+ChurnResult measure_churn(Rig& fresh, Rig& worn, const ChurnPlan& plan);
+constexpr uint32_t churn_flows(uint32_t sessions) {
+    return 2 * sessions;
+}
 
 }  // namespace sekisho::bench

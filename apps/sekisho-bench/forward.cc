@@ -11,11 +11,6 @@ using Checks = flowgen::FlowgenQueue::Checks;
 constexpr uint64_t kLeastPackets = 1 << 20;  // of one run
 constexpr uint64_t kMostPackets = 1 << 22;
 
-struct Sample {
-    double cycles = 0;  // a packet
-    double mpps = 0;
-};
-
 // Runs turns until `packets` have been sent; an eighth as many before it that are not counted.
 template <class Turn>
 Sample run(Rig& rig, uint64_t packets, Turn&& turn) {
@@ -59,6 +54,22 @@ class Samples {
 
 }  // namespace
 
+Sample run_io(Rig& rig, uint64_t packets) {
+    rig.set_translated(false);
+    const Sample io = run(rig, packets, [&] { rig.io_turn(); });
+    rig.set_translated(true);
+    return io;
+}
+
+Sample run_pipeline(Rig& rig, uint64_t packets) {
+    return run(rig, packets, [&] { rig.turn(); });
+}
+
+uint64_t packets_of_run(uint64_t wanted, uint32_t sessions) {
+    const uint64_t usual = std::clamp(2 * uint64_t{sessions}, kLeastPackets, kMostPackets);
+    return wanted != 0 ? wanted : usual;
+}
+
 void open_sessions(Rig& rig) {
     rig.checked_pass(true, false);
     rig.checked_pass(false, true);
@@ -67,19 +78,14 @@ void open_sessions(Rig& rig) {
 
 ForwardResult measure_forward(Rig& rig, const ForwardPlan& plan) {
     ForwardResult result;
-    const uint64_t packets =
-        plan.packets != 0
-            ? plan.packets
-            : std::clamp<uint64_t>(2 * uint64_t{plan.sessions}, kLeastPackets, kMostPackets);
+    const uint64_t packets = packets_of_run(plan.packets, plan.sessions);
     Samples samples;
     rig.set_checks(Checks::kSample);
     rig.send(plan.direction);
     const uint64_t missing = rig.sent() - rig.received();
     for (unsigned i = 0; i < plan.runs; ++i) {
-        rig.set_translated(false);
-        const Sample io = run(rig, packets, [&] { rig.io_turn(); });
-        rig.set_translated(true);
-        const Sample whole = run(rig, packets, [&] { rig.turn(); });
+        const Sample io = run_io(rig, packets);
+        const Sample whole = run_pipeline(rig, packets);
         samples.add(whole, io);
     }
     result.lost = rig.sent() - rig.received() - missing;

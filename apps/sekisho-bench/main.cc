@@ -21,6 +21,7 @@ struct Options {
     std::string direction = "both";
     unsigned runs = 0;
     uint64_t packets = 0;
+    unsigned times = 10;
     unsigned cpu = 0;
     bool json = false;
 };
@@ -50,8 +51,9 @@ class Session {
   public:
     explicit Session(const Options& options) : options_(options) {}
 
-    Result<void> open() {
-        auto machine = Machine::create(options_.cpu, 1);
+    // `rigs`: how many will stand at a time.
+    Result<void> open(unsigned rigs) {
+        auto machine = Machine::create(options_.cpu, rigs);
         if (!machine) {
             return tl::unexpected(machine.error());
         }
@@ -121,6 +123,27 @@ class Session {
         return result->faults;
     }
 
+    Result<uint64_t> churn(const config::FlowgenProfile& profile) {
+        config::FlowgenProfile wide = profile;
+        wide.flows = churn_flows(profile.flows);
+        wide.subscribers = (wide.flows + wide.sessions - 1) / wide.sessions;
+        const auto make = [&] {
+            return Rig::create({wide, profile.flows, profile.flows, wide.subscribers}, *machine_);
+        };
+        auto fresh = make();
+        auto worn = make();
+        if (!fresh || !worn) {
+            return tl::unexpected((fresh ? worn : fresh).error());
+        }
+        const unsigned runs = options_.runs == 0 ? 15 : options_.runs;
+        const ChurnResult result =
+            measure_churn(**fresh, **worn, {profile.flows, options_.times, runs, options_.packets});
+        print(report_churn(asked(profile), result));
+        complain(**fresh, result.faults);
+        complain(**worn, result.faults);
+        return result.faults;
+    }
+
   private:
     Asked asked(const config::FlowgenProfile& profile) const {
         return {profile.flows, options_.size, options_.protocol, options_.direction, options_.json};
@@ -151,7 +174,7 @@ Result<uint64_t> run(const Options& options, Benchmark benchmark) {
         profiles.push_back(*profile);
     }
     Session session(options);
-    if (auto opened = session.open(); !opened) {
+    if (auto opened = session.open(benchmark == &Session::churn ? 2 : 1); !opened) {
         return tl::unexpected(opened.error());
     }
     uint64_t faults = 0;
@@ -192,6 +215,11 @@ int main_or_throw(int argc, char** argv) {
     CLI::App* memory = app.add_subcommand("memory", "resident bytes of a session and a mapping");
     add_common(*memory, options);
     memory->add_option("--sessions-per-mapping", options.per_mapping, "that share a mapping");
+    CLI::App* churn = app.add_subcommand("churn", "whether a packet costs more after an hour");
+    add_common(*churn, options);
+    churn->add_option("--runs", options.runs, "how often it is measured");
+    churn->add_option("--packets", options.packets, "of one run; 0: by the number of sessions");
+    churn->add_option("--times", options.times, "how many tables full are created and expire");
     CLI11_PARSE(app, argc, argv);
     Benchmark benchmark = &Session::forward;
     if (setup->parsed()) {
@@ -199,6 +227,8 @@ int main_or_throw(int argc, char** argv) {
     } else if (memory->parsed()) {
         benchmark = &Session::memory;
         options.per_subscriber = 16;
+    } else if (churn->parsed()) {
+        benchmark = &Session::churn;
     }
     const auto faults = run(options, benchmark);
     if (!faults) {

@@ -132,4 +132,42 @@ std::string report_memory(
     );
 }
 
+std::string report_churn(const Asked& asked, const ChurnResult& r) {
+    if (asked.json) {
+        return fmt::format(
+            R"({{"benchmark": "churn", "sessions": {}, "created": {}, "refused": {}, )"
+            R"("simulated_seconds": {:.0f}, "io_cycles_per_packet": {}, )"
+            R"("fresh_cycles_per_packet": {}, "worn_cycles_per_packet": {}, "ratio": {:.3f}, )"
+            R"("faults": {}}})",
+            asked.sessions,
+            r.created,
+            r.refused,
+            r.simulated_seconds,
+            json(r.io_cycles),
+            json(r.fresh_cycles),
+            json(r.worn_cycles),
+            r.ratio,
+            r.faults
+        );
+    }
+    return fmt::format(
+        "{}: cycles a packet, without the harness, both directions\n"
+        "  fresh                {}\n"
+        "  after the churn      {}\n"
+        "  ratio of the medians {:.3f}\n"
+        "  io, the harness      {}\n"
+        "  created before       {} sessions in {:.0f} simulated seconds, {} refused\n"
+        "  faults               {}",
+        head(asked),
+        text(r.fresh_cycles),
+        text(r.worn_cycles),
+        r.ratio,
+        text(r.io_cycles),
+        r.created,
+        r.simulated_seconds,
+        r.refused,
+        r.faults
+    );
+}
+
 }  // namespace sekisho::bench

@@ -31,4 +31,6 @@ std::string report_memory(
     const Asked& asked, unsigned sessions_per_mapping, const MemoryResult& result
 );
 
+std::string report_churn(const Asked& asked, const ChurnResult& result);
+
 }  // namespace sekisho::bench

@@ -8,6 +8,7 @@
 
 #include "base/secret.h"
 #include "dataplane/shut_down.h"
+#include "dpdk/huge_page_mount.h"
 
 namespace sekisho::bench {
 namespace {
@@ -69,6 +70,9 @@ Result<std::unique_ptr<Machine>> Machine::create(unsigned cpu, unsigned rigs) {
         return tl::unexpected(eal.error());
     }
     machine->eal_ = std::move(*eal);
+    if (plan.huge_pages) {
+        machine->huge_directory_ = dpdk::huge_page_mount();
+    }
     auto store = dpdk::MbufStore::create(0, buffers, plan.huge_pages, 0);
     if (!store) {
         return tl::unexpected(store.error());
@@ -271,8 +275,8 @@ void Rig::send_nothing() {
 }
 
 void Rig::set_translated(bool translated) {
-    subscribers().checker().set_translated(translated);
-    internet().checker().set_translated(translated);
+    subscribers().set_translated(translated);
+    internet().set_translated(translated);
 }
 
 uint64_t Rig::sent() const {
@@ -285,6 +289,14 @@ uint64_t Rig::received() const {
 
 uint64_t Rig::faults() const {
     return subscribers_->faults().total() + internet_->faults().total();
+}
+
+uint64_t Rig::dropped() const {
+    uint64_t sum = 0;
+    for (const Counter& counter : counters().dropped) {
+        sum += counter.read();
+    }
+    return sum;
 }
 
 namespace {

@@ -76,6 +76,7 @@ class Rig {
     uint64_t sent() const;      // by both far ends
     uint64_t received() const;  // by both far ends
     uint64_t faults() const;    // found so far
+    uint64_t dropped() const;   // by the pipeline, for whatever reason
     // What was found, and why packets were dropped: for people.
     std::string describe_faults() const;
 
