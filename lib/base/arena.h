@@ -132,6 +132,7 @@ class Arena {
     Result<void> open_file(const std::string& directory, const std::string& name);
     Result<void> set_memory_aside(const std::string& directory) const;
     Result<void> map(uint64_t page_bytes);
+    void populate() const;
     void write_header(const ArenaPlan& plan);
     void reset();
 
