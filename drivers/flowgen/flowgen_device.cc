@@ -310,13 +310,7 @@ unsigned FlowgenQueue::send(std::span<PacketRef> packets) {
         }
         ++usual;
         if (--until_check_ == 0) [[unlikely]] {
-            until_check_ = check_interval_;
-            if (check_interval_ == 1 || sample_.handle != nullptr) {
-                look_at(packet);
-            } else {
-                sample_ = packet;
-                checker_.prefetch(packet);
-            }
+            take_to_check(packet);
             continue;
         }
         rotation_.put(packet);
@@ -324,6 +318,17 @@ unsigned FlowgenQueue::send(std::span<PacketRef> packets) {
     counters_.received.add(usual);
     counters_.received_bytes.add(bytes);
     return static_cast<unsigned>(packets.size());
+}
+
+// A sample waits for the next call, when what it needs is near.
+void FlowgenQueue::take_to_check(const PacketRef& packet) {
+    until_check_ = check_interval_;
+    if (check_interval_ == 1 || sample_.handle != nullptr) {
+        look_at(packet);
+        return;
+    }
+    sample_ = packet;
+    checker_.prefetch(packet);
 }
 
 void FlowgenQueue::look_at_sample() {

@@ -113,6 +113,7 @@ class FlowgenQueue final : public dataplane::DeviceQueue {
     bool address_frame(uint32_t session, FrameAddresses& addresses, bool& opens);
     void take_unusual(const PacketRef& packet);
     unsigned give_answers(std::span<PacketRef> out);
+    void take_to_check(const PacketRef& packet);
     void look_at(const PacketRef& packet);
     void look_at_sample();
 
