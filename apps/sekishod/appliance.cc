@@ -233,7 +233,7 @@ Result<void> Appliance::start_devices() {
             const unsigned worker = shard % workers_count_;
             plan.queue_of_shard.push_back(
                 (worker + workers_count_ - plan.index % workers_count_) % workers_count_ %
-                plan.queues
+                std::max(1U, plan.queues)
             );
         }
         if (auto done = devices_[plan.index].start(plan, *eal_); !done) {

@@ -322,7 +322,10 @@ std::string EthDevice::tend(const EthDevicePlan& plan, Eal& eal) {
     if (changed) {
         patience_ = 0;
         const std::string times = fmt::format("{} time{} so far", downs_, downs_ == 1 ? "" : "s");
-        return up_ ? fmt::format("is up (was down {})", times) : fmt::format("is down ({})", times);
+        if (!up_) {
+            return fmt::format("is down ({})", times);
+        }
+        return downs_ == 0 ? "is up" : fmt::format("is up (was down {})", times);
     }
     if (up_) {
         return "";

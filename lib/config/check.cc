@@ -242,25 +242,27 @@ bool all_addresses_read(const Draft& draft) {
     });
 }
 
-// The link that leads to a neighbour; `what` says what the file wants it for: "next hop".
+struct Named {
+    std::string_view what;  // "next hop", "neighbour"
+    Ipv4Addr address;
+    Place place;
+};
+
+// The link that leads to a neighbour.
 LinkId find_neighbour(
-    const Draft& draft,
-    const std::vector<OnLink>& prefixes,
-    std::string_view what,
-    Ipv4Addr address,
-    Place place,
-    Mistakes& mistakes
+    const Draft& draft, const std::vector<OnLink>& prefixes, const Named& named, Mistakes& mistakes
 ) {
+    const auto& [what, address, place] = named;
     const auto refuse = [&](const std::string& why) {
         mistakes.add(
-            place,
-            fmt::format("the {} {}, {}", what, format(address), why),
+            named.place,
+            fmt::format("the {} {}, {}", named.what, format(named.address), why),
             "the address of a neighbour"
         );
         return LinkId{};
     };
     const auto own = std::find_if(prefixes.begin(), prefixes.end(), [&](const OnLink& p) {
-        return p.own == address;
+        return p.own == named.address;
     });
     if (own != prefixes.end()) {
         return refuse(fmt::format("the link {}'s own address", draft.config.links[own->link].name));
@@ -535,9 +537,7 @@ void check_routes(Draft& draft, Mistakes& mistakes) {
             draft.config.routes[i].link = find_neighbour(
                 draft,
                 prefixes,
-                "next hop",
-                draft.config.routes[i].next_hop,
-                draft.routes[i].next_hop,
+                {"next hop", draft.config.routes[i].next_hop, draft.routes[i].next_hop},
                 mistakes
             );
         }
@@ -567,7 +567,7 @@ void check_neighbours(Draft& draft, Mistakes& mistakes) {
             continue;
         }
         neighbour.link =
-            find_neighbour(draft, prefixes, "neighbour", neighbour.address, place, mistakes);
+            find_neighbour(draft, prefixes, {"neighbour", neighbour.address, place}, mistakes);
     }
 }
 
