@@ -25,6 +25,9 @@ Sample run_pipeline(Rig& rig, uint64_t packets);
 // `wanted`, or if that is 0 as many as the sessions ask for.
 uint64_t packets_of_run(uint64_t wanted, uint32_t sessions);
 
+// What is left of several runs without the harness's usual share.
+Summary difference(std::vector<double> whole, double harness);
+
 struct ForwardPlan {
     uint32_t sessions = 0;
     config::FlowgenDirection direction = config::FlowgenDirection::kBoth;
@@ -35,7 +38,7 @@ struct ForwardPlan {
 struct ForwardResult {
     Summary cycles;      // with the harness's share
     Summary io_cycles;   // of the harness alone
-    Summary net_cycles;  // the difference, run by run
+    Summary net_cycles;  // the difference
     Summary mpps;        // with the harness's share
     Summary fixed_loop;
     uint64_t lost = 0;    // in the timed runs

@@ -75,8 +75,8 @@ ChurnResult measure_churn(Rig& fresh, Rig& worn, const ChurnPlan& plan) {
     std::vector<double> io, before, after;
     for (unsigned i = 0; i < plan.runs; ++i) {
         io.push_back(run_io(fresh, packets).cycles);
-        before.push_back(run_pipeline(fresh, packets).cycles - io.back());
-        after.push_back(run_pipeline(worn, packets).cycles - io.back());
+        before.push_back(run_pipeline(fresh, packets).cycles);
+        after.push_back(run_pipeline(worn, packets).cycles);
     }
     for (Rig* rig : {&fresh, &worn}) {
         rig->send_nothing();
@@ -84,8 +84,8 @@ ChurnResult measure_churn(Rig& fresh, Rig& worn, const ChurnPlan& plan) {
         result.faults += rig->faults();
     }
     result.io_cycles = Summary::of(io);
-    result.fresh_cycles = Summary::of(before);
-    result.worn_cycles = Summary::of(after);
+    result.fresh_cycles = difference(before, result.io_cycles.median);
+    result.worn_cycles = difference(after, result.io_cycles.median);
     result.ratio = result.worn_cycles.median / result.fresh_cycles.median;
     return result;
 }
