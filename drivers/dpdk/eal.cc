@@ -69,6 +69,29 @@ bool huge_pages_free(unsigned memory_mb) {
     return free_kb / 1024 >= memory_mb;
 }
 
+unsigned memory_available_mb() {
+    std::ifstream facts("/proc/meminfo");
+    for (std::string line; std::getline(facts, line);) {
+        unsigned long kb = 0;
+        if (std::sscanf(line.c_str(), "MemAvailable: %lu kB", &kb) == 1) {
+            return static_cast<unsigned>(kb / 1024);
+        }
+    }
+    return 0;
+}
+
+Result<void> check_memory(unsigned wanted_mb, unsigned available_mb) {
+    if (available_mb == 0 || wanted_mb <= available_mb) {
+        return {};
+    }
+    return failure(fmt::format(
+        "{} MiB of memory are wanted for packet buffers and {} MiB are free; loop over a shorter "
+        "capture, or configure fewer links or shards",
+        wanted_mb,
+        available_mb
+    ));
+}
+
 // DPDK's own threads may log meanwhile.
 std::string Eal::logged() {
     std::string line;

@@ -29,6 +29,13 @@ std::vector<std::string> eal_arguments(const EalPlan& plan);
 // Whether `memory_mb` of huge pages are free now.
 bool huge_pages_free(unsigned memory_mb);
 
+// Memory that the machine could give now, in MiB (MemAvailable); 0 if it does not say.
+unsigned memory_available_mb();
+
+// Whether `wanted_mb` of ordinary memory are to be had: the kernel promises more than there is and
+// kills a process later. 0 available: not known.
+Result<void> check_memory(unsigned wanted_mb, unsigned available_mb);
+
 class Eal {
   public:
     static Result<std::unique_ptr<Eal>> start(const EalPlan& plan);

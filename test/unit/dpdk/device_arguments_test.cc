@@ -153,3 +153,16 @@ TEST_CASE("EAL's arguments follow from the configuration", "[dpdk]") {
         CHECK_FALSE(has(arguments, "--no-pci"));
     }
 }
+
+TEST_CASE("memory that the machine does not have is not promised", "[dpdk]") {
+    CHECK(check_memory(100, 100));
+    CHECK(check_memory(100, 0));  // a kernel that does not say
+    const auto refused = check_memory(101, 100);
+    REQUIRE_FALSE(refused);
+    CHECK(
+        refused.error().message ==
+        "101 MiB of memory are wanted for packet buffers and 100 MiB are free; loop over a shorter "
+        "capture, or configure fewer links or shards"
+    );
+    CHECK(memory_available_mb() > 0);
+}
