@@ -179,7 +179,7 @@ Result<uint64_t> run(const Options& options, Benchmark benchmark) {
     }
     uint64_t faults = 0;
     for (const auto& profile : profiles) {
-        const auto found = (session.*benchmark)(profile);
+        auto found = (session.*benchmark)(profile);
         if (!found) {
             return found;
         }
