@@ -10,16 +10,11 @@ namespace {
 constexpr uint32_t kSlots = 131072;  // twice the capacity
 constexpr uint32_t kMask = kSlots - 1;
 
-// Where the 14 bytes of an untagged header lie in NeighbourEntry::reserved: at its end, so that one 16-byte store that
-// ends where the IPv4 header begins writes it.
-constexpr size_t kHeaderAt = 2;
-
 void build_header(NeighbourEntry& entry, const MacAddr& source) {
-    uint8_t* header = entry.reserved + kHeaderAt;
-    std::memset(entry.reserved, 0, sizeof entry.reserved);
-    std::memcpy(header, entry.mac.bytes, 6);
-    std::memcpy(header + 6, source.bytes, 6);
-    packet::store<uint16_t>(header + 12, base::swap16(packet::kEtherIpv4));
+    std::memset(entry.header, 0, sizeof entry.header);
+    std::memcpy(entry.header, entry.mac.bytes, 6);
+    std::memcpy(entry.header + 6, source.bytes, 6);
+    packet::store<uint16_t>(entry.header + 12, base::swap16(packet::kEtherIpv4));
 }
 
 }  // namespace

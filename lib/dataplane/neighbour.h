@@ -22,7 +22,7 @@ struct alignas(32) NeighbourEntry {  // one shard's copy; half a line
     uint8_t gateway = 0;         // not the destination itself but a router
     uint8_t header_length = 14;  // of the L2 header below: 14, 18 or 22
     uint16_t mtu = 1500;
-    uint8_t reserved[16] = {};
+    uint8_t header[16] = {};  // the shard's: an untagged link header, 14 bytes
 };
 static_assert(sizeof(NeighbourEntry) == 32);
 

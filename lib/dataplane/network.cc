@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
 
 namespace sekisho::dataplane {
 
@@ -11,6 +12,10 @@ Ipv4Prefix prefix_of(Ipv4Addr address, uint8_t length) {
     Ipv4Prefix prefix{address, length};
     prefix.address = Ipv4Addr::from_host(address.host() & prefix.mask_host());
     return prefix;
+}
+
+uint32_t last_of(const Ipv4Prefix& prefix) {
+    return prefix.address.host() | ~prefix.mask_host();
 }
 
 // The all-zeros or all-ones address of a prefix. Prefixes of 31 and 32 bits have none (RFC 3021).
@@ -102,32 +107,50 @@ void Network::compile_routes() {
     compile_intervals();
 }
 
-// By its definition; only to compile.
-uint32_t Network::longest_match(Ipv4Addr destination) const {
-    for (size_t i = 0; i < routes_.size(); ++i) {
-        const RouteEntry& route = routes_[i];
-        if (route.prefix.contains(destination)) {
-            const bool leads_nowhere = route.hop.on_link && is_edge(route.prefix, destination);
-            return leads_nowhere ? kNoIndex : static_cast<uint32_t>(i);
-        }
-    }
-    return kNoIndex;
+// What one route, the longest of those that hold an address, means for it.
+uint32_t Network::meaning_of(uint32_t route, Ipv4Addr destination) const {
+    const RouteEntry& entry = routes_[route];
+    return entry.hop.on_link && is_edge(entry.prefix, destination) ? kNoIndex : route;
 }
 
-// A prefix changes something at its first address and behind its last; a connected one also behind its first and at its last.
-void Network::compile_intervals() {
+// Where anything changes: at a prefix's first address and behind its last; of a connected one also behind its first and at
+// its last.
+std::vector<uint32_t> Network::borders() const {
     std::vector<uint32_t> borders{0};
     for (const RouteEntry& route : routes_) {
         const uint32_t first = route.prefix.address.host();
-        const uint32_t last = first | ~route.prefix.mask_host();
+        const uint32_t last = last_of(route.prefix);
         for (const uint32_t border : {first, first + 1, last, last + 1}) {
             borders.push_back(border
             );  // behind the last address of all lies 0, which is there already
         }
     }
     std::sort(borders.begin(), borders.end());
-    for (const uint32_t border : borders) {
-        const uint32_t route = longest_match(Ipv4Addr::from_host(border));
+    borders.erase(std::unique(borders.begin(), borders.end()), borders.end());
+    return borders;
+}
+
+// Prefixes lie within each other or apart, so those that hold a border are a stack, the longest on top.
+void Network::compile_intervals() {
+    std::vector<uint32_t> by_start(routes_.size());
+    std::iota(by_start.begin(), by_start.end(), 0U);
+    std::sort(by_start.begin(), by_start.end(), [&](uint32_t a, uint32_t b) {
+        const Ipv4Prefix& left = routes_[a].prefix;
+        const Ipv4Prefix& right = routes_[b].prefix;
+        return left.address == right.address ? left.length < right.length
+                                             : left.address.host() < right.address.host();
+    });
+    std::vector<uint32_t> open;
+    size_t next = 0;
+    for (const uint32_t border : borders()) {
+        while (!open.empty() && last_of(routes_[open.back()].prefix) < border) {
+            open.pop_back();
+        }
+        while (next < by_start.size() && routes_[by_start[next]].prefix.address.host() == border) {
+            open.push_back(by_start[next++]);
+        }
+        const uint32_t route =
+            open.empty() ? kNoIndex : meaning_of(open.back(), Ipv4Addr::from_host(border));
         if (run_routes_.empty() || run_routes_.back() != route) {
             run_starts_.push_back(border);
             run_routes_.push_back(route);

@@ -111,7 +111,8 @@ class Network {
     );
     void compile_routes();
     void compile_intervals();
-    uint32_t longest_match(Ipv4Addr destination) const;
+    std::vector<uint32_t> borders() const;
+    uint32_t meaning_of(uint32_t route, Ipv4Addr destination) const;
 
     std::vector<Link> links_;
     std::vector<RouteEntry> routes_;

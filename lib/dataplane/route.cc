@@ -1,5 +1,3 @@
-#include <cstring>
-
 #include "dataplane/stages.h"
 #include "packet/build.h"
 
@@ -40,15 +38,18 @@ void move_start(PacketRef& ref, int by) {
     return true;
 }
 
-// The untagged header is one 16-byte store, whose first two bytes fall into the room before the frame.
+// The untagged header is two 8-byte stores that overlap; frames mostly begin a cache line, which neither of them leaves.
 [[gnu::always_inline]] inline void put_header(
     PacketRef& ref, PacketMeta& meta, const NeighbourEntry& hop, const Network& network
 ) {
-    constexpr unsigned kBefore = sizeof hop.reserved - packet::kEthernetHeader;
-    const bool is_plain = hop.header_length == packet::kEthernetHeader &&
-                          meta.l3_offset == packet::kEthernetHeader && ref.headroom >= kBefore;
+    constexpr unsigned kSecond = packet::kEthernetHeader - sizeof(uint64_t);
+    const bool is_plain =
+        hop.header_length == packet::kEthernetHeader && meta.l3_offset == packet::kEthernetHeader;
     if (is_plain) [[likely]] {
-        std::memcpy(ref.data - kBefore, hop.reserved, sizeof hop.reserved);
+        const auto first = packet::load<uint64_t>(hop.header);
+        const auto second = packet::load<uint64_t>(hop.header + kSecond);
+        packet::store(ref.data, first);
+        packet::store(ref.data + kSecond, second);
     } else if (!put_other_header(ref, meta, hop, network)) {
         return drop(meta, DropReason::kBug);
     }

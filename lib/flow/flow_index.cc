@@ -27,7 +27,7 @@ uint32_t FlowIndex::buckets_for(size_t entries) {
 // Only a run of bad luck above 90 % load gets here, so the area is small; the bound above keeps a
 // chain short even then.
 uint32_t FlowIndex::overflow_for(uint32_t buckets) {
-    return std::clamp<uint32_t>(buckets / 1024, 64, 4096);
+    return std::clamp<uint32_t>(buckets / 1024, 128, 4096);
 }
 
 size_t FlowIndex::bytes_for(size_t entries) {

@@ -193,8 +193,9 @@ void NatShard::set_timeouts(const TimeoutSettings& timeouts) {
     set(SessionState::kTcpReset, timeouts.tcp_transitory);
 }
 
-uint32_t NatShard::random() {
-    return static_cast<uint32_t>(keyed_hash(port_secret_, ++port_draws_, 0) >> 32);
+uint32_t NatShard::random_below(uint32_t end) {
+    const uint64_t drawn = keyed_hash(port_secret_, ++port_draws_, 0) >> 32;
+    return static_cast<uint32_t>(drawn * end >> 32);
 }
 
 void NatShard::connect(MessageSink* sink, WaitListener* listener) {

@@ -1,5 +1,6 @@
 #include "nat/external_directory.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace sekisho::nat {
@@ -37,6 +38,14 @@ ExternalDirectory::ExternalDirectory(const NatSettings& settings, unsigned shard
     for (uint32_t i = 0; i < owners; ++i) {
         owners_[i].store(kOwnedByHome, std::memory_order_relaxed);
     }
+    const auto by_address = [](const ExternalAddress& a, const ExternalAddress& b) {
+        return a.address.host() < b.address.host();
+    };
+    if (!addresses_.empty()) {
+        const auto [low, high] = std::ranges::minmax_element(addresses_, by_address);
+        lowest_ = low->address.host();
+        reach_ = high->address.host() - lowest_;
+    }
     slots_.assign(std::bit_ceil(addresses_.size() * 2 + 2), kNoIndex);
     mask_ = static_cast<uint32_t>(slots_.size() - 1);
     for (uint32_t i = 0; i < addresses_.size(); ++i) {
@@ -48,7 +57,7 @@ ExternalDirectory::ExternalDirectory(const NatSettings& settings, unsigned shard
     }
 }
 
-ExternalIndex ExternalDirectory::find(Ipv4Addr address) const {
+ExternalIndex ExternalDirectory::find_near(Ipv4Addr address) const {
     for (uint32_t slot = slot_hash(address) & mask_; slots_[slot] != kNoIndex;
          slot = (slot + 1) & mask_) {
         if (addresses_[slots_[slot]].address == address) {

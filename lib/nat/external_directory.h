@@ -6,7 +6,7 @@
 //   Thread    built at start, then read by all; owner bytes are atomic: written with release by the
 //             shard that takes a block in (and by it when it gives the block up), read with acquire
 //             by every worker. A hint only: truth is in the arena of the holder (ARCHITECTURE 2).
-//   Cost      find: one hash probe; owner: one byte. Nothing allocates after start.
+//   Cost      find: two comparisons for addresses beyond the pools', else one hash probe; owner: one byte. Nothing allocates after start.
 #pragma once
 
 #include <atomic>
@@ -34,7 +34,10 @@ class ExternalDirectory {
     ExternalDirectory(const NatSettings& settings, unsigned shards);
 
     // kNoIndex if no pool has the address.
-    ExternalIndex find(Ipv4Addr address) const;
+    ExternalIndex find(Ipv4Addr address) const {
+        // Nearly all that is asked for lies far from the pools.
+        return address.host() - lowest_ <= reach_ ? find_near(address) : ExternalIndex{kNoIndex};
+    }
     const ExternalAddress& operator[](ExternalIndex index) const { return addresses_[index.value]; }
     size_t size() const { return addresses_.size(); }
     unsigned shards() const { return shards_; }
@@ -51,7 +54,11 @@ class ExternalDirectory {
     void set_owner(ExternalIndex index, uint16_t block, uint8_t owner);
 
   private:
+    ExternalIndex find_near(Ipv4Addr address) const;
+
     unsigned shards_ = 1;
+    uint32_t lowest_ = 0;  // of all addresses, host order
+    uint32_t reach_ = 0;   // how far the highest lies above it
     std::vector<ExternalAddress> addresses_;
     std::vector<uint32_t> first_of_pool_;  // one more than there are pools
     std::vector<uint32_t> slots_;  // open addressing, half full at most: indexes of addresses_

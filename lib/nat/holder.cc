@@ -28,7 +28,7 @@ uint32_t NatShard::allocate_from(uint32_t block, Protocol protocol, Tick now) {
     const Pool& pool = pools_[pool_id.value];
     const BitSpan span = usable_bits(b);
     const uint32_t size = span.last - span.first + 1;
-    const uint32_t start = pool.is_random ? span.first + random() % size : b.cursor;
+    const uint32_t start = pool.is_random ? span.first + random_below(size) : b.cursor;
     const bool was_empty = blocks_.is_empty(block);
     const uint32_t bit =
         blocks_.allocate_port(block, protocol_slot(protocol), span, start, clock_of(pool_id, now));

@@ -311,7 +311,8 @@ class NatShard {
     int32_t timeout_ms(SessionState state) const {
         return timeouts_ms_[static_cast<size_t>(state)];
     }
-    uint32_t random();
+    // Evenly spread below `end`, but for less than one part in 2^32 / end.
+    uint32_t random_below(uint32_t end);
 
     // session.cc
     uint32_t find_session(const FlowKey& key, uint64_t hash, Direction direction) const;

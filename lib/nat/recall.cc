@@ -85,7 +85,7 @@ bool NatShard::grant_free(const ShardMessage& request, Tick now) {
     }
     const Pool& pool = pools_[request.pool.value];
     const uint32_t blocks = pool.span.last - pool.span.first + 1U;
-    const uint32_t start = pool.is_random ? pool.span.first + random() % blocks : 0;
+    const uint32_t start = pool.is_random ? pool.span.first + random_below(blocks) : 0;
     const uint16_t block = home_.take(external, start);
     if (block == kNoBlock) {
         return false;

@@ -249,7 +249,7 @@ class Testpmd:
 
     def __init__(self, world, path, mac, more=()):
         if shutil.which("dpdk-testpmd") is None:
-            raise Skip("there is no dpdk-testpmd (Debian package dpdk)")
+            raise Skip("there is no dpdk-testpmd (Debian package dpdk-dev)")
         self.prefix = f"{world.lab.prefix}-testpmd"
         self.program = world.lab.spawn("nat", "testpmd", [
             "dpdk-testpmd", "--lcores", "0@0,1@0", "--main-lcore", "0", "--no-pci", "--no-telemetry", "--no-huge", "-m",
@@ -335,7 +335,7 @@ def loop_to_null(world):
 @case("the bench of links measures a loop beside testpmd, and loses nothing", starts=False)
 def bench_links(world):
     if shutil.which("dpdk-testpmd") is None:
-        raise Skip("there is no dpdk-testpmd (Debian package dpdk)")
+        raise Skip("there is no dpdk-testpmd (Debian package dpdk-dev)")
     tool = os.path.join(town.root_folder(), "tools", "bench-links")
     status, output = world.lab.attempt(None, [tool, "--build", world.build, "--short", "--json"], 240)
     assert status == 0, output
