@@ -81,9 +81,13 @@ class Session {
     }
 
     Result<uint64_t> setup(const config::FlowgenProfile& profile) {
+        constexpr uint32_t kLeast = 3 * packet::kBurst;  // a burst for each third
+        if (profile.flows < kLeast) {
+            return failure(fmt::format("setup wants at least {} sessions", kLeast));
+        }
         std::vector<double> all, first, middle, last, rate, fixed;
         SetupSummary summary;
-        const unsigned runs = options_.runs == 0 ? 5 : options_.runs;
+        const unsigned runs = options_.runs == 0 ? 11 : options_.runs;
         for (unsigned i = 0; i < runs; ++i) {
             auto rig = make_rig(profile);
             if (!rig) {

@@ -7,6 +7,7 @@
 
 #include "base/secret.h"
 #include "base/text.h"
+#include "config/device.h"
 #include "dataplane/shut_down.h"
 #include "dpdk/huge_page_mount.h"
 #include "dpdk/launch.h"
@@ -172,7 +173,7 @@ Result<void> Appliance::probe_devices() {
     for (size_t i = 0; i < config_.links.size(); ++i) {
         const auto& link = config_.links[i];
         const auto same = std::ranges::find_if(device_plans_, [&](const auto& plan) {
-            return plan.device.text == link.device.text;
+            return config::device_identity(plan.device) == config::device_identity(link.device);
         });
         device_of_link_.push_back(static_cast<unsigned>(same - device_plans_.begin()));
         if (same != device_plans_.end()) {

@@ -13,6 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "config/device.h"
+
 namespace sekisho::daemon {
 namespace {
 
@@ -60,7 +62,7 @@ Result<DeviceClaim> DeviceClaim::take(const config::Config& config) {
     DeviceClaim taken;
     std::set<std::string> seen;  // a device may carry several links
     for (const auto& link : config.links) {
-        if (seen.insert(link.device.text).second && !taken.claim(link.device)) {
+        if (seen.insert(config::device_identity(link.device)).second && !taken.claim(link.device)) {
             return failure(fmt::format(
                 "link {}: another sekishod has the device {}; stop it, or name another device",
                 link.name,

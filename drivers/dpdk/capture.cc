@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include "packet/packet.h"
 
@@ -62,12 +63,20 @@ class Reader {
 
 }  // namespace
 
+bool is_waited_for(const std::string& path) {
+    struct stat facts {};
+    return ::stat(path.c_str(), &facts) == 0 && !S_ISREG(facts.st_mode);
+}
+
 bool is_capture(const std::string& path) {
     const uint32_t magic = first_word(path);
     return is_pcap(magic) || is_pcap(__builtin_bswap32(magic)) || magic == kPcapng;
 }
 
 Result<CaptureFacts> scan_capture(const std::string& path) {
+    if (is_waited_for(path)) {
+        return failure(fmt::format("{} is no plain file; a pcap file is wanted", path));
+    }
     Reader file(path);
     FileHeader header{};
     if (!file.is_open() || file.read(&header, sizeof header) != sizeof header) {

@@ -18,6 +18,8 @@ struct CaptureFacts {
 
 Result<CaptureFacts> scan_capture(const std::string& path);
 
+// A pipe or the like, whose first byte may never come.
+bool is_waited_for(const std::string& path);
 // Whether it begins as a capture of any kind that libpcap reads: pcap in either byte order and resolution, pcapng.
 bool is_capture(const std::string& path);
 

@@ -203,6 +203,9 @@ Result<void> check_pcap(const std::string& in, const std::string& out) {
             fmt::format("the capture {} cannot be read; it must exist and be readable", in)
         );
     }
+    if (is_waited_for(in)) {
+        return failure(fmt::format("{} is no plain file; a pcap file is wanted", in));
+    }
     if (!is_capture(in)) {
         return failure(fmt::format("{} is no capture; a pcap file is wanted", in));
     }

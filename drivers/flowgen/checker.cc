@@ -167,6 +167,9 @@ Fault Checker::find_wrong_end(const uint8_t* l3, const Tag& tag) {
     if (!is_icmp && to != ends.remote_port) {
         return Fault::kPort;
     }
+    if (source == ends.internal) {
+        return Fault::kAddress;  // nobody has translated it
+    }
     return compare_endpoint(tag.session, source, from);
 }
 

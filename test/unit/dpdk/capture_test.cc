@@ -4,7 +4,9 @@
 #include <string>
 
 #include <catch2/catch.hpp>
+#include <sys/stat.h>
 
+#include "dpdk/device_arguments.h"
 #include "packet/packet.h"
 #include "temporary_folder.h"
 
@@ -66,6 +68,19 @@ TEST_CASE("a capture is counted in either byte order and resolution", "[dpdk]") 
         CHECK(facts->longest == 1514);
         CHECK(is_capture(folder / "c"));
     }
+}
+
+TEST_CASE("a pipe is refused as a capture, and not waited for", "[dpdk]") {
+    const test::TemporaryFolder folder;
+    const std::string pipe = folder / "pipe";
+    REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+    const auto facts = scan_capture(pipe);
+    REQUIRE_FALSE(facts);
+    CHECK(facts.error().message.find("no plain file") != std::string::npos);
+    config::DeviceSettings device;
+    device.kind = config::DeviceKind::kPcap;
+    device.arguments = {pipe, folder / "out.pcap"};
+    CHECK_FALSE(check_device(device, 1500));
 }
 
 TEST_CASE("what is wrong with a capture is one sentence", "[dpdk]") {

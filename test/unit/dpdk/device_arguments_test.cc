@@ -80,7 +80,7 @@ TEST_CASE("what a device lacks is one sentence that says how to get it", "[dpdk]
     CHECK(capture.error().message.find("/no/such.pcap cannot be read") != std::string::npos);
     const auto junk = check_device({DeviceKind::kPcap, {"/dev/null", "/tmp/out.pcap"}, ""}, 1500);
     REQUIRE_FALSE(junk);
-    CHECK(junk.error().message == "/dev/null is no capture; a pcap file is wanted");
+    CHECK(junk.error().message == "/dev/null is no plain file; a pcap file is wanted");
     const auto vhost = check_device({DeviceKind::kVhost, {"/no/such/v"}, "vhost:/no/such/v"}, 1500);
     REQUIRE_FALSE(vhost);
     CHECK(

@@ -160,6 +160,19 @@ TEST_CASE("frames that never come, come twice or late are counted", "[flowgen]")
     }
 }
 
+TEST_CASE(
+    "a subscriber's own address in the Internet is a fault, also the first time", "[flowgen]"
+) {
+    FarEnds ends;
+    ends.pass(Direction::kOutbound, [](PacketRef& packet) {
+        packet.data[kL3 + 12] = 10;
+        mend(packet);
+        return 1U;
+    });
+    CHECK(ends.internet().checker().faults().read(Fault::kAddress) == 100);
+    CHECK(ends.internet().checker().faults().total() == 100);
+}
+
 TEST_CASE("a session behind another endpoint is one fault, then it is known there", "[flowgen]") {
     FarEnds ends;
     ends.pass(Direction::kOutbound);
