@@ -141,7 +141,7 @@ Result<void> Appliance::start_eal() {
     }
     huge_pages_ = free && config_.system.huge_pages != config::HugePages::kNever;
     if (!huge_pages_) {
-        const auto fits = dpdk::check_memory(memory_for(false), dpdk::memory_available_mb());
+        auto fits = dpdk::check_memory(memory_for(false), dpdk::memory_available_mb());
         if (!fits) {
             return fits;
         }

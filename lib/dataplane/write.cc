@@ -43,6 +43,11 @@ Ipv4Addr speaker(const Session& session, Ipv4Addr destination, const StageTables
     }
 }
 
+// Asked in this order, because a direction cannot be guessed.
+[[gnu::always_inline]] inline bool begins_hairpin(const Session& session, const PacketMeta& meta) {
+    return (session.flags & flow::kSessionHairpin) != 0 && meta.direction == Direction::kOutbound;
+}
+
 // Both directions by arithmetic: which one comes next is a coin's toss, and a wrong guess costs more than all of this.
 [[gnu::always_inline]] inline void rewrite(
     const PacketRef& ref, const PacketMeta& meta, const Session& session
@@ -81,11 +86,8 @@ void write(Burst& burst, const StageTables& tables) {
         }
         const auto& session = *static_cast<const Session*>(meta.session);
         rewrite(batch.ref[i], meta, session);
-        // Asked in this order, because a direction cannot be guessed.
-        if ((session.flags & flow::kSessionHairpin) != 0) [[unlikely]] {
-            if (meta.direction == Direction::kOutbound) {
-                meta.verdict = Verdict::kHairpin;
-            }
+        if (begins_hairpin(session, meta)) [[unlikely]] {
+            meta.verdict = Verdict::kHairpin;
         }
     }
 }
