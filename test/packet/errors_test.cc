@@ -72,6 +72,41 @@ TEST_CASE(
 }
 
 TEST_CASE(
+    "an ICMP error finds the mapping that a packet before it in the same burst has made",
+    "[packet][rfc5508-req4]"
+) {
+    BedOptions options;
+    options.nat = nat_settings();
+    options.nat.pools[0].port_selection = nat::PortSelection::kSequential;
+    TestBed bed(options);
+    bed.push_internal(udp_out(bed, host(5), 1000, kServer, 53));
+    bed.run();
+    bed.take();
+    const Endpoint before = external_of(bed, Protocol::kUdp, host(5), 1000);
+    const auto next = static_cast<uint16_t>(before.port + 1);
+    const auto quote =
+        frame().ipv4(before.address, ip(kServer)).udp(next, 53).payload("12345678").l3();
+    PacketRef burst[] = {
+        bed.store().make(udp_out(bed, host(5), 1001, kServer, 53).bytes(), kInternalLink),
+        bed.store().make(
+            bed.from_external().ipv4(ip(kRouter), before.address).icmp_error(11, 0, quote).bytes(),
+            kExternalLink
+        ),
+    };
+    bed.shard(0).receive(burst, false, bed.now());
+    bed.run();
+    REQUIRE(external_of(bed, Protocol::kUdp, host(5), 1001) == Endpoint{before.address, next});
+    CHECK(bed.dropped(DropReason::kIcmpNoSession) == 0);
+    const auto sent = bed.take();
+    REQUIRE(sent.size() == 2);
+    const Decoded error = decode(sent[sent[0].device == kInternalLink ? 0 : 1].bytes);
+    CHECK(error.destination == host(5));
+    REQUIRE(error.quote.size() == 1);
+    CHECK(error.quote[0].source == host(5));
+    CHECK(error.quote[0].source_port == 1001);
+}
+
+TEST_CASE(
     "an ICMP error from a subscriber leaves with the translated packet quoted",
     "[packet][rfc5508-req5]"
 ) {
