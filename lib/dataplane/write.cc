@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstddef>
 
 #include "dataplane/stages.h"
 #include "nat/icmp_error.h"
@@ -48,29 +47,6 @@ Ipv4Addr speaker(const Session& session, Ipv4Addr destination, const StageTables
     return (session.flags & flow::kSessionHairpin) != 0 && meta.direction == Direction::kOutbound;
 }
 
-// Both directions by arithmetic: which one comes next is a coin's toss, and a wrong guess costs more than all of this.
-[[gnu::always_inline]] inline void rewrite(
-    const PacketRef& ref, const PacketMeta& meta, const Session& session
-) {
-    const auto inbound = static_cast<size_t>(meta.direction);
-    const auto inverse = static_cast<uint16_t>(0 - inbound);  // the complement of a delta undoes it
-    const auto* line = reinterpret_cast<const uint8_t*>(&session);
-    const auto address =
-        packet::load<uint32_t>(line + offsetof(Session, external_address) * (1 - inbound));
-    const auto port = packet::load<uint16_t>(
-        line + offsetof(Session, external_port) -
-        (offsetof(Session, external_port) - offsetof(Session, internal_port)) * inbound
-    );
-    uint8_t* ip = ref.data + meta.l3_offset;
-    uint8_t* l4 = ref.data + meta.l4_offset;
-    const unsigned ttl_step = (ref.flags & packet::kHairpin) == 0 || inbound == 0 ? 1 : 0;
-    nat::detail::rewrite_header(ip, static_cast<uint16_t>(session.ip_delta ^ inverse), ttl_step);
-    packet::store(ip + packet::offset::kIpSource + 4 * inbound, address);
-    nat::detail::rewrite_transport(
-        l4, meta.kind, inbound, port, static_cast<uint16_t>(session.l4_delta ^ inverse)
-    );
-}
-
 }  // namespace
 
 void write(Burst& burst, const StageTables& tables) {
@@ -85,7 +61,7 @@ void write(Burst& burst, const StageTables& tables) {
             continue;
         }
         const auto& session = *static_cast<const Session*>(meta.session);
-        rewrite(batch.ref[i], meta, session);
+        nat::rewrite(batch.ref[i], meta, session);
         if (begins_hairpin(session, meta)) [[unlikely]] {
             meta.verdict = Verdict::kHairpin;
         }

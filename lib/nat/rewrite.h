@@ -1,14 +1,15 @@
 // Rewriting a packet from its session: addresses, ports or identifier, TTL and checksums.
 //
-//   Needs     nothing but the session's line (or a scratch one made of a mapping): the deltas are
-//             in it. Outbound X:x becomes X':x', inbound X':x' becomes X:x.
+//   Needs     nothing but the session's line (or a scratch one made of a mapping): the deltas are in it. Outbound X:x
+//             becomes X':x', inbound X':x' becomes X:x.
 //   Bounds    parse has checked that the fixed transport header is there.
-//   Sums      RFC 1624. UDP without checksum stays so, a result 0 is written 0xffff (RFC 768). A
-//             wrong checksum stays wrong: it is the ends' business.
+//   Sums      RFC 1624. UDP without checksum stays so, a result 0 is written 0xffff (RFC 768). A wrong checksum stays wrong:
+//             it is the ends' business.
 //   Cost      a handful of loads and stores in two lines of the packet; no table. Thread: pure.
 //   Source    RFC 3022 4; RFC 1812 5.3.1 (TTL).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/types.h"
@@ -68,23 +69,28 @@ inline void rewrite_transport(
 
 }  // namespace detail
 
-// `kind`: kTcp, kUdp or kIcmpQuery. `ttl_step`: 1, or 0 where the TTL is done (second half of a
-// hairpin); the TTL must be above it.
-inline void rewrite_outbound(
-    uint8_t* ip, uint8_t* l4, const Session& session, PacketKind kind, unsigned ttl_step
+// Rewrites a TCP, UDP or ICMP query packet whose headers parse has found, by `meta.direction`. The TTL, which must not run
+// out here, is stepped too, but for a hairpin only in its outbound half.
+// Both directions by arithmetic: which one comes next is a coin's toss, and a wrong guess costs more than all of this.
+[[gnu::always_inline]] inline void rewrite(
+    const PacketRef& ref, const PacketMeta& meta, const Session& session
 ) {
-    detail::rewrite_header(ip, session.ip_delta, ttl_step);
-    packet::store(ip + packet::offset::kIpSource, session.external_address);
-    detail::rewrite_transport(l4, kind, 0, session.external_port, session.l4_delta);
-}
-
-inline void rewrite_inbound(
-    uint8_t* ip, uint8_t* l4, const Session& session, PacketKind kind, unsigned ttl_step
-) {
-    detail::rewrite_header(ip, packet::inverse_delta(session.ip_delta), ttl_step);
-    packet::store(ip + packet::offset::kIpDestination, session.internal_address);
+    const auto inbound = static_cast<size_t>(meta.direction);
+    const auto inverse = static_cast<uint16_t>(0 - inbound);  // the complement of a delta undoes it
+    const auto* line = reinterpret_cast<const uint8_t*>(&session);
+    const auto address =
+        packet::load<uint32_t>(line + offsetof(Session, external_address) * (1 - inbound));
+    const auto port = packet::load<uint16_t>(
+        line + offsetof(Session, external_port) -
+        (offsetof(Session, external_port) - offsetof(Session, internal_port)) * inbound
+    );
+    uint8_t* ip = ref.data + meta.l3_offset;
+    uint8_t* l4 = ref.data + meta.l4_offset;
+    const unsigned ttl_step = (ref.flags & packet::kHairpin) == 0 || inbound == 0 ? 1 : 0;
+    detail::rewrite_header(ip, static_cast<uint16_t>(session.ip_delta ^ inverse), ttl_step);
+    packet::store(ip + packet::offset::kIpSource + 4 * inbound, address);
     detail::rewrite_transport(
-        l4, kind, 1, session.internal_port, packet::inverse_delta(session.l4_delta)
+        l4, meta.kind, inbound, port, static_cast<uint16_t>(session.l4_delta ^ inverse)
     );
 }
 

@@ -30,11 +30,28 @@ struct Flow {
     uint16_t external_port = 0;
 };
 
-void outbound(ByteVector& b, const Flow& f, PacketKind kind, unsigned step = 1) {
-    nat::rewrite_outbound(&b[14], &b[14 + 4 * size_t{b[14] & 15U}], f.session, kind, step);
+struct Rewriting {
+    PacketKind kind;
+    Direction direction = Direction::kOutbound;
+    bool is_hairpin = false;
+};
+
+void rewrite(ByteVector& b, const Session& session, const Rewriting& how) {
+    PacketRef ref;
+    ref.data = b.data();
+    ref.flags = how.is_hairpin ? packet::kHairpin : 0;
+    PacketMeta meta{};
+    meta.l3_offset = 14;
+    meta.l4_offset = static_cast<uint16_t>(14 + 4 * (b[14] & 15));
+    meta.kind = how.kind;
+    meta.direction = how.direction;
+    nat::rewrite(ref, meta, session);
 }
-void inbound(ByteVector& b, const Flow& f, PacketKind kind, unsigned step = 1) {
-    nat::rewrite_inbound(&b[14], &b[14 + 4 * size_t{b[14] & 15U}], f.session, kind, step);
+void outbound(ByteVector& b, const Flow& f, PacketKind kind) {
+    rewrite(b, f.session, {kind});
+}
+void inbound(ByteVector& b, const Flow& f, PacketKind kind) {
+    rewrite(b, f.session, {kind, Direction::kInbound});
 }
 
 nat::IcmpErrorPacket error_in(ByteVector& b, uint8_t ttl_step = 1) {
@@ -65,7 +82,7 @@ TEST_CASE("TCP and UDP are rewritten both ways with correct checksums", "[nat][r
                 .udp(80, u.external_port)
                 .payload("abc")
                 .bytes();
-        inbound(b, u, PacketKind::kUdp, 0);
+        rewrite(b, u.session, {PacketKind::kUdp, Direction::kInbound, true});
         d = decode(b);
         CHECK(d.destination == ip(kX));
         CHECK(d.destination_port == 4000);
@@ -114,9 +131,8 @@ TEST_CASE(
         is_tcp ? builder.tcp(4000, 80, 16).sequence(static_cast<uint32_t>(random()))
                : builder.udp(4000, 80);
         const uint8_t data[2] = {static_cast<uint8_t>(random()), static_cast<uint8_t>(random())};
-        const ByteVector before = builder.payload(Bytes(data)).bytes();
-        ByteVector b = before;
-        outbound(b, f, kind, 0);
+        ByteVector b = builder.payload(Bytes(data)).ttl(64).bytes();
+        outbound(b, f, kind);
         REQUIRE(checksums_ok(b));
         // Back again, by the ends' own exchange of places.
         Session mirror = f.session;
@@ -124,8 +140,8 @@ TEST_CASE(
         std::swap(mirror.internal_port, mirror.external_port);
         mirror.ip_delta = packet::inverse_delta(mirror.ip_delta);
         mirror.l4_delta = packet::inverse_delta(mirror.l4_delta);
-        nat::rewrite_outbound(&b[14], &b[34], mirror, kind, 0);
-        REQUIRE(b == before);
+        rewrite(b, mirror, {kind});
+        REQUIRE(b == builder.ttl(62).bytes());
     }
 }
 
@@ -230,7 +246,7 @@ TEST_CASE("a scratch session translates like the mapping's own", "[nat]") {
     const Session scratch =
         f.cluster.shard().scratch_session({f.session.mapping}, ip("192.0.2.1"), port(5));
     ByteVector b = frame().ipv4(ip("192.0.2.1"), f.external).udp(5, f.external_port).bytes();
-    nat::rewrite_inbound(&b[14], &b[34], scratch, PacketKind::kUdp, 1);
+    rewrite(b, scratch, {PacketKind::kUdp, Direction::kInbound});
     CHECK(decode(b).destination == ip(kX));
     CHECK(decode(b).destination_port == 4000);
     CHECK(checksums_ok(b));
