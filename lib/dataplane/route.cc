@@ -57,6 +57,23 @@ void move_start(PacketRef& ref, int by) {
     meta.verdict = Verdict::kTransmit;
 }
 
+// Who stands behind a hop; unknown ones have the id 0, whose entry is never resolved.
+struct Neighbour {
+    NeighbourId id;
+    const NeighbourEntry& entry;
+
+    bool is_resolved() const { return entry.resolved != 0; }
+    // What a session may remember for packets to `destination`, or 0.
+    NeighbourId id_for(Ipv4Addr destination) const {
+        return is_resolved() && is_believable(entry, destination) ? id : NeighbourId{};
+    }
+};
+
+Neighbour neighbour_of(const StageTables& tables, const Hop& hop) {
+    const NeighbourId id = tables.hops->find(hop.next_hop, hop.link);
+    return {id, tables.hops->at(id)};
+}
+
 // A hop that no session remembers. Returns the id that a session may remember, or 0.
 [[gnu::noinline]] NeighbourId route_slowly(
     Burst& burst,
@@ -70,25 +87,22 @@ void move_start(PacketRef& ref, int by) {
         drop(meta, result.reason);
         return NeighbourId{};
     }
-    const NeighbourId id = tables.hops->find(result.hop.next_hop, result.hop.link);
-    const NeighbourEntry& entry = tables.hops->at(id);
-    if (id.value == 0 || entry.resolved == 0) {
+    const Neighbour neighbour = neighbour_of(tables, result.hop);
+    if (!neighbour.is_resolved()) {
         meta.verdict = Verdict::kPuntNeighbour;
         burst.hop[i] = result.hop;
         burst.batch.ref[i].flags =
             static_cast<uint8_t>(burst.batch.ref[i].flags | packet::kRouteOnly);
         return NeighbourId{};
     }
-    put_header(burst.batch.ref[i], meta, entry, *tables.network);
-    return is_believable(entry, destination) ? id : NeighbourId{};
+    put_header(burst.batch.ref[i], meta, neighbour.entry, *tables.network);
+    return neighbour.id_for(destination);
 }
 
 }  // namespace
 
 NeighbourId known_neighbour(const StageTables& tables, const Hop& hop, Ipv4Addr destination) {
-    const NeighbourId id = tables.hops->find(hop.next_hop, hop.link);
-    const NeighbourEntry& entry = tables.hops->at(id);
-    return entry.resolved != 0 && is_believable(entry, destination) ? id : NeighbourId{};
+    return neighbour_of(tables, hop).id_for(destination);
 }
 
 HopResult find_hop(const StageTables& tables, Ipv4Addr destination, Direction direction) {
