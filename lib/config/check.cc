@@ -374,24 +374,22 @@ TakenAddresses own_addresses(const Draft& draft) {
 
 TakenAddresses known_neighbours(const Draft& draft) {
     TakenAddresses taken;
+    const auto take = [&](Ipv4Addr address, std::string_view what, const Place& place) {
+        taken.try_emplace(
+            address.host(),
+            Taken{
+                fmt::format("the {} on line {}", what, place.line),
+                "pool addresses that no neighbour has"}
+        );
+    };
     for (size_t i = 0; i < draft.routes.size(); ++i) {
         if (draft.routes[i].next_hop_read) {
-            taken.try_emplace(
-                draft.config.routes[i].next_hop.host(),
-                Taken{
-                    fmt::format("the next hop on line {}", draft.routes[i].next_hop.line),
-                    "pool addresses that no neighbour has"}
-            );
+            take(draft.config.routes[i].next_hop, "next hop", draft.routes[i].next_hop);
         }
     }
     for (size_t i = 0; i < draft.neighbours.size(); ++i) {
         if (draft.neighbours[i].address_read) {
-            taken.try_emplace(
-                draft.config.neighbours[i].address.host(),
-                Taken{
-                    fmt::format("the neighbour on line {}", draft.neighbours[i].address.line),
-                    "pool addresses that no neighbour has"}
-            );
+            take(draft.config.neighbours[i].address, "neighbour", draft.neighbours[i].address);
         }
     }
     return taken;
