@@ -10,6 +10,8 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 
+#include "dpdk/memif_guard.h"
+
 namespace sekisho::dpdk {
 
 namespace {
@@ -259,6 +261,9 @@ Result<void> EthDevice::start(const EthDevicePlan& plan, Eal& eal) {
         queues_.push_back(std::make_unique<EthQueue>(port_, q, plan.first_link));
     }
     close_doors();
+    if (kind_ == DeviceKind::kMemif) {
+        guard_memif(plan.device.arguments[0], plan.queues);
+    }
     if (auto done = bring_up(plan, eal); !done) {
         return done;
     }
@@ -327,6 +332,9 @@ std::string EthDevice::tend(const EthDevicePlan& plan, Eal& eal) {
         }
         return downs_ == 0 ? "is up" : fmt::format("is up (was down {})", times);
     }
+    if (std::string refused = tell_refusals(plan); !refused.empty()) {
+        return refused;
+    }
     if (up_) {
         return "";
     }
@@ -345,6 +353,23 @@ std::string EthDevice::tend(const EthDevicePlan& plan, Eal& eal) {
     }
     eal.logged();
     return "";
+}
+
+// Once, and again each time their number has doubled: whoever talks nonsense must not fill the log.
+std::string EthDevice::tell_refusals(const EthDevicePlan& plan) {
+    if (kind_ != DeviceKind::kMemif) {
+        return "";
+    }
+    const uint64_t refusals = memif_refusals(plan.device.arguments[0]);
+    if (refusals < refusals_to_tell_) {
+        return "";
+    }
+    refusals_to_tell_ = refusals * 2;
+    return fmt::format(
+        "has hung up on somebody who talked nonsense on its socket ({} time{} so far)",
+        refusals,
+        refusals == 1 ? "" : "s"
+    );
 }
 
 // A memif client looks for its server only when the port is started.

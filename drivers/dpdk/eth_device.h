@@ -81,6 +81,7 @@ class EthDevice final : public dataplane::Device {
     void detach();
     Result<void> make_anew(const EthDevicePlan& plan, Eal& eal);
     bool reconnect();
+    std::string tell_refusals(const EthDevicePlan& plan);
 
     DeviceArguments arguments_;
     std::string text_;
@@ -101,8 +102,9 @@ class EthDevice final : public dataplane::Device {
     mutable uint64_t downs_ = 0;
     bool up_told_ = false;  // as tend() has last said
     uint64_t downs_told_ = 0;
-    unsigned patience_ = 0;                // turns of tend() before the next try
-    dataplane::DeviceStats earlier_;       // of ports that were given up
+    uint64_t refusals_to_tell_ = 1;   // of a memif's socket: the next number that is worth a line
+    unsigned patience_ = 0;           // turns of tend() before the next try
+    dataplane::DeviceStats earlier_;  // of ports that were given up
     mutable dataplane::DeviceStats seen_;  // of this one, when last asked
 };
 

@@ -155,53 +155,32 @@ def vhost_queues(world):
     end(provider)
 
 
-def dies_and_returns(world, access, provider):
-    """Kills the provider's appliance, starts it again, and sees traffic resume."""
-    downs = access.link("up0")["downs"]
-    counted = access.link("up0")["sent-packets"]
-    provider.stop(signal.SIGKILL)
-    access.says(f"is down ({downs + 1} time")
-    assert laboratory.wait_until(lambda: access.link("up0")["downs"] == downs + 1, 5), access.link("up0")
-    assert not access.link("up0")["up"] and access.link("up0")["sent-packets"] >= counted, "it forgot what it had counted"
-    mac = access.link("up0")["mac"]
-    provider.start()
-    assert laboratory.wait_until(lambda: access.link("up0")["up"], 20), access.program.output()
-    assert resumes(world, 20), "no answer 20 s after the far end had come back"
-    assert access.link("up0")["mac"] == mac
-    carries(world)
+def far_end_dies(title, ours, theirs, theirs_first=False):
+    """A case that kills the appliance at the other end of a socket, starts it again, and sees traffic resume."""
+
+    @case(title, starts=False)
+    def dies(world):
+        path = path_of(world, "far.sock")
+        access, provider = join(world, ours.format(path), theirs.format(path), theirs_first)
+        assert theirs_first or "is down; nothing passes until it is up" in access.program.output()
+        before = access.link("up0")
+        provider.stop(signal.SIGKILL)
+        access.says(f"is down ({before['downs'] + 1} time")
+        assert laboratory.wait_until(lambda: access.link("up0")["downs"] == before["downs"] + 1, 5), access.link("up0")
+        away = access.link("up0")
+        assert not away["up"] and away["sent-packets"] >= before["sent-packets"], "it forgot what it had counted"
+        provider.start()
+        assert laboratory.wait_until(lambda: access.link("up0")["up"], 20), access.program.output()
+        assert resumes(world, 20), "no answer 20 s after the far end had come back"
+        assert access.link("up0")["mac"] == before["mac"]
+        carries(world)
+        end(provider)
 
 
-@case("a memif server waits for a far end that has died", starts=False)
-def memif_client_dies(world):
-    path = path_of(world, "m.sock")
-    access, provider = join(world, f"memif:{path},server", f"memif:{path},client")
-    dies_and_returns(world, access, provider)
-    end(provider)
-
-
-@case("a memif client looks for a server that has died, or is not there yet", starts=False)
-def memif_server_dies(world):
-    path = path_of(world, "m.sock")
-    access, provider = join(world, f"memif:{path},client", f"memif:{path},server")
-    assert "is down; nothing passes until it is up" in access.program.output()  # it was there first
-    dies_and_returns(world, access, provider)
-    end(provider)
-
-
-@case("vhost takes a frontend that has died and come back", starts=False)
-def virtio_user_dies(world):
-    path = path_of(world, "v.sock")
-    access, provider = join(world, f"vhost:{path}", f"virtio_user:{path}")
-    dies_and_returns(world, access, provider)
-    end(provider)
-
-
-@case("virtio_user finds a vhost that has died and come back", starts=False)
-def vhost_dies(world):
-    path = path_of(world, "v.sock")
-    access, provider = join(world, f"virtio_user:{path}", f"vhost:{path}", provider_first=True)
-    dies_and_returns(world, access, provider)
-    end(provider)
+far_end_dies("a memif server waits for a far end that has died", "memif:{},server", "memif:{},client")
+far_end_dies("a memif client looks for a server that has died, or is not there yet", "memif:{},client", "memif:{},server")
+far_end_dies("vhost takes a frontend that has died and come back", "vhost:{}", "virtio_user:{}")
+far_end_dies("virtio_user finds a vhost that has died and come back", "virtio_user:{}", "vhost:{}", theirs_first=True)
 
 
 @case("a tap link that is removed is made anew", starts=False)

@@ -1,0 +1,159 @@
+"""The sockets of far ends: who speaks there without being one, with the wrong words, or not at all."""
+import array
+import contextlib
+import os
+import random
+import socket
+import struct
+import tempfile
+import threading
+
+import lab as laboratory
+import traffic
+from case_devices import BESIDE, Named, Testpmd, path_of
+from cases import case
+
+# memif's messages: 128 bytes, the type first.
+
+HELLO, INIT, ADD_REGION, ADD_RING, CONNECT = 2, 3, 4, 5, 6
+
+
+def message(kind, form="<", *values):
+    return struct.pack("<H", kind).ljust(2) + struct.pack(form, *values).ljust(126, b"\0")
+
+
+def region(index, size):
+    return message(ADD_REGION, "<HQ", index, size)
+
+
+def ring(index, to_server, place, offset=0, log2_size=10):
+    return message(ADD_RING, "<HHHIBH", to_server, index, place, offset, log2_size, 0)
+
+
+INITIAL = message(INIT, "<HIB", 0x200, 0, 0)
+
+
+class Talker:
+    """A client of the socket that says what it likes."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.connect(path)
+        self.socket.settimeout(5)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def say(self, data, files=()):
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))] if files else []
+        with contextlib.suppress(OSError):
+            self.socket.sendmsg([data], rights)
+
+    def is_hung_up_on(self):
+        """Whether the server closes the connection, after whatever it has to say."""
+        with contextlib.suppress(ConnectionError):
+            while self.socket.recv(4096):
+                pass
+        return True
+
+
+def talks():
+    """What they say, each with the file that goes with its messages after the first."""
+    lots = random.Random(3)
+    yield "one byte", [b"x"]
+    yield "too much", [bytes(4000)]
+    yield "no type", [b"\xff" * 128]
+    for kind in range(10):
+        yield f"type {kind} first", [message(kind) if kind != INIT else message(INIT, "<HIB", 7, 7, 7)]
+        yield f"type {kind} first, at random", [struct.pack("<H", kind) + lots.randbytes(126)]
+        yield f"type {kind} second, at random", [INITIAL, struct.pack("<H", kind) + lots.randbytes(126)]
+    yield "a short second one", [INITIAL, b"y"]
+    yield "twice the same", [INITIAL, INITIAL]
+    yield "nothing to connect", [INITIAL, message(CONNECT)]
+    yield "a ring nowhere", [INITIAL, ring(0, 1, 0), ring(0, 0, 0), message(CONNECT)]
+    yield "a ring of another region", [INITIAL, region(0, 1 << 20), ring(0, 1, 9999), ring(0, 0, 9999), message(CONNECT)]
+    yield "a ring behind its region", [INITIAL, region(0, 1 << 20), ring(0, 1, 0, 0xffff0000), message(CONNECT)]
+    yield "a ring larger than its region", [INITIAL, region(0, 1 << 20), ring(0, 1, 0, 0, 40), message(CONNECT)]
+    yield "a ring too many", [INITIAL, region(0, 1 << 20), ring(1, 1, 0), message(CONNECT)]
+    yield "the same ring too often", [INITIAL, region(0, 1 << 20)] + [ring(0, 1, 0)] * 300 + [message(CONNECT)]
+    yield "a region larger than its file", [INITIAL, region(0, 1 << 40), ring(0, 1, 0), ring(0, 0, 0), message(CONNECT)]
+    yield "a region that wraps around", [INITIAL, region(0, (1 << 64) - 1), ring(0, 1, 0), message(CONNECT)]
+    yield "rings without a cookie", [INITIAL, region(0, 1 << 20), ring(0, 1, 0), ring(0, 0, 0, 1 << 16), message(CONNECT)]
+
+
+def talk_nonsense(path):
+    with tempfile.TemporaryFile() as file:
+        file.truncate(1 << 20)
+        for title, messages in talks():
+            with Talker(path) as talker:
+                for number, data in enumerate(messages):
+                    talker.say(data, [file.fileno()] if number else [])
+                try:
+                    talker.is_hung_up_on()
+                except TimeoutError:
+                    raise AssertionError(f"{title}: not hung up on") from None
+
+
+def open_files(program):
+    return len(os.listdir(f"/proc/{program.process.pid}/fd"))
+
+
+@case("whoever talks nonsense on a memif's socket harms nobody, and a far end that comes after it is served", starts=False)
+def memif_nonsense(world):
+    path = path_of(world, "m.sock")
+    world.nat = Named(world, "nonsense", BESIDE, device=f"memif:{path},server").start()
+    files = open_files(world.nat.program)
+    client = traffic.udp_socket(world.lab, "sub1", "100.64.0.11")
+    with answered_all_along(client):
+        for _ in range(200):
+            Talker(path).socket.close()
+        talk_nonsense(path)
+        with tempfile.TemporaryFile() as file:
+            for _ in range(50):
+                with Talker(path) as talker:
+                    talker.say(b"z", [file.fileno()] * 2)
+                    talker.is_hung_up_on()
+        crowd = [Talker(path) for _ in range(100)]  # silent, all at once
+    for talker in crowd:
+        talker.socket.close()
+    assert laboratory.wait_until(lambda: open_files(world.nat.program) <= files, 5), "descriptors are left"
+    assert world.nat.is_running(), world.nat.program.output()
+    world.nat.says("has hung up on somebody who talked nonsense on its socket")
+    served(world, path)
+
+
+@contextlib.contextmanager
+def answered_all_along(client):
+    """Somebody on another link asks and is answered, again and again, until the block ends."""
+    done = threading.Event()
+    unanswered = []
+
+    def ask():
+        count = 0
+        while not done.is_set():
+            count += 1
+            try:
+                traffic.ask(client, tries=1)
+            except Exception as error:  # pylint: disable=broad-except
+                unanswered.append(f"question {count}: {error!r}")
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield
+    finally:
+        done.set()
+        asking.join()
+    assert not unanswered, unanswered
+
+
+def served(world, path):
+    """A proper far end joins, and what it sends is received."""
+    before = world.nat.link("odd0")["received-packets"]
+    far = Testpmd(world, path, world.nat.link("odd0")["mac"])
+    came = laboratory.wait_until(lambda: world.nat.link("odd0")["received-packets"] > before + 1000, 20)
+    assert came, f"nothing came from the far end: {far.program.output()[-1000:]}"
+    far.kill()
