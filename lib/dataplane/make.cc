@@ -161,10 +161,29 @@ void foresee(const Batch& batch, const StageTables& tables, Newcomers& newcomers
     }
 }
 
+// STYLE 9: a session that an index has not taken is a bug. Its packets are dropped, and it ends.
+[[gnu::cold]] [[gnu::noinline]] void end_unindexed(
+    Batch& batch, const StageTables& tables, Tick now
+) {
+    std::array<bool, kBurst> lost{};
+    for (uint32_t i = 0; i < batch.count; ++i) {
+        const PacketMeta& meta = batch.meta[i];
+        lost[i] = meta.verdict == Verdict::kPending && meta.session_index != kNoIndex &&
+                  !tables.nat->is_indexed({meta.session_index});
+    }
+    for (uint32_t i = 0; i < batch.count; ++i) {
+        if (lost[i]) {
+            drop(batch.meta[i], DropReason::kBug);
+            tables.nat->clear_session({batch.meta[i].session_index}, now);
+        }
+    }
+}
+
 }  // namespace
 
 void make(Burst& burst, const StageTables& tables, Tick now) {
     Batch& batch = burst.batch;
+    const uint64_t failed = tables.nat->failed_inserts();
     Newcomers newcomers;
     foresee(batch, tables, newcomers);
     for (uint32_t i = 0; i < batch.count; ++i) {
@@ -184,6 +203,9 @@ void make(Burst& burst, const StageTables& tables, Tick now) {
         }
     }
     tables.nat->settle();
+    if (tables.nat->failed_inserts() != failed) [[unlikely]] {
+        end_unindexed(batch, tables, now);
+    }
 }
 
 }  // namespace sekisho::dataplane

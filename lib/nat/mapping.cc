@@ -83,7 +83,7 @@ void NatShard::foresee_inbound(const FlowKey& key) const {
 NatShard::Outcome NatShard::allocate_mapping(
     const FlowKey& key, const Newcomer& newcomer, uint32_t subscriber, Tick now
 ) {
-    if (!mappings_.has_room() || !mapping_index_.has_room(kMaxUnsettled)) {
+    if (!mappings_.has_room() || !mapping_index_.has_room(LateInserts::kMost)) {
         return Outcome::refused(DropReason::kMappingTableFull);
     }
     const Outcome port = allocate_port(subscriber, key.protocol(), now);
@@ -93,11 +93,9 @@ NatShard::Outcome NatShard::allocate_mapping(
     const uint32_t mapping = make_mapping(key, subscriber, port);
     ++subscribers_[subscriber].ports;
     ++pools_[pool_of(subscribers_[subscriber]).value].in_use;
-    [[maybe_unused]] const bool inserted =
-        mapping_index_.insert(newcomer.mapping_hash, mapping << 1 | kInternal);
-    assert(inserted);
+    late_.insert_now(mapping_index_, newcomer.mapping_hash, mapping << 1 | kInternal);
     const uint64_t external = hash_of(key_of(mappings_[mapping], kExternal));
-    add_unsettled(mapping_index_, external, mapping << 1 | kExternal);
+    late_.add(mapping_index_, external, mapping << 1 | kExternal);
     return Outcome::made(mapping);
 }
 

@@ -78,27 +78,29 @@ uint32_t NatShard::make_session(
 // There is room for both: has_room_for_session() was asked.
 void NatShard::index_session(uint32_t session) {
     const Session& s = sessions_[session];
-    [[maybe_unused]] const bool inserted =
-        session_index_.insert(hash_of(key_of(s, Direction::kOutbound)), session << 1);
-    assert(inserted);
-    add_unsettled(session_index_, hash_of(key_of(s, Direction::kInbound)), session << 1 | 1);
-}
-
-void NatShard::add_unsettled(flow::FlowIndex& index, uint64_t hash, uint32_t value) {
-    if (unsettled_count_ == kMaxUnsettled) {
-        settle_all();
-    }
-    index.prefetch_first(hash);
-    unsettled_[unsettled_count_++] = {&index, hash, value};
+    late_.insert_now(session_index_, hash_of(key_of(s, Direction::kOutbound)), session << 1);
+    late_.add(session_index_, hash_of(key_of(s, Direction::kInbound)), session << 1 | 1);
 }
 
 void NatShard::settle_all() {
-    for (uint32_t i = 0; i < unsettled_count_; ++i) {
-        const Unsettled& u = unsettled_[i];
-        [[maybe_unused]] const bool inserted = u.index->insert(u.hash, u.value);
-        assert(inserted);
-    }
-    unsettled_count_ = 0;
+    late_.settle();
+    assert(late_.failed() == 0);
+}
+
+bool NatShard::is_indexed(SessionIndex index) const {
+    const Session& s = sessions_[index.value];
+    const Mapping& m = mappings_[s.mapping];
+    const auto finds_session = [&](Direction direction) {
+        const FlowKey key = key_of(s, direction);
+        return find_session(key, hash_of(key), direction) == index.value;
+    };
+    const auto protocol = static_cast<Protocol>(m.protocol);
+    const MappingIndex outside =
+        find_mapping_by_external({m.external_address}, {m.external_port}, protocol);
+    const MappingIndex inside =
+        find_mapping_by_internal({m.realm}, {m.internal_address}, {m.internal_port}, protocol);
+    return finds_session(Direction::kOutbound) && finds_session(Direction::kInbound) &&
+           outside.value == s.mapping && inside.value == s.mapping;
 }
 
 void NatShard::expire_session(uint32_t session, Tick now) {
