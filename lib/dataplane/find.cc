@@ -33,45 +33,53 @@ void hash(Burst& burst, const StageTables& tables) {
     }
 }
 
-// Passes, so that memory is waited for once and not once a packet: probe the first bucket, for a few the second one, compare.
-void find(Burst& burst, const StageTables& tables, Tick now) {
-    Batch& batch = burst.batch;
-    nat::NatShard& nat = *tables.nat;
+// Passes, so that memory is waited for once and not once a packet: the first bucket of all, for a few the second one.
+void probe(Burst& burst, const StageTables& tables) {
+    const Batch& batch = burst.batch;
+    const nat::NatShard& nat = *tables.nat;
     const FlowIndex& index = nat.session_index();
-    Session* const sessions = &nat.session(SessionIndex{0});
-    const uint32_t count = batch.count;
-    std::array<uint32_t, kBurst> candidate;
+    const Session* const sessions = &nat.session(SessionIndex{0});
     std::array<uint8_t, kBurst> displaced;
     uint32_t displaced_count = 0;
     // A tag of the other direction's fits by chance only; comparing the candidate shows it.
     const auto any = [](uint32_t) { return true; };
+    const auto ask = [&](uint32_t i) {
+        if (burst.candidate[i] != kNoIndex) {
+            __builtin_prefetch(&sessions[burst.candidate[i] >> 1], 1);
+        }
+    };
 
-    for (uint32_t i = 0; i < count; ++i) {
+    for (uint32_t i = 0; i < batch.count; ++i) {
         const PacketMeta& meta = batch.meta[i];
         bool more = false;
-        candidate[i] = index.find_first(meta.hash, any, more);
-        if (candidate[i] != kNoIndex) {
-            __builtin_prefetch(&sessions[candidate[i] >> 1], 1);
-        } else if (more) {
+        burst.candidate[i] = index.find_first(meta.hash, any, more);
+        ask(i);
+        if (burst.candidate[i] == kNoIndex && more) {
             index.prefetch_second(meta.hash);
             displaced[displaced_count++] = static_cast<uint8_t>(i);
         }
     }
     for (uint32_t n = 0; n < displaced_count; ++n) {
         const uint32_t i = displaced[n];
-        const PacketMeta& meta = batch.meta[i];
-        candidate[i] = index.find_rest(meta.hash, any);
-        if (candidate[i] != kNoIndex) {
-            __builtin_prefetch(&sessions[candidate[i] >> 1], 1);
-        }
+        burst.candidate[i] = index.find_rest(batch.meta[i].hash, any);
+        ask(i);
     }
+}
+
+// A candidate that was freed since, or given to another flow, is none any more; a session made since is found by make, which
+// looks again.
+void find(Burst& burst, const StageTables& tables, Tick now) {
+    Batch& batch = burst.batch;
+    nat::NatShard& nat = *tables.nat;
+    const FlowIndex& index = nat.session_index();
+    Session* const sessions = &nat.session(SessionIndex{0});
     uint32_t misses = 0;
-    for (uint32_t i = 0; i < count; ++i) {
+    for (uint32_t i = 0; i < batch.count; ++i) {
         PacketMeta& meta = batch.meta[i];
         if (meta.verdict != Verdict::kPending) {
             continue;
         }
-        uint32_t value = candidate[i];
+        uint32_t value = burst.candidate[i];
         if (value != kNoIndex && !flow::is_flow(sessions[value >> 1], meta.key, meta.direction))
             [[unlikely]] {
             value = find_exactly(index, meta, sessions);

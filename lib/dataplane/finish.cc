@@ -2,8 +2,8 @@
 
 namespace sekisho::dataplane {
 
-void Shard::finish() {
-    Batch& batch = burst_.batch;
+void Shard::finish(Burst& burst) {
+    Batch& batch = burst.batch;
     bool any_hand_off = false;
     for (uint32_t i = 0; i < batch.count; ++i) {
         const PacketMeta& meta = batch.meta[i];
@@ -12,31 +12,31 @@ void Shard::finish() {
         } else if (meta.verdict == Verdict::kHandOff) {
             any_hand_off = true;
         } else {
-            finish_unusual(i);
+            finish_unusual(burst, i);
         }
     }
     if (any_hand_off) {
-        hand_off_all();
+        hand_off_all(batch);
     }
     free_now();
 }
 
-void Shard::finish_unusual(uint32_t i) {
-    PacketRef& ref = burst_.batch.ref[i];
-    const PacketMeta& meta = burst_.batch.meta[i];
+void Shard::finish_unusual(Burst& burst, uint32_t i) {
+    PacketRef& ref = burst.batch.ref[i];
+    const PacketMeta& meta = burst.batch.meta[i];
     switch (meta.verdict) {
         case Verdict::kDrop:
             counters_.drop(meta.reason);
             free_later(ref);
             return;
         case Verdict::kPuntNeighbour:
-            punt_neighbour(i);
+            punt_neighbour(burst, i);
             return;
         case Verdict::kPuntError:
-            punt_error(i);
+            punt_error(burst, i);
             return;
         case Verdict::kHold:
-            hold(i);
+            hold(burst, i);
             return;
         case Verdict::kHairpin:
             ref.flags = static_cast<uint8_t>(
@@ -75,8 +75,7 @@ uint32_t take_for(
 }  // namespace
 
 // In bulk: all packets for one shard in one push, in order.
-void Shard::hand_off_all() {
-    Batch& batch = burst_.batch;
+void Shard::hand_off_all(Batch& batch) {
     std::array<PacketRef, kBurst> group;
     for (uint32_t first = 0; first < batch.count; ++first) {
         if (batch.meta[first].verdict != Verdict::kHandOff) {
@@ -94,19 +93,19 @@ void Shard::hand_off_all() {
     }
 }
 
-void Shard::hold(uint32_t i) {
-    PacketRef& ref = burst_.batch.ref[i];
+void Shard::hold(Burst& burst, uint32_t i) {
+    PacketRef& ref = burst.batch.ref[i];
     ref.flags = static_cast<uint8_t>(ref.flags | packet::kCounted);
-    if (!held_.hold(burst_.waiting[i], ref)) {
+    if (!held_.hold(burst.waiting[i], ref)) {
         counters_.drop(DropReason::kHeldOverflow);
         free_later(ref);
     }
 }
 
 // ARP, packets for the appliance itself, and translated packets whose next hop has no address yet.
-void Shard::punt_neighbour(uint32_t i) {
-    PacketRef& ref = burst_.batch.ref[i];
-    const PacketMeta& meta = burst_.batch.meta[i];
+void Shard::punt_neighbour(Burst& burst, uint32_t i) {
+    PacketRef& ref = burst.batch.ref[i];
+    const PacketMeta& meta = burst.batch.meta[i];
     ref.flags = static_cast<uint8_t>(ref.flags | packet::kCounted);
     Punt punt;
     const bool is_arp = meta.kind == PacketKind::kArp;
@@ -115,7 +114,7 @@ void Shard::punt_neighbour(uint32_t i) {
     punt.link = ref.in_link;
     punt.l3_offset = meta.l3_offset;
     if ((ref.flags & packet::kRouteOnly) != 0) {
-        const Hop& hop = burst_.hop[i];
+        const Hop& hop = burst.hop[i];
         punt_class = PuntClass::kNeighbour;
         punt.kind = Punt::kUnresolved;
         punt.link = hop.link;
@@ -132,9 +131,9 @@ void Shard::punt_neighbour(uint32_t i) {
 }
 
 // The packet ends here, counted; its buffer goes on, to carry the error. If the slow path is busy no error is sent.
-void Shard::punt_error(uint32_t i) {
-    const PacketRef& ref = burst_.batch.ref[i];
-    const PacketMeta& meta = burst_.batch.meta[i];
+void Shard::punt_error(Burst& burst, uint32_t i) {
+    const PacketRef& ref = burst.batch.ref[i];
+    const PacketMeta& meta = burst.batch.meta[i];
     counters_.drop(meta.reason);
     Punt punt;
     punt.packet = ref;

@@ -4,39 +4,41 @@
 
 namespace sekisho::dataplane {
 
-void Shard::run(Origin origin, Tick now) {
-    burst_.origin = origin;
+// What needs nothing but the packets, and asks for memory: other bursts may lie between this and the rest.
+void Shard::open(Burst& burst) {
+    packet::parse(burst.batch, tables_.links);
+    hash(burst, tables_);
+}
 
-    packet::parse(burst_.batch, tables_.links);
-    hash(burst_, tables_);
-    if (burst_.batch.lowest_ttl <= 1) {
-        screen(burst_, tables_);
+void Shard::run(Burst& burst, Tick now) {
+    if (burst.batch.lowest_ttl <= 1) {
+        screen(burst, tables_);
     }
     if (tables_.shards > 1) {
-        steer(burst_, tables_);
+        steer(burst, tables_);
     }
-    find(burst_, tables_, now);
-    if (burst_.misses > 0) {
-        make(burst_, tables_, now);
+    find(burst, tables_, now);
+    if (burst.misses > 0) {
+        make(burst, tables_, now);
     }
-    if (burst_.batch.longest > tables_.smallest_mtu) {
-        fit(burst_, tables_);
+    if (burst.batch.longest > tables_.smallest_mtu) {
+        fit(burst, tables_);
     }
-    track(burst_, tables_, now);
-    write(burst_, tables_);
-    route(burst_, tables_);
-    finish();
+    track(burst, tables_, now);
+    write(burst, tables_);
+    route(burst, tables_);
+    finish(burst);
 
     nat_->end_of_burst();
 }
 
 // Packets that the appliance has made, and those that were translated already and waited for a neighbour.
-void Shard::run_own() {
-    burst_.origin = Origin::kResumed;
+void Shard::run_own(Burst& burst) {
+    burst.origin = Origin::kResumed;
 
-    packet::parse(burst_.batch, tables_.links);
-    route_own(burst_, tables_);
-    finish();
+    packet::parse(burst.batch, tables_.links);
+    route_own(burst, tables_);
+    finish(burst);
 }
 
 }  // namespace sekisho::dataplane

@@ -48,11 +48,11 @@ unsigned Shard::poll_messages(Tick now) {
 unsigned Shard::poll_hand_offs(Tick now) {
     unsigned taken = 0;
     const auto run_burst = [&](auto& ring) {
-        const size_t count = ring.pop(std::span(burst_.batch.ref));
+        const size_t count = ring.pop(std::span(other_.batch.ref));
         if (count == 0) {
             return false;
         }
-        burst_.batch.count = static_cast<uint32_t>(count);
+        other_.batch.count = static_cast<uint32_t>(count);
         run_loaded(Origin::kHandedOff, now);
         taken += static_cast<unsigned>(count);
         return true;
@@ -69,8 +69,8 @@ unsigned Shard::poll_hand_offs(Tick now) {
 unsigned Shard::resume_held(Tick now) {
     unsigned resumed = 0;
     for (size_t bound = held_.size(); resumed < bound && held_.has_ready();) {
-        const unsigned count = held_.take_ready(std::span(burst_.batch.ref));
-        burst_.batch.count = count;
+        const unsigned count = held_.take_ready(std::span(other_.batch.ref));
+        other_.batch.count = count;
         run_loaded(Origin::kResumed, now);
         resumed += count;
     }
@@ -94,14 +94,10 @@ unsigned Shard::poll_back(Tick now) {
 
 void Shard::run_answers(Tick now) {
     if (own_count_ > 0) {
-        load(std::span(own_).first(own_count_));
+        load(other_, std::span(own_).first(own_count_));
         own_count_ = 0;
-        run_own();
-        if (again_count_ > 0) {
-            load(std::span(again_).first(again_count_));
-            again_count_ = 0;
-            run_loaded(Origin::kResumed, now);
-        }
+        run_own(other_);
+        run_again(now);
     }
     free_now();
 }

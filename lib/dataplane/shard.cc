@@ -45,26 +45,48 @@ void Shard::wait_is_over(SubscriberIndex subscriber) {
     held_.release(subscriber);
 }
 
-void Shard::receive(std::span<PacketRef> burst, bool steered, Tick now) {
-    counters_.received.add(burst.size());
-    load(burst);
-    burst_.steered = steered;
-    run_loaded(Origin::kFresh, now);
-    resume_held(now);
+// The bursts that follow are opened while the first still waits for memory.
+void Shard::receive(std::span<const Fresh> bursts, Tick now) {
+    for (size_t k = 0; k < bursts.size(); ++k) {
+        Burst& burst = fresh_[k];
+        counters_.received.add(bursts[k].packets.size());
+        load(burst, bursts[k].packets);
+        burst.origin = Origin::kFresh;
+        burst.steered = bursts[k].steered;
+        open(burst);
+    }
+    for (size_t k = 0; k < bursts.size(); ++k) {
+        probe(fresh_[k], tables_);
+    }
+    for (size_t k = 0; k < bursts.size(); ++k) {
+        run(fresh_[k], now);
+        run_again(now);
+        resume_held(now);
+    }
 }
 
-void Shard::load(std::span<const PacketRef> packets) {
-    burst_.batch.count = static_cast<uint32_t>(packets.size());
-    std::copy(packets.begin(), packets.end(), burst_.batch.ref.begin());
+void Shard::load(Burst& burst, std::span<const PacketRef> packets) {
+    burst.batch.count = static_cast<uint32_t>(packets.size());
+    std::copy(packets.begin(), packets.end(), burst.batch.ref.begin());
 }
 
-// A pass, and a second one for the hairpins that the first has turned round; an inbound half never turns again.
 void Shard::run_loaded(Origin origin, Tick now) {
-    run(origin, now);
+    other_.origin = origin;
+    open(other_);
+    probe(other_, tables_);
+    run(other_, now);
+    run_again(now);
+}
+
+// The second halves of the hairpins that a pass has turned round; an inbound half never turns again.
+void Shard::run_again(Tick now) {
     if (again_count_ > 0) {
-        load(std::span(again_).first(again_count_));
+        load(other_, std::span(again_).first(again_count_));
         again_count_ = 0;
-        run(Origin::kResumed, now);
+        other_.origin = Origin::kResumed;
+        open(other_);
+        probe(other_, tables_);
+        run(other_, now);
     }
 }
 

@@ -1,6 +1,6 @@
 // Shard: one worker's whole world, and the one way of a burst through it (pipeline.cc is one page).
 //
-//   rx - parse - screen - steer - find - (make) - fit - track - write - route - tx
+//   rx - parse - probe - screen - steer - find - (make) - fit - track - write - route - tx
 //
 //   Owner     the worker that carries it; counters may be read by anyone. N shards on one thread behave as N workers.
 //   Buffers   every packet given to it ends in exactly one place: transmitted, handed to another shard, held (bounded),
@@ -52,8 +52,18 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     Shard(const ShardPlan& plan, std::unique_ptr<nat::NatShard> nat);
     ~Shard() override;
 
-    // A burst fresh from a device's queue (at most kBurst). `steered`: the device has put each on its shard.
-    void receive(std::span<PacketRef> burst, bool steered, Tick now);
+    // A burst (at most kBurst) fresh from a device's queue. `steered`: the device has put each on its shard.
+    struct Fresh {
+        std::span<const PacketRef> packets;
+        bool steered = false;
+    };
+    static constexpr size_t kTogether = 2;
+    // At most kTogether, in order; together they cost less, since all wait for memory at once.
+    void receive(std::span<const Fresh> bursts, Tick now);
+    void receive(std::span<const PacketRef> burst, bool steered, Tick now) {
+        const Fresh one{.packets = burst, .steered = steered};
+        receive({&one, 1}, now);
+    }
     // What other threads sent: messages, hand-offs, answers of the slow path, control requests (one slice); then timers.
     // Returns the number of packets and entries dealt with: 0 when idle.
     unsigned poll(Tick now);
@@ -71,24 +81,26 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     void wait_is_over(SubscriberIndex subscriber) override;            // WaitListener
 
   private:
-    // pipeline.cc: the one way of burst_, and that of the appliance's own packets.
-    void run(Origin origin, Tick now);
-    void run_own();
-    // finish.cc: every packet of burst_ leaves by its verdict.
-    void finish();
-    void finish_unusual(uint32_t i);
-    void hand_off_all();
-    void hold(uint32_t i);
-    void punt_neighbour(uint32_t i);
-    void punt_error(uint32_t i);
+    // pipeline.cc: the one way of a burst, and that of the appliance's own packets.
+    void open(Burst& burst);
+    void run(Burst& burst, Tick now);
+    void run_own(Burst& burst);
+    // finish.cc: every packet of the burst leaves by its verdict.
+    void finish(Burst& burst);
+    void finish_unusual(Burst& burst, uint32_t i);
+    void hand_off_all(Batch& batch);
+    void hold(Burst& burst, uint32_t i);
+    void punt_neighbour(Burst& burst, uint32_t i);
+    void punt_error(Burst& burst, uint32_t i);
     void free_later(const PacketRef& packet);
     void free_now();
-    // shard.cc: the end.
+    // shard.cc: bursts that do not come from a device, in other_; and the end.
+    static void load(Burst& burst, std::span<const PacketRef> packets);
+    void run_loaded(Origin origin, Tick now);
+    void run_again(Tick now);
     void end(const PacketRef& packet);
     void end_back(const Back& back);
     // poll.cc: what comes from other threads.
-    void load(std::span<const PacketRef> packets);
-    void run_loaded(Origin origin, Tick now);
     unsigned poll_messages(Tick now);
     unsigned poll_hand_offs(Tick now);
     unsigned resume_held(Tick now);
@@ -111,7 +123,8 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     HeldList held_;
     std::vector<packet::LinkView> links_;
     StageTables tables_;
-    Burst burst_;
+    std::array<Burst, kTogether> fresh_;
+    Burst other_;                          // handed off, resumed, turned round or our own
     std::array<PacketRef, kBurst> again_;  // second halves of hairpins, for the next pass
     uint32_t again_count_ = 0;
     std::array<PacketRef, kBurst> freed_;

@@ -1,6 +1,6 @@
 // Stages: what a burst and the tables of a shard look like to the stages of the pipeline, and the stages themselves.
 //
-//   parse (lib/packet) - hash - screen - steer - find - make - fit - track - write - route - finish (Shard)
+//   parse (lib/packet) - hash - probe - screen - steer - find - make - fit - track - write - route - finish (Shard)
 //
 //   Law       a stage is a function over the whole burst; it looks only at packets whose verdict is kPending (make: kMiss
 //             too), ends some of them with another verdict, and leaves the rest to the next stage. None calls a later one.
@@ -52,6 +52,7 @@ struct Burst {
     Origin origin = Origin::kFresh;
     bool steered = false;  // kFresh: the device has put outbound packets on their shard
     uint32_t misses = 0;   // find: packets without a session
+    std::array<uint32_t, kBurst> candidate;  // probe: what the index says first, not compared yet
     // Beside the metadata, for the few packets that need it:
     std::array<flow::Session, kBurst> scratch;    // make: translation from a mapping alone
     std::array<SubscriberIndex, kBurst> waiting;  // make: with kHold
@@ -67,6 +68,10 @@ void steer(Burst& burst, const StageTables& tables);
 
 // Hashes every key and asks for its first bucket.
 void hash(Burst& burst, const StageTables& tables);
+
+// Looks the keys up without comparing, and asks for the session that each may be. Other bursts may pass before find: a
+// candidate is a guess.
+void probe(Burst& burst, const StageTables& tables);
 
 // Sessions of known flows: meta.session and session_index; the others get kMiss and are counted in `misses`.
 void find(Burst& burst, const StageTables& tables, Tick now);

@@ -3,7 +3,6 @@
 #include <array>
 
 namespace sekisho::dataplane {
-
 Worker::Worker(const WorkerPlan& plan) : Transmitter(plan.devices.size()), plan_(plan) {
     for (const auto& [device, queue] : plan_.queues) {
         receiving_.push_back(
@@ -32,16 +31,36 @@ unsigned Worker::run_once(Tick now) {
 
 // A device that spreads by source has a queue for each worker, not for each shard: it is believed only where that is one.
 unsigned Worker::receive_all(Tick now) {
-    std::array<PacketRef, packet::kBurst> burst;
+    std::array<std::array<PacketRef, packet::kBurst>, Shard::kTogether> packets;
+    std::array<Shard::Fresh, Shard::kTogether> bursts;
+    size_t filled = 0;
     unsigned received = 0;
-    for (const Receiving& from : receiving_) {
-        const unsigned count = from.queue->receive(burst);
+    const auto take = [&](const Receiving& from) {
+        const unsigned count = from.queue->receive(packets[filled]);
         if (count > 0) {
-            shards_.front()->receive(
-                std::span(burst).first(count), from.steers && shards_.size() == 1, now
-            );
+            bursts[filled].packets = std::span(packets[filled]).first(count);
+            bursts[filled].steered = from.steers && shards_.size() == 1;
+            ++filled;
             received += count;
         }
+        if (filled == bursts.size()) {
+            shards_.front()->receive(bursts, now);
+            filled = 0;
+        }
+        return count;
+    };
+    const Receiving* full = nullptr;
+    for (const Receiving& from : receiving_) {
+        if (take(from) == packet::kBurst) {
+            full = &from;
+        }
+    }
+    // A burst that is alone is given company: while one waits for memory, the other is worked on.
+    if (filled == 1 && full != nullptr) {
+        take(*full);
+    }
+    if (filled > 0) {
+        shards_.front()->receive(std::span(bursts).first(filled), now);
     }
     counters_.packets.add(received);
     return received;

@@ -110,6 +110,41 @@ TEST_CASE("a burst holds both directions of a new session", "[packet][burst]") {
     });
 }
 
+// What the index said of the second burst's packets, when both were opened, is no longer true when it runs.
+TEST_CASE("bursts opened together see what the one before has made and ended", "[packet][burst]") {
+    BedOptions options;
+    options.nat = nat_settings();
+    TestBed bed(options);
+    bed.push_internal(udp_out(bed, host(5), 1000, kServer, 53));
+    bed.run();
+    bed.take();
+    REQUIRE(bed.session_count() == 1);
+    const Tick later = bed.now() + 3600 * 1000;  // its time is over, no timer has looked
+    const auto packets = [&](std::string_view payload) {
+        return std::array{
+            bed.store().make(
+                udp_out(bed, host(5), 1000, kServer, 53).payload(payload).bytes(), kInternalLink
+            ),
+            bed.store().make(
+                udp_out(bed, host(5), 1001, kServer, 53).payload(payload).bytes(), kInternalLink
+            ),
+        };
+    };
+    const auto first = packets("first");
+    const auto second = packets("second");
+    const std::array bursts{
+        dataplane::Shard::Fresh{.packets = first}, dataplane::Shard::Fresh{.packets = second}};
+    bed.shard(0).receive(bursts, later);
+    bed.run();
+    CHECK(bed.session_count() == 2);
+    const auto sent = bed.take();
+    REQUIRE(sent.size() == 4);
+    for (const unsigned n : {0u, 1u}) {
+        CHECK(decode(sent[n].bytes).source == decode(sent[n + 2].bytes).source);
+        CHECK(decode(sent[n].bytes).source_port == decode(sent[n + 2].bytes).source_port);
+    }
+}
+
 TEST_CASE(
     "32 flows of a burst at a nearly full session table: those that find room pass",
     "[packet][burst][rfc6888-req11]"
