@@ -66,8 +66,9 @@ Result<std::unique_ptr<Appliance>> Appliance::create(const config::Config& confi
     for (const Step step :
          {&Appliance::probe_devices,
           &Appliance::make_stores,
-          &Appliance::start_devices,
-          &Appliance::make_shards}) {
+          &Appliance::prepare_devices,
+          &Appliance::make_shards,
+          &Appliance::start_devices}) {
         if (auto done = (appliance.get()->*step)(); !done) {
             return tl::unexpected(done.error());
         }
@@ -229,7 +230,7 @@ Result<void> Appliance::make_stores() {
     return {};
 }
 
-Result<void> Appliance::start_devices() {
+Result<void> Appliance::prepare_devices() {
     for (auto& plan : device_plans_) {
         plan.toeplitz_key = &toeplitz_.key();
         plan.table = &table_;
@@ -243,7 +244,7 @@ Result<void> Appliance::start_devices() {
                 std::max(1U, plan.queues)
             );
         }
-        if (auto done = devices_[plan.index].start(plan, *eal_); !done) {
+        if (auto done = devices_[plan.index].prepare(plan); !done) {
             return failure(fmt::format(
                 "link {}: {}", config_.links[plan.first_link.value].name, done.error().message
             ));
@@ -254,6 +255,17 @@ Result<void> Appliance::start_devices() {
         macs.push_back(device->mac());
     }
     network_ = std::make_unique<dataplane::Network>(config_, device_of_link_, macs);
+    return {};
+}
+
+Result<void> Appliance::start_devices() {
+    for (const auto& plan : device_plans_) {
+        if (auto done = devices_[plan.index].start(plan, *eal_); !done) {
+            return failure(fmt::format(
+                "link {}: {}", config_.links[plan.first_link.value].name, done.error().message
+            ));
+        }
+    }
     return {};
 }
 

@@ -1,7 +1,8 @@
 // Appliance: everything that runs, put together from a checked configuration.
 //
-//   Order     EAL, buffers, devices, network, NAT shards, shards, workers, slow path; ended in the
-//             opposite order.
+//   Order     EAL, devices, buffers, network, slow path, workers, shards with their tables; only then are the devices
+//             started, as making tables may take seconds, in which a far end would send in vain. Ended in the opposite
+//             order.
 //   Threads   create(), start() and stop() by the main thread. Workers run on their CPUs, the slow
 //             path on a thread of its own; both look at one stop flag.
 //   Errors    create() fails with one sentence and has then undone what it had done.
@@ -51,8 +52,9 @@ class Appliance {
     Result<void> start_eal();
     Result<void> make_stores();
     Result<void> probe_devices();
-    Result<void> start_devices();
+    Result<void> prepare_devices();
     Result<void> make_shards();
+    Result<void> start_devices();
     void make_workers();
     using Queues = std::vector<std::pair<unsigned, unsigned>>;
     dataplane::WorkerPlan::SendPath take_queues(

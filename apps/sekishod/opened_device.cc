@@ -37,9 +37,10 @@ Result<OpenedDevice> OpenedDevice::probe(const dpdk::EthDevicePlan& plan, dpdk::
     return device;
 }
 
-Result<void> OpenedDevice::start(const dpdk::EthDevicePlan& plan, dpdk::Eal& eal) {
+Result<void> OpenedDevice::prepare(const dpdk::EthDevicePlan& plan) {
     if (ethernet_) {
-        return ethernet_->start(plan, eal);
+        ethernet_->make_queues(plan);
+        return {};
     }
     const auto profile = config::parse_flowgen_profile(plan.device.arguments);
     if (!profile) {  // checked with the configuration
@@ -56,7 +57,15 @@ Result<void> OpenedDevice::start(const dpdk::EthDevicePlan& plan, dpdk::Eal& eal
         return tl::unexpected(made.error());
     }
     far_end_ = std::move(*made);
-    begin(far_end_->queue(0), *profile);
+    profile_ = *profile;
+    return {};
+}
+
+Result<void> OpenedDevice::start(const dpdk::EthDevicePlan& plan, dpdk::Eal& eal) {
+    if (ethernet_) {
+        return ethernet_->start(plan, eal);
+    }
+    begin(far_end_->queue(0), profile_);
     return {};
 }
 

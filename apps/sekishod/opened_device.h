@@ -1,7 +1,8 @@
-// OpenedDevice: a device of whichever driver, as the appliance treats it: opened, started, tended.
+// OpenedDevice: a device of whichever driver, as the appliance treats it: probed, prepared, started, tended.
 //
-//   Law       one of `ethernet` and `far_end` is there. A flowgen device is made only by start(), because it takes its
-//             buffers from the start; nothing is asked of it before.
+//   Law       one of `ethernet` and `far_end` is there. A flowgen device is made only by prepare(), because it takes its
+//             buffers then; nothing is asked of it before. Nothing passes before start(), which is called when all is
+//             ready for packets.
 //   Errors    as the drivers'. Thread: the main thread.
 #pragma once
 
@@ -16,6 +17,7 @@ namespace sekisho::daemon {
 class OpenedDevice {
   public:
     static Result<OpenedDevice> probe(const dpdk::EthDevicePlan& plan, dpdk::Eal& eal);
+    Result<void> prepare(const dpdk::EthDevicePlan& plan);
     Result<void> start(const dpdk::EthDevicePlan& plan, dpdk::Eal& eal);
     std::string tend(const dpdk::EthDevicePlan& plan, dpdk::Eal& eal);
 
@@ -33,6 +35,7 @@ class OpenedDevice {
     std::unique_ptr<dpdk::EthDevice> ethernet_;
     std::unique_ptr<flowgen::Rotation> rotation_;
     std::unique_ptr<flowgen::FlowgenDevice> far_end_;
+    config::FlowgenProfile profile_;  // of the far end
 };
 
 }  // namespace sekisho::daemon

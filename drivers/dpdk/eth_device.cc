@@ -256,11 +256,14 @@ Result<void> EthDevice::bring_up(const EthDevicePlan& plan, Eal& eal) {
     return {};
 }
 
-Result<void> EthDevice::start(const EthDevicePlan& plan, Eal& eal) {
+void EthDevice::make_queues(const EthDevicePlan& plan) {
     for (uint16_t q = 0; q < plan.queues; ++q) {
         queues_.push_back(std::make_unique<EthQueue>(port_, q, plan.first_link));
     }
     close_doors();
+}
+
+Result<void> EthDevice::start(const EthDevicePlan& plan, Eal& eal) {
     if (kind_ == DeviceKind::kMemif) {
         guard_memif(plan.device.arguments[0], plan.queues);
     }

@@ -43,9 +43,10 @@ struct EthDevicePlan {
 
 class EthDevice final : public dataplane::Device {
   public:
-    // Attaches the device and asks how many queues it can have: probe() first, then configure()
-    // with the stores.
+    // Attaches the device and asks how many queues it can have; make_queues() makes as many as the plan says, which pass
+    // nothing until start() has set the device up with the stores.
     static Result<std::unique_ptr<EthDevice>> probe(const EthDevicePlan& plan, Eal& eal);
+    void make_queues(const EthDevicePlan& plan);
     Result<void> start(const EthDevicePlan& plan, Eal& eal);
     // Looks whether what is behind it has gone or come back; a few times a second. What is worth a
     // line in the log, if anything is.

@@ -325,8 +325,9 @@ def bench_links(world):
         assert result["mpps"]["median"] > 0 and set(result["mpps"]) == {"min", "median", "max"}, result
     loop, _, *between = results
     assert loop["lost"] == 0 and loop["held_sessions"] == loop["sessions"] == 1000, loop
+    ring = 1024  # frames that may be under way when the sender ends
     for result in between:
-        assert result["received"] + 1000 > result["sent"] > 0 and result["arrived"] > 0, result
+        assert result["received"] + 2 * ring > result["sent"] > 0 and result["arrived"] > 0, result
         assert abs(result["received"] - result["forwarded"] - result["dropped"]) < 1000, result
 
 

@@ -1,6 +1,7 @@
 """The sockets of far ends: who speaks there without being one, with the wrong words, or not at all."""
 import array
 import contextlib
+import ctypes
 import os
 import random
 import socket
@@ -8,6 +9,7 @@ import struct
 import tempfile
 import threading
 
+import appliance
 import lab as laboratory
 import traffic
 from case_devices import BESIDE, Named, Testpmd, path_of
@@ -157,3 +159,50 @@ def served(world, path):
     came = laboratory.wait_until(lambda: world.nat.link("odd0")["received-packets"] > before + 1000, 20)
     assert came, f"nothing came from the far end: {far.program.output()[-1000:]}"
     far.kill()
+
+
+# When a far end may come.
+
+IN_CREATE = 0x100  # <sys/inotify.h>
+
+
+class Watch:
+    """The names of what is made in a folder from now on."""
+
+    def __init__(self, folder):
+        library = ctypes.CDLL(None, use_errno=True)
+        self.file = library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        assert library.inotify_add_watch(self.file, os.fsencode(folder), IN_CREATE) > 0
+
+    def names(self):
+        events, names = b"", []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                events += os.read(self.file, 65536)
+        while events:
+            length, = struct.unpack_from("I", events, 12)
+            names.append(events[16:16 + length].rstrip(b"\0").decode())
+            events = events[16 + length:]
+        return names
+
+
+def start_without_room(world, text):
+    """Starts it where the memory that its tables are made of is too small for them."""
+    world.nat = appliance.Appliance(world.lab, world.build, text=text)
+    world.nat.write_config()
+    run = f"mount -t tmpfs -o size=1m none /dev/shm && exec {appliance.program_path(world.build, 'sekishod')} --config "
+    world.nat.program = world.lab.spawn("nat", "sekishod", ["sh", "-c", run + world.nat.config])
+    assert laboratory.wait_until(lambda: not world.nat.is_running(), 30)
+    return world.nat.program.output()
+
+
+@case("no far end can come before there are tables for its packets", starts=False)
+def tables_first(world):
+    path = path_of(world, "v.sock")
+    seen = Watch(world.lab.folder)
+    world.nat = Named(world, "room", BESIDE, device=f"vhost:{path}").start()
+    assert world.nat.stop() == 0
+    assert "v.sock" in seen.names()
+    said = start_without_room(world, BESIDE.format(socket=path_of(world, "sekisho.sock"), device=f"vhost:{path}"))
+    assert "has no room for" in said, said
+    assert "v.sock" not in seen.names(), "its socket was made first"
