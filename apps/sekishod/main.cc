@@ -53,6 +53,13 @@ void run_until_signal(Appliance& appliance) {
     }
 }
 
+// The status of a start that has failed; whoever had sent a signal meanwhile wanted no more than its end.
+int failed_start() {
+    const sigset_t set = ending_signals();
+    const timespec now{0, 0};
+    return sigtimedwait(&set, nullptr, &now) > 0 ? 0 : 1;
+}
+
 // The socket and the devices are claimed first: a second start by mistake must not touch the devices of the first.
 int run(const config::Config& config) {
     log("version {}, {}", SEKISHO_VERSION, config.system.name);
@@ -74,7 +81,7 @@ int run(const config::Config& config) {
     auto appliance = Appliance::create(config);
     if (!appliance) {
         log("{}", appliance.error().message);
-        return 1;
+        return failed_start();
     }
     control::Methods methods((*appliance)->inspector(), config);
     auto server = control::Server::create(std::move(*claim), {config.control.socket}, methods);

@@ -11,6 +11,7 @@
 #include <rte_ethdev.h>
 
 #include "dpdk/memif_guard.h"
+#include "dpdk/vhost_guard.h"
 
 namespace sekisho::dpdk {
 
@@ -66,6 +67,16 @@ std::string how_queues_are_filled(DeviceKind kind, unsigned queues) {
     );
 }
 
+std::string silence_of(const config::DeviceSettings& device) {
+    return fmt::format(
+        "the vhost on {} takes the connection and gives no answer within {} seconds; restart it, "
+        "or "
+        "give the link another socket",
+        device.arguments[0],
+        kVhostPatience
+    );
+}
+
 }  // namespace
 
 // Makes the device known to DPDK; a PCI device was claimed by EAL at its start.
@@ -75,7 +86,13 @@ Result<void> EthDevice::attach(const EthDevicePlan& plan, unsigned queues, Eal& 
     if (auto free = clear_stale_socket(plan.device); !free) {
         return free;
     }
+    if (kind_ == DeviceKind::kVirtioUser) {
+        guard_vhost(plan.device.arguments[0]);
+    }
     if (!arguments_.pci && rte_dev_probe(arguments_.probe.c_str()) < 0) {
+        if (kind_ == DeviceKind::kVirtioUser && is_vhost_silent(plan.device.arguments[0])) {
+            return failure(silence_of(plan.device));
+        }
         const std::string reason = eal.logged();
         return failure(fmt::format(
             "device {} cannot be opened: {}",

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import random
+import signal
 import socket
 import struct
 import tempfile
@@ -12,7 +13,7 @@ import threading
 import appliance
 import lab as laboratory
 import traffic
-from case_devices import BESIDE, Named, Testpmd, path_of
+from case_devices import BESIDE, Named, Testpmd, path_of, refused
 from cases import case
 
 # memif's messages: 128 bytes, the type first.
@@ -206,3 +207,68 @@ def tables_first(world):
     said = start_without_room(world, BESIDE.format(socket=path_of(world, "sekisho.sock"), device=f"vhost:{path}"))
     assert "has no room for" in said, said
     assert "v.sock" not in seen.names(), "its socket was made first"
+
+
+# A vhost that does not answer.
+
+@contextlib.contextmanager
+def silent_vhost(path):
+    """Takes connections and says nothing; the event is set when somebody has come."""
+    came = threading.Event()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(path)
+        listener.listen()
+
+        def take():
+            taken = []
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(listener.accept()[0])
+                    came.set()
+
+        taking = threading.Thread(target=take, daemon=True)
+        taking.start()
+        yield came
+        listener.shutdown(socket.SHUT_RDWR)
+        taking.join()
+
+
+@case("a start before a vhost that gives no answer ends with a sentence, and at once after a signal", starts=False)
+def vhost_silent(world):
+    path = path_of(world, "v.sock")
+    with silent_vhost(path) as came:
+        text = BESIDE.format(socket=path_of(world, "sekisho.sock"), device=f"virtio_user:{path}")
+        assert f"link odd0: the vhost on {path} takes the connection and gives no answer" in refused(world, text)
+        came.clear()
+        world.nat.launch()
+        assert came.wait(20), world.nat.program.output()
+        assert world.nat.stop(signal.SIGTERM) == 0, world.nat.program.output()
+
+
+@case("a vhost that stands still holds up neither the other links nor the end", starts=False)
+def vhost_stands_still(world):
+    path = path_of(world, "v.sock")
+    far = Named(world, "still", STILL, device=f"vhost:{path}").start()
+    world.nat = Named(world, "beside", BESIDE, device=f"virtio_user:{path}").start()
+    assert laboratory.wait_until(lambda: world.nat.link("odd0")["up"], 20), world.nat.program.output()
+    client = traffic.udp_socket(world.lab, "sub1", "100.64.0.11")
+    os.kill(far.program.process.pid, signal.SIGSTOP)
+    with answered_all_along(client):
+        for _ in range(20):
+            traffic.ping(world.lab, "sub1", "100.64.0.12", "10.250.0.9", count=2)  # towards the one that stands still
+    assert world.nat.stop() == 0, world.nat.program.output()
+    os.kill(far.program.process.pid, signal.SIGCONT)
+    assert far.stop() == 0, far.program.output()
+
+
+# The far end of the odd link.
+STILL = """\
+system: {{name: still, workers: 1, huge-pages: never}}
+links:
+  - {{name: odd0, device: "{device}", realm: internal, addresses: [10.250.0.9/24]}}
+  - {{name: ext0, device: null, realm: external, addresses: [198.18.0.2/24]}}
+pools: [{{name: main, addresses: [203.0.113.0/28]}}]
+policies: [{{name: all, source: [10.250.0.0/24], pool: main}}]
+limits: {{sessions: 65536, mappings: 65536, subscribers: 4096}}
+control: {{socket: {socket}}}
+"""
