@@ -405,7 +405,29 @@ bool EthDevice::reconnect() {
     return started_;
 }
 
+// A driver may forget its counts while its far end is away, so the highest that was seen counts.
+void EthDevice::look_at_counts() const {
+    rte_eth_stats now{};
+    if (!attached_ || rte_eth_stats_get(port_, &now) != 0) {
+        return;
+    }
+    seen_ = combine(
+        seen_,
+        {now.ipackets,
+         now.ibytes,
+         now.imissed,
+         now.ierrors,
+         now.opackets,
+         now.obytes,
+         now.oerrors,
+         now.rx_nombuf},
+        [](uint64_t a, uint64_t b) { return std::max(a, b); }
+    );
+}
+
+// Of a port that is given up.
 void EthDevice::keep_counts() {
+    look_at_counts();
     earlier_ = combine(earlier_, seen_, [](uint64_t a, uint64_t b) { return a + b; });
     seen_ = {};
 }
@@ -471,24 +493,9 @@ bool EthDevice::is_up() const {
     return observe();
 }
 
-// A driver may forget its counts while its far end is away, so the highest that was seen counts.
 DeviceStats EthDevice::stats() const {
     const std::lock_guard guard(lock_);
-    rte_eth_stats now{};
-    if (attached_ && rte_eth_stats_get(port_, &now) == 0) {
-        seen_ = combine(
-            seen_,
-            {now.ipackets,
-             now.ibytes,
-             now.imissed,
-             now.ierrors,
-             now.opackets,
-             now.obytes,
-             now.oerrors,
-             now.rx_nombuf},
-            [](uint64_t a, uint64_t b) { return std::max(a, b); }
-        );
-    }
+    look_at_counts();
     DeviceStats total = combine(earlier_, seen_, [](uint64_t a, uint64_t b) { return a + b; });
     total.downs = downs_;
     return total;

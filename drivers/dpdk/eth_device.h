@@ -78,6 +78,7 @@ class EthDevice final : public dataplane::Device {
     bool observe() const;
     void close_doors();
     void open_doors();
+    void look_at_counts() const;
     void keep_counts();
     void detach();
     Result<void> make_anew(const EthDevicePlan& plan, Eal& eal);

@@ -204,21 +204,43 @@ def tap_pings(world):
     assert status == 0, output
 
 
+def odd_pings(world, count):
+    """The other end of the odd link, which has its address, is answered."""
+    status, output = world.lab.attempt("access", ["ping", "-n", "-c", str(count), "-i", "0.1", "-W", "5", "10.250.0.1"])
+    assert status == 0, output
+
+
+def odd_veth(world):
+    world.lab.veth("nat", "odd0", "access", "p-odd")
+    world.lab.ip("access", "address add 10.250.0.9/24 dev p-odd")
+
+
 @case("an interface that is made anew under an AF_PACKET link carries traffic again", starts=False)
 def interface_anew(world):
-    world.lab.veth("nat", "odd0", "access", "p-odd")
+    odd_veth(world)
     world.nat = Named(world, "anew", BESIDE, device="af_packet:odd0").start()
     mac = world.nat.link("odd0")["mac"]
     world.lab.ip("nat", "link del odd0")
     world.nat.says("device af_packet:odd0 is down")
     time.sleep(2)  # it is looked for meanwhile, in vain
     assert traffic.ask(traffic.udp_socket(world.lab, "sub1", "100.64.0.11"))
-    world.lab.veth("nat", "odd0", "access", "p-odd")
+    odd_veth(world)
     assert laboratory.wait_until(lambda: world.nat.link("odd0")["up"], 10), world.nat.program.output()
     assert world.nat.link("odd0")["mac"] == mac
-    world.lab.ip("access", "address add 10.250.0.9/24 dev p-odd")
-    status, output = world.lab.attempt("access", ["ping", "-n", "-c", "2", "-W", "5", "10.250.0.1"])
-    assert status == 0, output
+    odd_pings(world, 2)
+
+
+@case("what a link has counted stays when it is made anew, also what nobody had looked at", starts=False)
+def counts_stay(world):
+    odd_veth(world)
+    world.nat = Named(world, "counts", BESIDE, device="af_packet:odd0").start()
+    odd_pings(world, 20)
+    world.lab.ip("nat", "link del odd0")
+    world.nat.says("device af_packet:odd0 is down (1 time so far)")
+    odd_veth(world)
+    world.nat.says("device af_packet:odd0 is up (was down 1 time so far)")
+    link = world.nat.link("odd0")
+    assert link["received-packets"] >= 20 and link["sent-packets"] >= 20, link
 
 
 # testpmd as the far end.
