@@ -1,5 +1,5 @@
-// Arena: all state of one shard in one relocatable piece of memory. It holds indexes, never
-// pointers, so that another process may map it anywhere.
+// Arena: all state of one shard in one piece of memory, with indexes and no pointers in it, so that
+// another process may map it anywhere.
 //
 //   Shape     a header (version, who made it for which shard, digest of all record layouts,
 //             Toeplitz key and shard table, origin of the ticks), then sections, named by number:
@@ -8,11 +8,9 @@
 //   Where     a file in hugetlbfs where `huge_directory` is given and has the pages, else in
 //             `shared_directory` (/dev/shm), mode 0600 and locked by its process; without a `name`
 //             anonymous memory, for tests.
-//   Errors    a shortage is found when the arena is made (the memory is allocated then, save for
-//             sections marked sparse) and is a sentence that says what is missing and how to get
-//             it.
-//   Life      the destructor unmaps the memory and removes the file; one that a dead process left
-//             is overwritten.
+//   Errors    a shortage is found when the arena is made, since the memory is allocated then (save for
+//             sections marked sparse): a sentence that says what is missing and how to get it.
+//   Life      the destructor unmaps the memory and removes the file; a dead process's is overwritten.
 //   Thread    made and destroyed by control code; the memory is its shard's.
 #pragma once
 
@@ -52,13 +50,11 @@ struct ArenaSectionPlan {
     uint32_t id = 0;  // unique in the plan
     uint64_t bytes = 0;
     uint64_t records = 0;  // capacity, for the reader
-    bool sparse = false;   // may stay untouched: its memory is not set aside beforehand (but in
-                           // hugetlbfs it is)
+    bool sparse = false;   // may stay untouched: set aside beforehand in hugetlbfs only
 };
 
 struct ArenaPlan {
-    std::string name;  // of the file, without a directory: "sekisho-INSTANCE-SHARD"; empty:
-                       // anonymous memory
+    std::string name;            // of the file: "sekisho-INSTANCE-SHARD"; empty: anonymous memory
     std::string huge_directory;  // a hugetlbfs mount; empty: none
     std::string shared_directory = "/dev/shm";
     ArenaIdentity identity;
@@ -90,10 +86,8 @@ struct ArenaHeader {
 };
 static_assert(sizeof(ArenaHeader) == 48 + 40 + 512 + 32 * kMaxArenaSections);
 
-// Whether `header`, found in a file of `file_bytes` bytes, may be used by a process of this
-// identity.
-//   Fails     with a sentence that names the first thing that differs; nothing beyond the header is
-//             read.
+// Whether `header`, found in a file of `file_bytes` bytes, may be used by a process of this identity.
+//   Fails     with a sentence that names the first thing that differs. Reads the header only.
 Result<void> check_header(
     const ArenaHeader& header, uint64_t file_bytes, const ArenaIdentity& wanted
 );
@@ -123,8 +117,7 @@ class Arena {
     uint64_t bytes() const { return bytes_; }
     Backing backing() const { return backing_; }
     const std::string& path() const { return path_; }  // empty: anonymous
-    // For the start-up log: where the memory lies, and why no huge pages are used if they were
-    // asked for.
+    // For the start-up log: where the memory lies, and why not on huge pages if they were asked for.
     const std::string& note() const { return note_; }
 
   private:

@@ -1,8 +1,8 @@
-// TickClock: the only way from the kernel's clock to a Tick. For apps and drivers; stages get `now`
-// as an argument.
+// TickClock: the only way from the kernel's clock to a Tick.
 //
-//   Units     milliseconds since an origin on CLOCK_BOOTTIME (it runs on while the machine sleeps and
-//             is never set), 32 bits, wraps. The origin is kept in the state arena, so ticks go on
+//   Users     apps and drivers; stages get `now` as an argument.
+//   Units     milliseconds since an origin on CLOCK_BOOTTIME, which runs on while the machine sleeps and
+//             is never set; 32 bits, wraps. The origin is kept in the state arena, so that ticks go on
 //             over a restart of the process.
 //   Cost      one read of the vDSO. Thread: any.
 #pragma once

@@ -1,12 +1,11 @@
-// Does this CPU have what this build uses? Asked before anything else runs, so that the answer is a
-// line, not SIGILL.
+// Has this CPU what this build uses? Asked before anything else runs: a line, and no SIGILL.
 //
-//   Parts     cpu_check.cc and cpu_gate.cc are compiled for any x86-64, whatever the build's option;
-//             what the build uses is data, from cpu_needs.cc, which is compiled with the build's own
-//             flags. None of them uses an inline function of another header: the linker could take
-//             the copy of a file that was compiled for a newer CPU.
-//   Gate      a program that links cpu_gate_dep runs the check in a constructor of priority 101,
-//             before constructors of globals and main: one line on standard error, exit status 1.
+//   Parts     cpu_check.cc and cpu_gate.cc are compiled for any x86-64, whatever the build's option.
+//             What the build uses is data in cpu_needs.cc, compiled with the build's own flags.
+//             None of them calls an inline function of another header: the linker might take the
+//             copy of that function from a file that was compiled for a newer CPU.
+//   Gate      a program that links cpu_gate_dep runs the check in a constructor of priority 101, before
+//             the constructors of globals and main: one line on standard error, exit status 1.
 //   Thread    at start-up, single. Cost: a few cpuid instructions.
 #pragma once
 
@@ -92,8 +91,7 @@ struct CpuFacts {
 };
 CpuFacts read_cpu_facts();
 
-// The features that a program may use: the CPU has them and the operating system saves their
-// registers.
+// The features that a program may use: the CPU has them, and the system saves their registers.
 uint64_t usable_features(const CpuFacts& facts);
 
 // The name of a feature that is in `needed` and not in `usable`; nullptr if there is none.

@@ -1,9 +1,8 @@
 // The layout of records that outlive a process, as one number: whoever re-attaches to an arena was
 // built with the same structs or is refused.
 //
-//   Shape     each module lists its records' fields (name, offset, bytes) beside the struct;
-//             covers() lets a static_assert say that the list is whole, so that a new field cannot
-//             be forgotten.
+//   Shape     each module lists its records' fields (name, offset, bytes) beside the struct. A
+//             static_assert with covers() says that the list is whole: no new field is forgotten.
 //   Cost      constexpr. Thread: pure.
 #pragma once
 

@@ -1,8 +1,6 @@
-// Secrets: random bytes from the kernel at start, and a stream of numbers that nobody outside can
-// guess.
+// Secrets: random bytes from the kernel at start, and a stream of numbers that no outsider can guess.
 //
-//   Thread    fill_random, draw_secret: any, at start-up (a system call). A SecretStream has one
-//             owner.
+//   Thread    fill_random, draw_secret: any, at start-up (a system call); a SecretStream: its owner.
 //   Errors    Result: the kernel gives no randomness.
 //   Source    RFC 6056 3.3 (what port selection needs), RFC 6888 REQ-15.
 #pragma once

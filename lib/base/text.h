@@ -1,7 +1,6 @@
 // Addresses and ports as people write them: strict parsers and formatters.
 //
-//   Parsers   take the whole text or nothing: no spaces, no leading zeros, no missing parts, no
-//             sign.
+//   Parsers   take the whole text or nothing: no spaces, signs, leading zeros or missing parts.
 //   Errors    an empty optional; the caller knows what it wanted and says so.
 //   Cost      control code: formatting allocates. Thread: pure.
 #pragma once

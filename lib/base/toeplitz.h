@@ -1,9 +1,9 @@
 // The Toeplitz hash of receive side scaling over one IPv4 address, and the table from hash to shard.
 //
-//   Why       a subscriber's shard is table[toeplitz(key, internal address) mod 512]: what a NIC
-//             computes that hashes the source (or destination) address alone, so that a packet
-//             arrives where it belongs. Not keyed against strangers: subscribers do not choose
-//             their addresses.
+//   Why       a subscriber's shard is table[toeplitz(key, internal address) mod 512]. A NIC that hashes
+//             the source (or destination) address alone computes the same, so that a packet arrives
+//             where it belongs.
+//   Trust     not keyed against strangers: subscribers do not choose their addresses.
 //   Order     bytes as they stand in the packet; the hash is a host-order number, as NICs report it.
 //   Cost      hash of an address: four loads, three xors; 4 KiB of tables.
 //   Thread    immutable once made.
