@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "flowgen/frame.h"
-
 namespace sekisho::flowgen {
 namespace {
 
@@ -101,11 +99,8 @@ Fault Checker::find_fault(const PacketRef& packet) {
     }
     const uint8_t* l3 = packet.data + kL3;
     const uint8_t* payload = packet.data + payload_offset(protocol_at(l3));
-    const Direction direction =
-        plan_.role == FlowgenRole::kSubscribers ? Direction::kInbound : Direction::kOutbound;
     Tag tag;
-    const bool is_ours =
-        read_tag(payload, tag) && tag.session < plan_.flows->flows() && tag.direction == direction;
+    const bool is_ours = read_tag(payload, tag) && comes_from_other_end(tag);
     const Fault receipt = is_ours && passes_ ? take_receipt(tag) : Fault::kNone;
     if (!packet::verifies({l3, packet::kIpv4Header})) {
         return Fault::kIpChecksum;

@@ -15,6 +15,7 @@
 #include "flowgen/endpoint_table.h"
 #include "flowgen/fault.h"
 #include "flowgen/flow_plan.h"
+#include "flowgen/frame.h"
 #include "flowgen/tag.h"
 #include "packet/packet.h"
 
@@ -38,6 +39,12 @@ class Checker {
     // `sent`: how many frames the other end has sent in this pass.
     void finish_pass(uint64_t sent);
 
+    // Whether a frame of 64 bytes or more carries a tag of the other far end: all that is asked of those that are not checked.
+    bool is_ours(const PacketRef& packet) const {
+        const auto protocol = static_cast<Protocol>(packet.data[kL3 + packet::offset::kIpProtocol]);
+        Tag tag;
+        return read_tag(packet.data + payload_offset(protocol), tag) && comes_from_other_end(tag);
+    }
     // Counts the frame's fault, if it has one, and returns it.
     Fault check(const PacketRef& packet);
     // Asks for what check() will want of the frame's session.
@@ -46,6 +53,11 @@ class Checker {
     FaultCounters& faults() { return faults_; }
 
   private:
+    bool comes_from_other_end(const Tag& tag) const {
+        const Direction direction =
+            plan_.role == FlowgenRole::kSubscribers ? Direction::kInbound : Direction::kOutbound;
+        return tag.session < plan_.flows->flows() && tag.direction == direction;
+    }
     Fault find_fault(const PacketRef& packet);
     Fault find_wrong_header(const PacketRef& packet, const Tag& tag) const;
     Fault find_wrong_end(const uint8_t* l3, const Tag& tag);

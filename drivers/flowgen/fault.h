@@ -8,7 +8,7 @@
 
 #include "base/counters.h"
 
-// One frame is counted under the first that fits, in this order.
+// One frame is counted under the first that fits, in this order. Those up to kPayload may have any bytes anywhere.
 #define SEKISHO_FLOWGEN_FAULTS(X)                     \
     X(kForeign, "no frame of this profile")           \
     X(kIpChecksum, "wrong IPv4 header checksum")      \

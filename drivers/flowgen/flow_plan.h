@@ -44,6 +44,7 @@ class FlowPlan {
     explicit FlowPlan(const FlowgenProfile& profile)
         : flows_(profile.flows),
           sessions_(profile.sessions),
+          endpoints_each_((profile.sessions - 1) / profile.fan_out + 1),
           protocol_(profile.protocol),
           by_subscriber_(profile.sessions),
           by_endpoint_(profile.fan_out),
@@ -52,6 +53,8 @@ class FlowPlan {
           remote_mask_(~profile.remote.mask_host()) {}
 
     uint32_t flows() const { return flows_; }
+    // Internal endpoints: mappings, where the appliance makes one for each.
+    uint32_t endpoints() const { return endpoint_of(flows_ - 1) + 1; }
 
     Protocol protocol_of(uint32_t session) const {
         switch (protocol_) {
@@ -64,8 +67,8 @@ class FlowPlan {
             case FlowgenProtocol::kMix:
                 break;
         }
-        // By the port, so that sessions that share one are of one protocol.
-        const uint32_t lot = by_endpoint_(session) & 7;
+        // By the internal endpoint, so that sessions that share one are of one protocol.
+        const uint32_t lot = endpoint_of(session) & 7;
         return lot < 5 ? Protocol::kTcp : lot < 7 ? Protocol::kUdp : Protocol::kIcmp;
     }
     bool is_mixed() const { return protocol_ == FlowgenProtocol::kMix; }
@@ -83,8 +86,15 @@ class FlowPlan {
     }
 
   private:
+    // Its number among all; a subscriber's last one may be shared by fewer sessions.
+    uint32_t endpoint_of(uint32_t session) const {
+        const uint32_t subscriber = by_subscriber_(session);
+        return subscriber * endpoints_each_ + by_endpoint_(session - subscriber * sessions_);
+    }
+
     uint32_t flows_;
     uint32_t sessions_;
+    uint32_t endpoints_each_;  // of a subscriber
     FlowgenProtocol protocol_;
     Divisor by_subscriber_;
     Divisor by_endpoint_;

@@ -313,6 +313,10 @@ unsigned FlowgenQueue::send(std::span<PacketRef> packets) {
             take_to_check(packet);
             continue;
         }
+        if (!checker_.is_ours(packet)) [[unlikely]] {
+            look_at(packet);
+            continue;
+        }
         rotation_.put(packet);
     }
     counters_.received.add(usual);
@@ -338,10 +342,9 @@ void FlowgenQueue::look_at_sample() {
     }
 }
 
-// A frame of somebody else may have bytes anywhere, so its buffer does not go round.
+// A frame of somebody else, or one that was spoilt, may have bytes anywhere, so its buffer does not go round.
 void FlowgenQueue::look_at(const PacketRef& packet) {
-    const Fault fault = checker_.check(packet);
-    if (fault == Fault::kForeign || fault == Fault::kPayload) {
+    if (checker_.check(packet) <= Fault::kPayload) {
         rotation_.store().free({&packet, 1});
         return;
     }

@@ -4,11 +4,14 @@
 //             the nearest cache. Here at least kBuffersPerLink a link go round, as a NIC's rings and its driver's would.
 //   Shape     buffers from a PacketStore, empty, zero behind the first 64 bytes: what fill() takes is cleared, and who puts
 //             one back has seen that it is one of these still.
+//   Bound     as many as it is made with, kSlack included. Who receives more than is sent does not keep them: the longest
+//             rested go back to the store, a burst at a time.
 //   Owner     one worker; its queues share it. Buffers that the pipeline drops go back to the store; take() fetches others.
 //   Cost      16 bytes moved a buffer. Allocates only when made.
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <span>
@@ -41,14 +44,14 @@ class Rotation {
     Rotation(PacketStore& store, unsigned links, unsigned per_link = kBuffersPerLink)
         : store_(store),
           least_(links * per_link),
-          mask_(std::bit_ceil(size_t{least_} * 2) - 1),
+          most_(least_ + kSlack),
+          mask_(std::bit_ceil(most_) - 1),
           ring_(mask_ + 1) {
-        fill(least_ + kSlack);
+        fill(most_);
     }
     ~Rotation() {
         while (size() > 0) {
-            const PacketRef packet = ref_of(ring_[head_++ & mask_]);
-            store_.free({&packet, 1});
+            give_back();
         }
     }
     Rotation(const Rotation&) = delete;
@@ -59,7 +62,7 @@ class Rotation {
     // Takes up to out.size() buffers, the longest rested first.
     unsigned take(std::span<Buffer> out) {
         if (size() < least_) [[unlikely]] {
-            fill(static_cast<unsigned>(out.size()));
+            fill(out.size());
         }
         const auto count = static_cast<unsigned>(std::min(out.size(), size()));
         for (unsigned i = 0; i < count; ++i) {
@@ -68,10 +71,8 @@ class Rotation {
         return count;
     }
     void put(const Buffer& buffer) {
-        if (size() > mask_) [[unlikely]] {
-            const PacketRef packet = ref_of(buffer);
-            store_.free({&packet, 1});
-            return;
+        if (size() >= most_) [[unlikely]] {
+            give_back();
         }
         ring_[tail_++ & mask_] = buffer;
     }
@@ -90,8 +91,8 @@ class Rotation {
     PacketStore& store() { return store_; }
 
   private:
-    void fill(unsigned most) {
-        for (unsigned i = 0; i < most; ++i) {
+    void fill(size_t most) {
+        for (size_t i = 0; i < most; ++i) {
             const PacketRef packet = store_.allocate();
             if (packet.handle == nullptr) {
                 return;
@@ -101,8 +102,18 @@ class Rotation {
         }
     }
 
+    void give_back() {
+        std::array<PacketRef, packet::kBurst> burst;
+        const size_t count = std::min(burst.size(), size());
+        for (size_t i = 0; i < count; ++i) {
+            burst[i] = ref_of(ring_[head_++ & mask_]);
+        }
+        store_.free(std::span(burst).first(count));
+    }
+
     PacketStore& store_;
-    unsigned least_;
+    size_t least_;
+    size_t most_;
     size_t mask_;
     std::vector<Buffer> ring_;
     size_t head_ = 0;

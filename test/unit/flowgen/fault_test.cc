@@ -204,6 +204,35 @@ TEST_CASE(
     CHECK(ends.internet().checker().faults().total() == 100);
 }
 
+TEST_CASE(
+    "a foreign frame is found in any sample, and its bytes never come out again", "[flowgen]"
+) {
+    FarEnds ends("flows=6400,subscribers=100,sessions=64,size=imix,check=sample");
+    const std::vector<uint8_t> garbage(1200, 0xa5);
+    for (unsigned i = 0; i < 2000; ++i) {
+        PacketRef packet = ends.store.make(garbage);
+        ends.internet().send({&packet, 1});
+    }
+    CHECK(ends.internet().checker().faults().read(Fault::kForeign) == 2000);
+    ends.internet().set_checks(FlowgenQueue::Checks::kAll);
+    CHECK(ends.pass(Direction::kOutbound) == 6400);
+    CHECK(ends.internet().checker().faults().total() == 2000);
+}
+
+TEST_CASE("a frame of another profile is found in any sample", "[flowgen]") {
+    FarEnds others("flows=200,subscribers=10,sessions=20");
+    FarEnds ends("flows=100,subscribers=10,sessions=10,check=sample");
+    unsigned strange = 0;
+    others.pass(Direction::kOutbound, [&](PacketRef& packet) {
+        PacketRef copy = ends.store.make(bytes_of(packet));
+        ends.internet().send({&copy, 1});
+        strange += ends.internet().checker().is_ours(packet) ? 0 : 1;
+        return 1U;
+    });
+    CHECK(strange == 100);
+    CHECK(ends.internet().checker().faults().read(Fault::kPayload) == 100);
+}
+
 TEST_CASE("garbage of any length is a foreign frame, never more", "[flowgen]") {
     FarEnds ends;
     uint32_t state = 1;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <set>
 #include <vector>
@@ -94,5 +95,26 @@ TEST_CASE("sessions have endpoints of their own; fan-out shares the internal one
         }
         CHECK(whole.size() == 84);
         CHECK(internal.size() == 7 * ((12 + fan_out - 1) / fan_out));
+        CHECK(internal.size() == plan.endpoints());
+    }
+}
+
+TEST_CASE("sessions that share an internal endpoint are of one protocol", "[flowgen]") {
+    config::FlowgenProfile profile;
+    profile.subscribers = 7;
+    profile.sessions = 16;
+    profile.flows = 100;
+    profile.protocol = config::FlowgenProtocol::kMix;
+    for (const uint32_t fan_out : {2U, 3U, 5U, 32U}) {
+        INFO(fan_out);
+        profile.fan_out = fan_out;
+        const FlowPlan plan(profile);
+        std::map<std::pair<uint32_t, uint16_t>, std::set<Protocol>> protocols;
+        for (uint32_t s = 0; s < plan.flows(); ++s) {
+            const Ends ends = plan.ends_of(s);
+            protocols[{ends.internal.raw, ends.internal_port.raw}].insert(plan.protocol_of(s));
+        }
+        CHECK(protocols.size() == plan.endpoints());
+        CHECK(std::ranges::all_of(protocols, [](const auto& of) { return of.second.size() == 1; }));
     }
 }

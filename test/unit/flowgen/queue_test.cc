@@ -112,6 +112,20 @@ TEST_CASE("buffers that the pipeline keeps are made up for from the store", "[fl
     CHECK(ends.subscribers().counters().no_buffers.read() == 0);
 }
 
+TEST_CASE("who only receives keeps no more buffers than he was given", "[flowgen]") {
+    HeapStore store(16384, HeapStore::Checking::kFast);
+    flowgen::Rotation rotation(store, 1);
+    const size_t at_rest = store.in_use();
+    CHECK(at_rest == flowgen::kBuffersPerLink + flowgen::kSlack);
+    for (int i = 0; i < 10000; ++i) {
+        const PacketRef packet = store.allocate();
+        REQUIRE(packet.handle != nullptr);
+        rotation.put(packet);
+        REQUIRE(store.in_use() <= at_rest);
+    }
+    CHECK(rotation.size() == store.in_use());
+}
+
 TEST_CASE("whatever address is asked for, the far end answers", "[flowgen][rfc826]") {
     FarEnds ends;
     const auto ask = [&](Ipv4Addr sender, Ipv4Addr target) {
