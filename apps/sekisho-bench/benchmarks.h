@@ -1,10 +1,13 @@
 // The benchmarks: what each is told and what it finds out.
 //
 //   Units     cycles of the TSC a packet or a session; mpps: millions of packets a second.
-//   Thread    one; nothing else should run on its CPU.
+//   Thread    what takes one rig runs on its worker's thread; nothing else should run on its CPU.
 #pragma once
 
+#include <atomic>
+#include <barrier>
 #include <cstdint>
+#include <vector>
 
 #include "config/flowgen_profile.h"
 #include "sekisho-bench/measure.h"
@@ -15,18 +18,38 @@ namespace sekisho::bench {
 // Opens every session of the rig: out, back, and out again (TCP: a handshake), every frame checked.
 void open_sessions(Rig& rig);
 
+// Runs that several workers begin together, and in which each goes on until the last has finished: none is measured while
+// another rests. Each worker goes through the same runs in the same order.
+class Together {
+  public:
+    explicit Together(unsigned workers) : workers_(workers), start_(workers) {}
+    void start() { start_.arrive_and_wait(); }
+    template <class Turn>
+    void finish(Turn&& turn) {
+        const uint64_t runs_before = finished_.fetch_add(1, std::memory_order_relaxed) / workers_;
+        while (finished_.load(std::memory_order_relaxed) < (runs_before + 1) * workers_) {
+            turn();
+        }
+    }
+
+  private:
+    uint64_t workers_;
+    std::barrier<> start_;
+    std::atomic<uint64_t> finished_{0};
+};
+
 struct Sample {
     double cycles = 0;  // a packet
     double mpps = 0;
 };
 // One timed run of the harness alone, and of the pipeline; the far ends are sending.
-Sample run_io(Rig& rig, uint64_t packets);
-Sample run_pipeline(Rig& rig, uint64_t packets);
+Sample run_io(Rig& rig, uint64_t packets, Together& together);
+Sample run_pipeline(Rig& rig, uint64_t packets, Together& together);
 // `wanted`, or if that is 0 as many as the sessions ask for.
 uint64_t packets_of_run(uint64_t wanted, uint32_t sessions);
 
 // What is left of several runs without the harness's usual share.
-Summary difference(std::vector<double> whole, double harness);
+std::vector<double> without(std::vector<double> whole, double harness);
 
 struct ForwardPlan {
     uint32_t sessions = 0;
@@ -35,18 +58,20 @@ struct ForwardPlan {
     uint64_t packets = 0;  // of one run; 0: by the number of sessions
 };
 
+// Of several workers: the samples of all of them; mpps: of all together.
 struct ForwardResult {
     Summary cycles;      // with the harness's share
     Summary io_cycles;   // of the harness alone
     Summary net_cycles;  // the difference
     Summary mpps;        // with the harness's share
     Summary fixed_loop;
-    uint64_t lost = 0;    // in the timed runs
-    uint64_t faults = 0;  // in all, losses included
+    std::vector<Summary> by_worker;  // net_cycles of each
+    uint64_t lost = 0;               // in the timed runs
+    uint64_t faults = 0;             // in all, losses included
 };
 
-// Sessions stand open already.
-ForwardResult measure_forward(Rig& rig, const ForwardPlan& plan);
+// A rig for each worker of the machine, at the same time. Sessions stand open already.
+ForwardResult measure_forward(Machine& machine, const Rigs& rigs, const ForwardPlan& plan);
 
 struct SetupResult {
     double cycles = 0;  // a session, over all
@@ -55,7 +80,8 @@ struct SetupResult {
     double last = 0;
     double seconds = 0;  // in all
     uint64_t standing = 0;
-    uint64_t faults = 0;  // with those that do not stand
+    uint64_t checked = 0;  // frames sent afterwards, out and back, and looked at
+    uint64_t faults = 0;   // with those that do not stand
 };
 
 // The rig is new: each frame makes a session.
@@ -65,15 +91,23 @@ struct MemoryResult {        // resident bytes
     double per_session = 0;  // entry, index, timer
     double per_mapping = 0;  // entry, index
     double per_subscriber = 0;
-    double of_blocks = 0;  // a subscriber: its port blocks
+    double of_blocks = 0;    // a subscriber: its port blocks
+    uint64_t in_tables = 0;  // of the arena: all these, and what else lies there
+    int64_t growth =
+        0;  // of the process, for the rig; its fixed parts and the far ends' tables apart
     uint64_t process_bytes = 0;
     uint64_t standing = 0;
     uint64_t faults = 0;
 };
 
-// The rig is new. Fails where the kernel does not show which pages are present.
-Result<MemoryResult> measure_memory(Rig& rig, uint32_t sessions);
+// What a rig takes beside its tables, whatever their size. `before`: resident_bytes_of_process() before it was made.
+Result<uint64_t> resident_bytes_beside_tables(const Rig& rig, uint64_t before);
 
+// The rig is new; `before`: resident_bytes_of_process() before it was made, and what it takes beside its tables.
+//   Fails     where the kernel does not show which pages are present, or shows more of them than the process has grown by.
+Result<MemoryResult> measure_memory(Rig& rig, uint32_t sessions, uint64_t before);
+
+// All that the process has in memory: of its own, shared, and huge pages; nothing is kept that has been freed.
 uint64_t resident_bytes_of_process();
 
 struct ChurnPlan {
@@ -88,10 +122,11 @@ struct ChurnResult {
     Summary fresh_cycles;  // without the harness
     Summary worn_cycles;   // the same after the churn
     double ratio = 0;      // worn to fresh, of the medians
-    uint64_t created = 0;
+    uint64_t wanted = 0;   // sessions that the churn is to create
+    uint64_t created = 0;  // as the shard has counted them
     uint64_t refused = 0;  // packets dropped during the churn
     double simulated_seconds = 0;
-    uint64_t faults = 0;
+    uint64_t faults = 0;  // with sessions that were not created
 };
 
 // Two rigs of one plan, whose profile has churn_flows() of the sessions; `worn` is worn here.

@@ -1,4 +1,6 @@
 // What a packet of a session that stands costs: the real pipeline beside the harness alone, in turns.
+#include <functional>
+
 #include "sekisho-bench/benchmarks.h"
 #include "sekisho-bench/measure.h"
 #include "sekisho-bench/rig.h"
@@ -13,7 +15,8 @@ constexpr uint64_t kMostPackets = 1 << 22;
 
 // Runs turns until `packets` have been sent; an eighth as many before it that are not counted.
 template <class Turn>
-Sample run(Rig& rig, uint64_t packets, Turn&& turn) {
+Sample run(Rig& rig, uint64_t packets, Together& together, Turn&& turn) {
+    together.start();
     for (const uint64_t warm = rig.sent() + packets / 8; rig.sent() < warm;) {
         turn();
     }
@@ -28,40 +31,78 @@ Sample run(Rig& rig, uint64_t packets, Turn&& turn) {
     const auto cycles = static_cast<double>(watch.cycles());
     const double seconds = watch.seconds();
     const auto sent = static_cast<double>(rig.sent() - first);
+    together.finish(turn);
     return {cycles / sent, sent / seconds / 1e6};
 }
 
-class Samples {
-  public:
-    void add(const Sample& whole, const Sample& io) {
-        whole_.push_back(whole.cycles);
-        io_.push_back(io.cycles);
-        mpps_.push_back(whole.mpps);
-        fixed_.push_back(calibrate());
-    }
-    void finish(ForwardResult& result) const {
-        result.cycles = Summary::of(whole_);
-        result.io_cycles = Summary::of(io_);
-        result.net_cycles = difference(whole_, result.io_cycles.median);
-        result.mpps = Summary::of(mpps_);
-        result.fixed_loop = Summary::of(fixed_);
-    }
+// What one worker has measured, run by run.
+struct Samples {
+    std::vector<double> whole, io, mpps, fixed;
+    uint64_t lost = 0;
+    uint64_t faults = 0;
 
-  private:
-    std::vector<double> whole_, io_, mpps_, fixed_;
+    std::vector<double> net() const { return without(whole, Summary::of(io).median); }
 };
+
+Samples measure_one(Rig& rig, const ForwardPlan& plan, Together& together) {
+    Samples samples;
+    const uint64_t packets = packets_of_run(plan.packets, plan.sessions);
+    rig.set_checks(Checks::kSample);
+    rig.send(plan.direction);
+    const uint64_t missing = rig.sent() - rig.received();
+    for (unsigned i = 0; i < plan.runs; ++i) {
+        const Sample io = run_io(rig, packets, together);
+        const Sample whole = run_pipeline(rig, packets, together);
+        samples.whole.push_back(whole.cycles);
+        samples.io.push_back(io.cycles);
+        samples.mpps.push_back(whole.mpps);
+        samples.fixed.push_back(calibrate());
+    }
+    samples.lost = rig.sent() - rig.received() - missing;
+    rig.send_nothing();
+    const bool outbound = plan.direction != config::FlowgenDirection::kInbound;
+    const bool inbound = plan.direction != config::FlowgenDirection::kOutbound;
+    rig.checked_pass(outbound, inbound);
+    samples.faults = rig.faults() + samples.lost;
+    return samples;
+}
+
+ForwardResult sum_up(const std::vector<Samples>& workers) {
+    ForwardResult result;
+    std::vector<double> whole, io, net, fixed;
+    std::vector<double> mpps(workers.front().mpps.size());
+    const auto append = [](std::vector<double>& to, const std::vector<double>& from) {
+        to.insert(to.end(), from.begin(), from.end());
+    };
+    for (const Samples& worker : workers) {
+        append(whole, worker.whole);
+        append(io, worker.io);
+        append(net, worker.net());
+        append(fixed, worker.fixed);
+        std::ranges::transform(mpps, worker.mpps, mpps.begin(), std::plus());
+        result.by_worker.push_back(Summary::of(worker.net()));
+        result.lost += worker.lost;
+        result.faults += worker.faults;
+    }
+    result.cycles = Summary::of(whole);
+    result.io_cycles = Summary::of(io);
+    result.net_cycles = Summary::of(net);
+    result.mpps = Summary::of(mpps);
+    result.fixed_loop = Summary::of(fixed);
+    return result;
+}
 
 }  // namespace
 
-Sample run_io(Rig& rig, uint64_t packets) {
+Sample run_io(Rig& rig, uint64_t packets, Together& together) {
     rig.set_translated(false);
-    const Sample io = run(rig, packets, [&] { rig.io_turn(); });
+    const Sample io = run(rig, packets, together, [&] { rig.io_turn(); });
     rig.set_translated(true);
     return io;
 }
 
-Sample run_pipeline(Rig& rig, uint64_t packets) {
-    return run(rig, packets, [&] { rig.turn(); });
+Sample run_pipeline(Rig& rig, uint64_t packets, Together& together) {
+    return run(rig, packets, together, [&] { rig.turn(); });
 }
 
 uint64_t packets_of_run(uint64_t wanted, uint32_t sessions) {
@@ -70,11 +111,11 @@ uint64_t packets_of_run(uint64_t wanted, uint32_t sessions) {
 }
 
 // The harness is taken off as it usually is: run by run, its own disturbances would make the smallest difference too small.
-Summary difference(std::vector<double> whole, double harness) {
+std::vector<double> without(std::vector<double> whole, double harness) {
     for (double& cycles : whole) {
         cycles -= harness;
     }
-    return Summary::of(std::move(whole));
+    return whole;
 }
 
 void open_sessions(Rig& rig) {
@@ -83,26 +124,13 @@ void open_sessions(Rig& rig) {
     rig.checked_pass(true, false);
 }
 
-ForwardResult measure_forward(Rig& rig, const ForwardPlan& plan) {
-    ForwardResult result;
-    const uint64_t packets = packets_of_run(plan.packets, plan.sessions);
-    Samples samples;
-    rig.set_checks(Checks::kSample);
-    rig.send(plan.direction);
-    const uint64_t missing = rig.sent() - rig.received();
-    for (unsigned i = 0; i < plan.runs; ++i) {
-        const Sample io = run_io(rig, packets);
-        const Sample whole = run_pipeline(rig, packets);
-        samples.add(whole, io);
-    }
-    result.lost = rig.sent() - rig.received() - missing;
-    rig.send_nothing();
-    const bool outbound = plan.direction != config::FlowgenDirection::kInbound;
-    const bool inbound = plan.direction != config::FlowgenDirection::kOutbound;
-    rig.checked_pass(outbound, inbound);
-    result.faults = rig.faults() + result.lost;
-    samples.finish(result);
-    return result;
+ForwardResult measure_forward(Machine& machine, const Rigs& rigs, const ForwardPlan& plan) {
+    std::vector<Samples> samples(rigs.size());
+    Together together(static_cast<unsigned>(rigs.size()));
+    machine.run_on_workers([&](unsigned worker) {
+        samples[worker] = measure_one(*rigs[worker], plan, together);
+    });
+    return sum_up(samples);
 }
 
 }  // namespace sekisho::bench

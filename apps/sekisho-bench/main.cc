@@ -22,12 +22,16 @@ struct Options {
     unsigned runs = 0;
     uint64_t packets = 0;
     unsigned times = 10;
-    unsigned cpu = 0;
+    std::vector<unsigned> cpus;
+    unsigned workers = 1;
     bool json = false;
 };
 
 Result<config::FlowgenProfile> profile_of(const Options& options, uint32_t sessions) {
-    const uint32_t each = std::min(options.per_subscriber, std::max(sessions, 1U));
+    // A mapping is one subscriber's: each has as many sessions as fill its mappings.
+    const uint32_t sharing = std::max(options.per_mapping, 1U);
+    const uint32_t whole = (options.per_subscriber + sharing - 1) / sharing * sharing;
+    const uint32_t each = std::min(whole, std::max(sessions, 1U));
     const auto profile = config::parse_flowgen_profile(
         {"role=subscribers",
          fmt::format("subscribers={}", (uint64_t{sessions} + each - 1) / each),
@@ -51,9 +55,14 @@ class Session {
   public:
     explicit Session(const Options& options) : options_(options) {}
 
-    // `rigs`: how many will stand at a time.
+    // `rigs`: how many will stand at a time on a worker.
     Result<void> open(unsigned rigs) {
-        auto machine = Machine::create(options_.cpu, rigs);
+        const auto cpus = choose_cpus(options_.cpus, options_.workers);
+        if (!cpus) {
+            return tl::unexpected(cpus.error());
+        }
+        const SignalPause pause;
+        auto machine = Machine::create(*cpus, rigs);
         if (!machine) {
             return tl::unexpected(machine.error());
         }
@@ -61,22 +70,20 @@ class Session {
         return {};
     }
 
-    Result<std::unique_ptr<Rig>> make_rig(const config::FlowgenProfile& profile) {
-        const uint32_t mappings = (profile.flows + profile.fan_out - 1) / profile.fan_out;
-        return Rig::create({profile, profile.flows, mappings, profile.subscribers}, *machine_);
-    }
-
     Result<uint64_t> forward(const config::FlowgenProfile& profile) {
-        auto rig = make_rig(profile);
-        if (!rig) {
-            return tl::unexpected(rig.error());
+        auto rigs = make_rigs(plan_of(profile));
+        if (!rigs) {
+            return tl::unexpected(rigs.error());
         }
-        open_sessions(**rig);
+        machine_->run_on_workers([&](unsigned worker) { open_sessions(*(*rigs)[worker]); });
         const unsigned runs = options_.runs == 0 ? 15 : options_.runs;
-        const ForwardResult result =
-            measure_forward(**rig, {profile.flows, profile.direction, runs, options_.packets});
+        const ForwardResult result = measure_forward(
+            *machine_, *rigs, {profile.flows, profile.direction, runs, options_.packets}
+        );
         print(report_forward(asked(profile), result));
-        complain(**rig, result.faults);
+        for (const auto& rig : *rigs) {
+            complain(*rig, result.faults);
+        }
         return result.faults;
     }
 
@@ -89,7 +96,7 @@ class Session {
         SetupSummary summary;
         const unsigned runs = options_.runs == 0 ? 11 : options_.runs;
         for (unsigned i = 0; i < runs; ++i) {
-            auto rig = make_rig(profile);
+            auto rig = make_rig(plan_of(profile));
             if (!rig) {
                 return tl::unexpected(rig.error());
             }
@@ -100,6 +107,7 @@ class Session {
             middle.push_back(result.middle);
             last.push_back(result.last);
             rate.push_back(profile.flows / result.seconds);
+            summary.checked = result.checked;
             summary.faults += result.faults;
             complain(**rig, result.faults);
         }
@@ -114,11 +122,30 @@ class Session {
     }
 
     Result<uint64_t> memory(const config::FlowgenProfile& profile) {
-        auto rig = make_rig(profile);
+        const auto least = profile_of(options_, 1);
+        if (!least) {
+            return tl::unexpected(least.error());
+        }
+        machine_->touch_buffers();
+        uint64_t fixed = 0;
+        for (unsigned i = 0; i < 2; ++i) {  // the first one also gets what is kept for the next
+            const uint64_t before = resident_bytes_of_process();
+            const auto rig = make_rig(plan_of(*least));
+            if (!rig) {
+                return tl::unexpected(rig.error());
+            }
+            const auto beside = resident_bytes_beside_tables(**rig, before);
+            if (!beside) {
+                return tl::unexpected(beside.error());
+            }
+            fixed = *beside;
+        }
+        const uint64_t before = resident_bytes_of_process() + fixed;
+        auto rig = make_rig(plan_of(profile));
         if (!rig) {
             return tl::unexpected(rig.error());
         }
-        const auto result = measure_memory(**rig, profile.flows);
+        const auto result = measure_memory(**rig, profile.flows, before);
         if (!result) {
             return tl::unexpected(result.error());
         }
@@ -131,11 +158,9 @@ class Session {
         config::FlowgenProfile wide = profile;
         wide.flows = churn_flows(profile.flows);
         wide.subscribers = (wide.flows + wide.sessions - 1) / wide.sessions;
-        const auto make = [&] {
-            return Rig::create({wide, profile.flows, profile.flows, wide.subscribers}, *machine_);
-        };
-        auto fresh = make();
-        auto worn = make();
+        const RigPlan plan = {wide, profile.flows, profile.flows, wide.subscribers};
+        auto fresh = make_rig(plan);
+        auto worn = make_rig(plan);
         if (!fresh || !worn) {
             return tl::unexpected((fresh ? worn : fresh).error());
         }
@@ -145,10 +170,39 @@ class Session {
         print(report_churn(asked(profile), result));
         complain(**fresh, result.faults);
         complain(**worn, result.faults);
+        if (result.created < result.wanted) {
+            fmt::print(stderr, "  {} sessions were to be created anew\n", result.wanted);
+        }
         return result.faults;
     }
 
   private:
+    // Tables just large enough.
+    static RigPlan plan_of(const config::FlowgenProfile& profile) {
+        return {
+            profile, profile.flows, flowgen::FlowPlan(profile).endpoints(), profile.subscribers};
+    }
+    // One on each worker, made by it.
+    Result<Rigs> make_rigs(const RigPlan& plan) {
+        const SignalPause pause;
+        std::vector<Result<std::unique_ptr<Rig>>> made(machine_->workers());
+        machine_->run_on_workers([&](unsigned worker) {
+            RigPlan own = plan;
+            own.worker = worker;
+            made[worker] = Rig::create(own, *machine_);
+        });
+        Rigs rigs;
+        for (auto& rig : made) {
+            if (!rig) {
+                return tl::unexpected(rig.error());
+            }
+            rigs.push_back(std::move(*rig));
+        }
+        return rigs;
+    }
+    Result<std::unique_ptr<Rig>> make_rig(const RigPlan& plan) {
+        return make_rigs(plan).map([](Rigs rigs) { return std::move(rigs.front()); });
+    }
     Asked asked(const config::FlowgenProfile& profile) const {
         return {profile.flows, options_.size, options_.protocol, options_.direction, options_.json};
     }
@@ -194,7 +248,7 @@ Result<uint64_t> run(const Options& options, Benchmark benchmark) {
 
 void add_common(CLI::App& command, Options& options) {
     command.add_option("--sessions", options.sessions, "how many sessions stand; several: in turn");
-    command.add_option("--cpu", options.cpu, "the CPU to run on");
+    command.add_option("--cpu", options.cpus, "the CPU to run on; several: one for each worker");
     command.add_flag("--json", options.json, "one JSON object for each number of sessions");
 }
 
@@ -213,6 +267,9 @@ int main_or_throw(int argc, char** argv) {
     add_traffic(*forward, options);
     forward->add_option("--direction", options.direction, "outbound, inbound or both");
     forward->add_option("--packets", options.packets, "of one run; 0: by the number of sessions");
+    forward
+        ->add_option("--workers", options.workers, "measured together, each with so many sessions")
+        ->check(CLI::Range(1, 1024));
     CLI::App* setup = app.add_subcommand("setup", "cycles a new session");
     add_common(*setup, options);
     add_traffic(*setup, options);
@@ -237,7 +294,7 @@ int main_or_throw(int argc, char** argv) {
     const auto faults = run(options, benchmark);
     if (!faults) {
         fmt::print(stderr, "sekisho-bench: {}\n", faults.error().message);
-        return 2;
+        return 1;
     }
     return *faults == 0 ? 0 : 1;
 }
@@ -250,6 +307,6 @@ int main(int argc, char** argv) {
         return main_or_throw(argc, argv);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "sekisho-bench: %s\n", error.what());
-        return 2;
+        return 1;
     }
 }

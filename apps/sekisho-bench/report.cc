@@ -1,173 +1,163 @@
 #include "sekisho-bench/report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace sekisho::bench {
 namespace {
 
-std::string json(const Summary& s) {
+std::string object(const Summary& s) {
     return fmt::format(
         R"({{"min": {:.1f}, "median": {:.1f}, "max": {:.1f}}})", s.min, s.median, s.max
     );
 }
 
-std::string text(const Summary& s) {
+std::string words(const Summary& s) {
     return fmt::format("{:.1f} / {:.1f} / {:.1f}", s.min, s.median, s.max);
 }
+
+std::string quote(std::string_view word) {
+    return fmt::format("\"{}\"", word);
+}
+
+std::string number(double value, int digits = 1) {
+    return fmt::format("{:.{}f}", value, digits);
+}
+
+std::string number(uint64_t value) {
+    return std::to_string(value);
+}
+
+// One benchmark's figures in their order, for people and for programs.
+class Report {
+  public:
+    Report(const Asked& asked, std::string_view benchmark, std::string title)
+        : is_json_(asked.json), title_(std::move(title)) {
+        key("benchmark", quote(benchmark));
+        key("sessions", number(uint64_t{asked.sessions}));
+    }
+
+    // What only programs are told: what people have asked for themselves.
+    Report& key(std::string_view name, std::string_view value) {
+        keys_.push_back(fmt::format("{}: {}", quote(name), value));
+        return *this;
+    }
+    // What only people are told.
+    Report& line(std::string_view label, std::string_view value) {
+        lines_ += fmt::format("\n  {:20} {}", label, value);
+        return *this;
+    }
+    Report& add(std::string_view name, std::string_view label, const Summary& s) {
+        return key(name, object(s)).line(label, words(s));
+    }
+    Report& add(std::string_view name, std::string_view label, const std::string& value) {
+        return key(name, value).line(label, value);
+    }
+
+    std::string text() const {
+        return is_json_ ? fmt::format("{{{}}}", fmt::join(keys_, ", ")) : title_ + lines_;
+    }
+
+  private:
+    bool is_json_;
+    std::string title_;
+    std::vector<std::string> keys_;
+    std::string lines_;
+};
 
 std::string head(const Asked& asked) {
     return fmt::format("{} sessions, {} {}", asked.sessions, asked.protocol, asked.size);
 }
 
+std::string size_of(const Asked& asked) {
+    return asked.size == "imix" ? quote(asked.size) : asked.size;
+}
+
+void add_workers(Report& report, const std::vector<Summary>& workers) {
+    if (workers.size() < 2) {
+        return;
+    }
+    std::vector<std::string> objects;
+    for (const Summary& worker : workers) {
+        report.line(fmt::format("  worker {}", objects.size()), words(worker));
+        objects.push_back(object(worker));
+    }
+    report.key("net_cycles_by_worker", fmt::format("[{}]", fmt::join(objects, ", ")));
+}
+
 }  // namespace
 
 std::string report_forward(const Asked& asked, const ForwardResult& r) {
-    if (asked.json) {
-        return fmt::format(
-            R"({{"benchmark": "forward", "sessions": {}, "size": {}, "direction": "{}", )"
-            R"("workers": 1, "cycles_per_packet": {}, "io_cycles_per_packet": {}, )"
-            R"("net_cycles_per_packet": {}, "mpps": {}, "fixed_loop_cycles": {}, "faults": {}}})",
-            asked.sessions,
-            asked.size == "imix" ? "\"imix\"" : asked.size,
-            asked.direction,
-            json(r.cycles),
-            json(r.io_cycles),
-            json(r.net_cycles),
-            json(r.mpps),
-            json(r.fixed_loop),
-            r.faults
-        );
-    }
-    return fmt::format(
-        "{}, {}: cycles a packet\n"
-        "  with the harness     {}\n"
-        "  io, the harness      {}\n"
-        "  without the harness  {}\n"
-        "  Mpps a worker        {}\n"
-        "  fixed loop           {}\n"
-        "  faults               {}",
-        head(asked),
-        asked.direction,
-        text(r.cycles),
-        text(r.io_cycles),
-        text(r.net_cycles),
-        text(r.mpps),
-        text(r.fixed_loop),
-        r.faults
+    const size_t workers = r.by_worker.size();
+    const std::string each = workers > 1 ? fmt::format(" on each of {} workers", workers) : "";
+    Report report(
+        asked,
+        "forward",
+        fmt::format("{}{}, {}: cycles a packet", head(asked), each, asked.direction)
     );
+    report.key("size", size_of(asked))
+        .key("direction", quote(asked.direction))
+        .key("workers", number(uint64_t{workers}))
+        .add("cycles_per_packet", "with the harness", r.cycles)
+        .add("io_cycles_per_packet", "io, the harness", r.io_cycles)
+        .add("net_cycles_per_packet", "without the harness", r.net_cycles);
+    add_workers(report, r.by_worker);
+    return report.add("mpps", workers > 1 ? "Mpps of all workers" : "Mpps a worker", r.mpps)
+        .add("fixed_loop_cycles", "fixed loop", r.fixed_loop)
+        .add("faults", "faults", number(r.faults))
+        .text();
 }
 
 std::string report_setup(const Asked& asked, const SetupSummary& s) {
-    if (asked.json) {
-        return fmt::format(
-            R"({{"benchmark": "setup", "sessions": {}, "size": {}, "workers": 1, )"
-            R"("cycles_per_session": {}, "first_million": {}, "middle_million": {}, )"
-            R"("last_million": {}, "sessions_per_second": {}, "fixed_loop_cycles": {}, )"
-            R"("faults": {}}})",
-            asked.sessions,
-            asked.size == "imix" ? "\"imix\"" : asked.size,
-            json(s.cycles),
-            json(s.first),
-            json(s.middle),
-            json(s.last),
-            json(s.rate),
-            json(s.fixed_loop),
-            s.faults
-        );
-    }
-    return fmt::format(
-        "{}: cycles a new session\n"
-        "  all                  {}\n"
-        "  first million        {}\n"
-        "  middle million       {}\n"
-        "  last million         {}\n"
-        "  sessions a second    {}\n"
-        "  fixed loop           {}\n"
-        "  faults               {}",
-        head(asked),
-        text(s.cycles),
-        text(s.first),
-        text(s.middle),
-        text(s.last),
-        text(s.rate),
-        text(s.fixed_loop),
-        s.faults
-    );
+    return Report(asked, "setup", head(asked) + ": cycles a new session")
+        .key("size", size_of(asked))
+        .key("workers", "1")
+        .add("cycles_per_session", "all", s.cycles)
+        .add("first_million", "first million", s.first)
+        .add("middle_million", "middle million", s.middle)
+        .add("last_million", "last million", s.last)
+        .add("sessions_per_second", "sessions a second", s.rate)
+        .add("fixed_loop_cycles", "fixed loop", s.fixed_loop)
+        .add("checked_frames", "frames checked after", number(s.checked))
+        .add("faults", "faults", number(s.faults))
+        .text();
 }
 
 std::string report_memory(
     const Asked& asked, unsigned sessions_per_mapping, const MemoryResult& r
 ) {
-    if (asked.json) {
-        return fmt::format(
-            R"({{"benchmark": "memory", "sessions": {}, "sessions_per_mapping": {}, )"
-            R"("bytes_per_session": {:.1f}, "bytes_per_mapping": {:.1f}, )"
-            R"("bytes_per_subscriber": {:.1f}, "block_bytes_per_subscriber": {:.1f}, )"
-            R"("process_bytes": {}, "faults": {}}})",
-            asked.sessions,
-            sessions_per_mapping,
-            r.per_session,
-            r.per_mapping,
-            r.per_subscriber,
-            r.of_blocks,
-            r.process_bytes,
-            r.faults
-        );
-    }
-    return fmt::format(
-        "{} sessions, {} a mapping: resident bytes\n"
-        "  a session            {:.1f}\n"
-        "  a mapping            {:.1f}\n"
-        "  a subscriber         {:.1f}, its port blocks {:.1f}\n"
-        "  the whole process    {:.1f} MiB\n"
-        "  faults               {}",
-        asked.sessions,
-        sessions_per_mapping,
-        r.per_session,
-        r.per_mapping,
-        r.per_subscriber,
-        r.of_blocks,
-        static_cast<double>(r.process_bytes) / 1048576,
-        r.faults
+    const auto title = fmt::format(
+        "{} sessions, {} a mapping: resident bytes", asked.sessions, sessions_per_mapping
     );
+    const auto mib = [](double bytes) { return number(bytes / 1048576) + " MiB"; };
+    return Report(asked, "memory", title)
+        .key("sessions_per_mapping", number(uint64_t{sessions_per_mapping}))
+        .add("bytes_per_session", "a session", number(r.per_session))
+        .add("bytes_per_mapping", "a mapping", number(r.per_mapping))
+        .add("bytes_per_subscriber", "a subscriber", number(r.per_subscriber))
+        .add("block_bytes_per_subscriber", "its port blocks", number(r.of_blocks))
+        .key("table_bytes", number(r.in_tables))
+        .line("all tables", mib(static_cast<double>(r.in_tables)))
+        .key("growth_bytes", std::to_string(r.growth))
+        .line("the process's growth", mib(static_cast<double>(r.growth)))
+        .key("process_bytes", number(r.process_bytes))
+        .line("the whole process", mib(static_cast<double>(r.process_bytes)))
+        .add("faults", "faults", number(r.faults))
+        .text();
 }
 
 std::string report_churn(const Asked& asked, const ChurnResult& r) {
-    if (asked.json) {
-        return fmt::format(
-            R"({{"benchmark": "churn", "sessions": {}, "created": {}, "refused": {}, )"
-            R"("simulated_seconds": {:.0f}, "io_cycles_per_packet": {}, )"
-            R"("fresh_cycles_per_packet": {}, "worn_cycles_per_packet": {}, "ratio": {:.3f}, )"
-            R"("faults": {}}})",
-            asked.sessions,
-            r.created,
-            r.refused,
-            r.simulated_seconds,
-            json(r.io_cycles),
-            json(r.fresh_cycles),
-            json(r.worn_cycles),
-            r.ratio,
-            r.faults
-        );
-    }
-    return fmt::format(
-        "{}: cycles a packet, without the harness, both directions\n"
-        "  fresh                {}\n"
-        "  after the churn      {}\n"
-        "  ratio of the medians {:.3f}\n"
-        "  io, the harness      {}\n"
-        "  created before       {} sessions in {:.0f} simulated seconds, {} refused\n"
-        "  faults               {}",
-        head(asked),
-        text(r.fresh_cycles),
-        text(r.worn_cycles),
-        r.ratio,
-        text(r.io_cycles),
-        r.created,
-        r.simulated_seconds,
-        r.refused,
-        r.faults
-    );
+    const auto title = head(asked) + ": cycles a packet, without the harness, both directions";
+    return Report(asked, "churn", title)
+        .add("fresh_cycles_per_packet", "fresh", r.fresh_cycles)
+        .add("worn_cycles_per_packet", "after the churn", r.worn_cycles)
+        .add("ratio", "ratio of the medians", number(r.ratio, 3))
+        .add("io_cycles_per_packet", "io, the harness", r.io_cycles)
+        .add("created", "created before", number(r.created))
+        .add("simulated_seconds", "simulated seconds", number(r.simulated_seconds, 0))
+        .add("refused", "refused", number(r.refused))
+        .add("faults", "faults", number(r.faults))
+        .text();
 }
 
 }  // namespace sekisho::bench

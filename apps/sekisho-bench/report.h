@@ -23,6 +23,7 @@ struct SetupSummary {  // over several runs; a session
     Summary first, middle, last;
     Summary rate;  // sessions a second
     Summary fixed_loop;
+    uint64_t checked = 0;  // frames of one run
     uint64_t faults = 0;
 };
 std::string report_setup(const Asked& asked, const SetupSummary& summary);

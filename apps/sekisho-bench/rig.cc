@@ -1,6 +1,8 @@
 #include "sekisho-bench/rig.h"
 
 #include <array>
+#include <atomic>
+#include <cstdio>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -8,7 +10,6 @@
 
 #include "base/secret.h"
 #include "dataplane/shut_down.h"
-#include "dpdk/huge_page_mount.h"
 
 namespace sekisho::bench {
 namespace {
@@ -16,13 +17,8 @@ namespace {
 using Checks = flowgen::FlowgenQueue::Checks;
 
 constexpr unsigned kLinks = 2;
-constexpr unsigned kOtherBuffers = 4096;  // rings, held lists and the pool's cache
 const Ipv4Addr kSubscriberGateway = Ipv4Addr::of(100, 64, 0, 2);
 const Ipv4Addr kInternetGateway = Ipv4Addr::of(192, 0, 2, 1);
-
-constexpr unsigned buffers_for(unsigned rigs) {
-    return rigs * (kLinks * flowgen::kBuffersPerLink + flowgen::kSlack + kOtherBuffers);
-}
 
 // Two links with a gateway behind each, one pool of 4096 addresses, and for all else the defaults.
 config::Config make_config(const RigPlan& plan) {
@@ -54,33 +50,6 @@ config::Config make_config(const RigPlan& plan) {
 
 }  // namespace
 
-Result<std::unique_ptr<Machine>> Machine::create(unsigned cpu, unsigned rigs) {
-    std::unique_ptr<Machine> machine(new Machine);
-    const unsigned buffers = buffers_for(rigs);
-    const auto memory_for = [&](bool huge_pages) {
-        return static_cast<unsigned>((dpdk::MbufStore::bytes_for(buffers, huge_pages) >> 20) + 64);
-    };
-    dpdk::EalPlan plan;
-    plan.other_cpus = {cpu};  // everything runs on the main thread
-    plan.huge_pages = dpdk::huge_pages_free(memory_for(true));
-    plan.memory_mb = memory_for(plan.huge_pages);
-    plan.prefix = fmt::format("sekisho-bench-{}", getpid());
-    auto eal = dpdk::Eal::start(plan);
-    if (!eal) {
-        return tl::unexpected(eal.error());
-    }
-    machine->eal_ = std::move(*eal);
-    if (plan.huge_pages) {
-        machine->huge_directory_ = dpdk::huge_page_mount();
-    }
-    auto store = dpdk::MbufStore::create(0, buffers, plan.huge_pages, 0);
-    if (!store) {
-        return tl::unexpected(store.error());
-    }
-    machine->store_ = std::move(*store);
-    return machine;
-}
-
 Result<std::unique_ptr<Rig>> Rig::create(const RigPlan& plan, Machine& machine) {
     std::unique_ptr<Rig> rig(new Rig);
     rig->config_ = make_config(plan);
@@ -97,7 +66,7 @@ Result<std::unique_ptr<Rig>> Rig::create(const RigPlan& plan, Machine& machine) 
 }
 
 Result<void> Rig::make_devices(const RigPlan& plan, Machine& machine) {
-    rotation_ = std::make_unique<flowgen::Rotation>(machine.store(), kLinks);
+    rotation_ = std::make_unique<flowgen::Rotation>(machine.store(plan.worker), kLinks);
     const auto make = [&](flowgen::FlowgenRole role, uint8_t number) {
         flowgen::FlowgenPlan device;
         device.profile = plan.profile;
@@ -132,13 +101,13 @@ Result<void> Rig::make_shard(const RigPlan& plan, Machine& machine) {
     worker.devices = {subscribers_.get(), internet_.get()};
     worker.queues = {{0, 0}, {1, 0}};
     worker.send_paths.resize(kLinks);
-    worker.store = &machine.store();
+    worker.store = &machine.store(plan.worker);
     worker_ = std::make_unique<dataplane::Worker>(worker);
     const auto secret = base::draw_secret();
     if (!secret) {
         return tl::unexpected(secret.error());
     }
-    static unsigned made = 0;
+    static std::atomic<unsigned> made = 0;
     nat::NatShardPlan nat;
     nat.sessions = plan.sessions;
     nat.mappings = plan.mappings;
@@ -150,6 +119,7 @@ Result<void> Rig::make_shard(const RigPlan& plan, Machine& machine) {
     if (!shard) {
         return tl::unexpected(shard.error());
     }
+    std::remove((*shard)->arena().path().c_str());  // the memory stays while it is mapped
     dataplane::ShardPlan whole;
     whole.network = network_.get();
     whole.settings = &config_.nat;
@@ -157,7 +127,7 @@ Result<void> Rig::make_shard(const RigPlan& plan, Machine& machine) {
     whole.toeplitz = &toeplitz_;
     whole.table = &table_;
     whole.fabric = fabric_.get();
-    whole.store = &machine.store();
+    whole.store = &machine.store(plan.worker);
     whole.transmitter = worker_.get();
     shard_ = std::make_unique<dataplane::Shard>(whole, std::move(*shard));
     worker_->carry({shard_.get()});

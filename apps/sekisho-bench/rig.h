@@ -1,13 +1,21 @@
-// Rig: the real pipeline between two flowgen links, one worker, in this process and on this thread.
+// Rig: the real pipeline between two flowgen links, one worker, in this process.
 //
-//   Machine   DPDK's environment and the packet buffers; one a process.
+//   Machine   DPDK's environment, the workers' threads and each one's packet buffers; one a process.
 //   Rig       devices, network, NAT shard, shard, worker and slow path, as sekishod puts them together; the slow path runs
-//             only when resolve() calls it, before anything is timed. Several rigs may stand side by side.
-//   Errors    create() fails with one sentence. Thread: one.
+//             only when resolve() calls it, before anything is timed. Several rigs may stand side by side, on one worker or
+//             on several: they share nothing.
+//   Files     none is left, whatever ends the process: what is made under a name loses it at once, and signals wait until
+//             then (SignalPause).
+//   Errors    create() fails with one sentence.
+//   Thread    a machine: the main one. A rig: its worker's, also create(), so that its memory lies near; destroyed by any
+//             when its worker rests.
 #pragma once
 
+#include <csignal>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -26,17 +34,40 @@
 
 namespace sekisho::bench {
 
+// Ctrl-C and SIGTERM wait while one stands. Threads that are made meanwhile never get them.
+class SignalPause {
+  public:
+    SignalPause();
+    ~SignalPause() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    SignalPause(const SignalPause&) = delete;
+    SignalPause& operator=(const SignalPause&) = delete;
+
+  private:
+    sigset_t before_;
+};
+
+// The CPUs of `workers` workers: those of `wished` if that many are named, else from the one that is named (or the first) on.
+//   Fails     if one of them is not to be had, or there are fewer than workers.
+Result<std::vector<unsigned>> choose_cpus(const std::vector<unsigned>& wished, unsigned workers);
+
 class Machine {
   public:
-    // `rigs`: how many will stand at a time.
-    static Result<std::unique_ptr<Machine>> create(unsigned cpu, unsigned rigs);
-    dpdk::MbufStore& store() { return *store_; }
+    // A worker for each of `cpus`, the first of them the main thread; `rigs`: how many will stand at a time on each.
+    static Result<std::unique_ptr<Machine>> create(
+        const std::vector<unsigned>& cpus, unsigned rigs
+    );
+    unsigned workers() const { return static_cast<unsigned>(stores_.size()); }
+    // body(worker) on each worker's thread at the same time; returns when all have.
+    void run_on_workers(const std::function<void(unsigned)>& body);
+    dpdk::MbufStore& store(unsigned worker) { return *stores_[worker]; }
+    // Writes to every packet buffer, so that none is new to the process later.
+    void touch_buffers();
     const std::string& huge_directory() const { return huge_directory_; }  // empty: no huge pages
 
   private:
     Machine() = default;
     std::unique_ptr<dpdk::Eal> eal_;
-    std::unique_ptr<dpdk::MbufStore> store_;
+    std::vector<std::unique_ptr<dpdk::MbufStore>> stores_;
     std::string huge_directory_;
 };
 
@@ -45,6 +76,7 @@ struct RigPlan {
     uint32_t sessions = 0;           // entries of the tables
     uint32_t mappings = 0;
     uint32_t subscribers = 0;
+    unsigned worker = 0;  // of the machine
 };
 
 class Rig {
@@ -72,6 +104,7 @@ class Rig {
     flowgen::FlowgenQueue& subscribers() { return subscribers_->queue(0); }
     flowgen::FlowgenQueue& internet() { return internet_->queue(0); }
     nat::NatShard& nat() { return shard_->nat(); }
+    const nat::NatShard& nat() const { return shard_->nat(); }
     const PacketCounters& counters() const { return shard_->counters(); }
     uint64_t sent() const;      // by both far ends
     uint64_t received() const;  // by both far ends
@@ -101,5 +134,7 @@ class Rig {
     std::unique_ptr<dataplane::Worker> worker_;
     std::unique_ptr<dataplane::Shard> shard_;
 };
+
+using Rigs = std::vector<std::unique_ptr<Rig>>;  // by worker
 
 }  // namespace sekisho::bench

@@ -37,9 +37,10 @@ SetupResult measure_setup(Rig& rig, uint32_t sessions) {
     result.first = stretches.front();
     result.middle = stretches[stretches.size() / 2];
     result.last = stretches.back();
-    // Each of them once more, with every frame looked at: what does not stand now is a fault.
+    // Each of them out and back, with every frame looked at: what does not stand now is a fault.
     result.standing = rig.nat().session_count();
-    rig.checked_pass(true, false);
+    result.checked = rig.checked_pass(true, false);
+    result.checked += rig.checked_pass(false, true);
     result.faults = rig.faults() + (sessions - result.standing);
     return result;
 }

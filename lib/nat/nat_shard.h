@@ -273,6 +273,7 @@ class NatShard {
     // Whether a block lies free at its home here.
     bool is_free_at_home(ExternalIndex external, uint16_t block) const;
     size_t session_count() const { return sessions_.size(); }
+    uint64_t sessions_made() const { return sessions_made_; }  // since the shard was made
     size_t mapping_count() const { return mappings_.size(); }
     size_t subscriber_count() const { return subscribers_.size(); }
     size_t session_capacity() const { return sessions_.capacity(); }
@@ -408,6 +409,7 @@ class NatShard {
     HashSecret secret_;
     flow::FlowIndex session_index_;
     flow::SessionTable sessions_;
+    uint64_t sessions_made_ = 0;
     std::array<int32_t, static_cast<size_t>(SessionState::kCount)> timeouts_ms_{};
     flow::TimingWheel session_wheel_;
 

@@ -72,6 +72,7 @@ uint32_t NatShard::make_session(
     ++subscribers_[m.subscriber].sessions;
     session_wheel_.schedule(index, now + static_cast<uint32_t>(timeout_ms(state)));
     sessions_.publish(index);
+    ++sessions_made_;
     return index;
 }
 
