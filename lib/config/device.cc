@@ -163,6 +163,19 @@ bool arguments_fit(ArgumentKind kind, const std::vector<std::string>& arguments)
     return false;
 }
 
+// The first sign in a name for a driver that DPDK's argument language has another meaning for; empty if there is none.
+std::string special_sign(ArgumentKind kind, const std::vector<std::string>& arguments) {
+    if (kind == ArgumentKind::kPciAddress || kind == ArgumentKind::kProfile) {
+        return {};
+    }
+    for (const std::string& argument : arguments) {
+        if (const size_t at = argument.find_first_of("[]=\""); at != std::string::npos) {
+            return argument.substr(at, 1);
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 tl::expected<DeviceSettings, DeviceMistake> parse_device(std::string_view text) {
@@ -183,6 +196,11 @@ tl::expected<DeviceSettings, DeviceMistake> parse_device(std::string_view text) 
             return tl::unexpected(parse_flowgen_profile(device.arguments).error());
         }
         return tl::unexpected(DeviceMistake{quote(text), std::string(known->wanted)});
+    }
+    if (const std::string sign = special_sign(known->arguments, device.arguments); !sign.empty()) {
+        return tl::unexpected(DeviceMistake{
+            quote(text), fmt::format("a name without {}, which means something else to DPDK", sign)}
+        );
     }
     return device;
 }

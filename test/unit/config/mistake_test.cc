@@ -272,6 +272,39 @@ TEST_CASE("devices are checked", "[config]") {
     });
 }
 
+TEST_CASE("what the drivers' own language has another meaning for is refused by name", "[config]") {
+    const auto other = [](const std::string& sign) {
+        return ", wanted a name without " + sign + ", which means something else to DPDK";
+    };
+    check({
+        {"memif with =",
+         5,
+         "    device: memif:/run/a=b,server",
+         "f:5:13: found \"memif:/run/a=b,server\"" + other("=")},
+        {"vhost with [",
+         5,
+         "    device: vhost:/run/a[1",
+         "f:5:13: found \"vhost:/run/a[1\"" + other("[")},
+        {"virtio_user with ]",
+         5,
+         "    device: virtio_user:/run/a]",
+         "f:5:13: found \"virtio_user:/run/a]\"" + other("]")},
+        {"vhost with a quote",
+         5,
+         "    device: 'vhost:/run/a\"'",
+         "f:5:13: found \"vhost:/run/a\"\"" + other("\"")},
+        {"tap with =", 5, "    device: tap:a=b", "f:5:13: found \"tap:a=b\"" + other("=")},
+        {"a capture with [",
+         5,
+         "    device: pcap-loop:/tmp/[a].pcap",
+         "f:5:13: found \"pcap-loop:/tmp/[a].pcap\"" + other("[")},
+        {"a written capture with =",
+         5,
+         "    device: pcap:/tmp/a,/tmp/b=c",
+         "f:5:13: found \"pcap:/tmp/a,/tmp/b=c\"" + other("=")},
+    });
+}
+
 TEST_CASE("devices with a socket, a loop or nothing are checked", "[config]") {
     const std::string socket = "an absolute path of at most 107 bytes";
     const std::string memif =
