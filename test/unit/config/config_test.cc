@@ -249,7 +249,7 @@ TEST_CASE("the configuration in effect reads back as itself", "[config]") {
         "[192.0.2.129/32], queues: 2}\n"
         "  - {name: d, device: \"pci:0000:03:00.0\", vlan: [5, 6], realm: external, addresses: "
         "[10.9.8.7/24], mtu: 576}\n"
-        "  - {name: e, device: \"tap:t[]\", vlan: 5, realm: external, addresses: [10.9.9.7/24], "
+        "  - {name: e, device: \"tap:t{}\", vlan: 5, realm: external, addresses: [10.9.9.7/24], "
         "proxy-arp: true}\n";
     text.insert(text.find("routes:"), more_links);
     text.insert(
