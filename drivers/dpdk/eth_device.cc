@@ -21,6 +21,8 @@ using config::DeviceKind;
 using dataplane::DeviceStats;
 
 constexpr unsigned kPatience = 5;  // turns of tend() between two tries
+constexpr unsigned kHandshakePatience =
+    15;  // the same, of a client whose server has taken the connection
 
 uint64_t rss_fields(config::Side side) {
     return side == config::Side::kInternal ? RTE_ETH_RSS_L3_SRC_ONLY : RTE_ETH_RSS_L3_DST_ONLY;
@@ -290,7 +292,7 @@ Result<void> EthDevice::start(const EthDevicePlan& plan, Eal& eal) {
     if (started_) {
         open_doors();
     }
-    patience_ = kPatience;
+    patience_ = started_ ? kHandshakePatience : kPatience;
     up_ = is_running();
     up_told_ = up_;
     return {};
@@ -365,7 +367,7 @@ std::string EthDevice::tend(const EthDevicePlan& plan, Eal& eal) {
     patience_ = kPatience;
     const bool client = kind_ == DeviceKind::kMemif && plan.device.arguments[1] == "client";
     if (client) {
-        reconnect();
+        patience_ = reconnect() ? kHandshakePatience : kPatience;
     } else if (!attached_ || is_gone()) {
         if (!make_anew(plan, eal) && attached_) {  // its absence is in the log already
             detach();

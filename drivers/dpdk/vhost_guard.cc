@@ -45,6 +45,12 @@ std::string path_of_other_end(int socket) {
     return getpeername(socket, any, &size) == 0 ? path_in(any, size) : "";
 }
 
+bool is_seqpacket(int socket) {
+    int type = 0;
+    socklen_t size = sizeof(type);
+    return getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+}
+
 // False: it is not guarded.
 bool set_silent(const std::string& path, bool silent) {
     const std::lock_guard hold(guard().lock);
@@ -77,6 +83,11 @@ using namespace sekisho::dpdk;
 
 extern "C" int connect(int socket, const sockaddr* address, socklen_t size) {
     const std::string path = path_in(address, size);
+    if (!path.empty() &&
+        is_seqpacket(socket)) {  // a memif's: it is taken at once, or it is not taken soon
+        const timeval moment{0, 100'000};
+        setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &moment, sizeof(moment));
+    }
     const bool guarded = !path.empty() && set_silent(path, false);
     if (guarded) {
         const timeval patience{kVhostPatience, 0};

@@ -3,7 +3,8 @@
 //
 //   Does      an answer is waited for no longer than kVhostPatience. The first one that does not come hangs up, so that
 //             whatever the driver asks next fails at once.
-//   Scope     connections to the paths that were given to guard_vhost(); others are as they were.
+//   Scope     connections to the paths that were given to guard_vhost(), and those of a memif client (SOCK_SEQPACKET), which
+//             are only kept from waiting for a server that takes nobody; others are as they were.
 //   Thread    any. Takes a lock, never on a packet's route.
 #pragma once
 

@@ -9,11 +9,13 @@ import socket
 import struct
 import tempfile
 import threading
+import time
 
 import appliance
 import lab as laboratory
 import traffic
 from case_devices import BESIDE, Named, Testpmd, path_of, refused
+from case_links import download
 from cases import case
 
 # memif's messages: 128 bytes, the type first.
@@ -259,6 +261,71 @@ def vhost_stands_still(world):
     assert world.nat.stop() == 0, world.nat.program.output()
     os.kill(far.program.process.pid, signal.SIGCONT)
     assert far.stop() == 0, far.program.output()
+
+
+@case("a memif far end that stands still costs the other links nothing, and is served when it goes on", starts=False)
+def memif_stands_still(world):
+    path = path_of(world, "m.sock")
+    world.nat = Named(world, "beside", BESIDE, device=f"memif:{path},server").start()
+    far = Testpmd(world, path, world.nat.link("odd0")["mac"])
+
+    def comes():
+        before = world.nat.link("odd0")["received-packets"]
+        return laboratory.wait_until(lambda: world.nat.link("odd0")["received-packets"] > before + 1000, 20)
+
+    assert comes(), far.program.output()[-1000:]
+    os.killpg(far.program.process.pid, signal.SIGSTOP)
+    client = traffic.udp_socket(world.lab, "sub1", "100.64.0.11")
+    with answered_all_along(client):
+        download(world)
+    os.killpg(far.program.process.pid, signal.SIGCONT)
+    assert comes(), far.program.output()[-1000:]
+    far.kill()
+    missed = {link["name"]: link["received-missed"] for link in world.nat.show("links")["links"] if link["name"] != "odd0"}
+    assert not any(missed.values()), missed
+
+
+# A memif server that takes its time.
+
+@contextlib.contextmanager
+def memif_listener(path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(path)
+        listener.listen(1)
+        listener.settimeout(20)
+        yield listener
+
+
+@case("a memif server that takes nobody holds up neither the start, nor the other links, nor the end", starts=False)
+def memif_takes_nobody(world):
+    path = path_of(world, "m.sock")
+    waiting = []
+    with memif_listener(path):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                waiting.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK))
+                waiting[-1].connect(path)
+        world.nat = Named(world, "beside", BESIDE, device=f"memif:{path},client").start()
+        with answered_all_along(traffic.udp_socket(world.lab, "sub1", "100.64.0.11")):
+            time.sleep(3)  # it looks for its server meanwhile
+            assert not world.nat.link("odd0")["up"]
+        assert world.nat.stop() == 0, world.nat.program.output()
+    for one in waiting:
+        one.close()
+
+
+@case("a memif client gives a slow server the time to greet it", starts=False)
+def memif_slow_server(world):
+    path = path_of(world, "m.sock")
+    with memif_listener(path) as listener:
+        world.nat = Named(world, "beside", BESIDE, device=f"memif:{path},client").start()
+        for _ in range(2):  # from the start, and when it has come again
+            talking, _ = listener.accept()
+            talking.settimeout(2)
+            try:
+                assert talking.recv(1) != b"", "it has hung up within two seconds"
+            except TimeoutError:
+                talking.close()
 
 
 # The far end of the odd link.

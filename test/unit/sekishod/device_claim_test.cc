@@ -5,7 +5,11 @@
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#include "../dpdk/temporary_folder.h"
 
 namespace sekisho::daemon {
 namespace {
@@ -51,6 +55,38 @@ TEST_CASE("an interface is had by one at a time, whatever the driver", "[sekisho
         CHECK(DeviceClaim::take(links({af_packet(own_name("c"))})));  // what failed kept nothing
     }
     CHECK(DeviceClaim::take(links({af_packet(first), af_packet(second)})));
+}
+
+// What any local user can take.
+int bind_abstract(const std::string& text) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    text.copy(address.sun_path + 1, sizeof(address.sun_path) - 1);
+    const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
+    const int holder = socket(AF_UNIX, SOCK_STREAM, 0);
+    REQUIRE(bind(holder, reinterpret_cast<const sockaddr*>(&address), length) == 0);
+    return holder;
+}
+
+TEST_CASE("who holds the name of an interface holds nobody up", "[sekishod]") {
+    const test::TemporaryFolder folder;
+    const std::string name = own_name("n");
+    const int stranger = bind_abstract("sekishod/interface/" + name);
+    {
+        const auto held = DeviceClaim::take(links({af_packet(name)}), folder / "");
+        REQUIRE(held);
+        CHECK_FALSE(DeviceClaim::take(links({af_packet(name)}), folder / ""));
+        CHECK_FALSE(std::filesystem::is_empty(folder / ""));
+    }
+    CHECK(std::filesystem::is_empty(folder / ""));
+    CHECK(DeviceClaim::take(links({af_packet(name)}), folder / ""));
+    std::filesystem::permissions(
+        folder / "", std::filesystem::perms::all
+    );  // now others may write there
+    CHECK_FALSE(DeviceClaim::take(links({af_packet(name)}), folder / ""));
+    close(stranger);
+    CHECK(DeviceClaim::take(links({af_packet(name)}), folder / ""));
+    CHECK(std::filesystem::is_empty(folder / ""));
 }
 
 TEST_CASE("links of one device share its claim", "[sekishod]") {
