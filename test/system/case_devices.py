@@ -1,4 +1,5 @@
 """Devices without an interface: memory shared with other processes, looped captures, nothing; and far ends that die."""
+import contextlib
 import json
 import os
 import shutil
@@ -351,6 +352,29 @@ def bench_links(world):
     for result in between:
         assert result["received"] + 2 * ring > result["sent"] > 0 and result["arrived"] > 0, result
         assert abs(result["received"] - result["forwarded"] - result["dropped"]) < 1000, result
+
+
+@case("the bench of links leaves nothing behind when its terminal is closed", starts=False)
+def bench_links_ended(world):
+    if shutil.which("dpdk-testpmd") is None:
+        raise Skip("there is no dpdk-testpmd (Debian package dpdk-dev)")
+    folder = path_of(world, "temporary")
+    os.mkdir(folder)
+    tool = os.path.join(town.root_folder(), "tools", "bench-links")
+    program = world.lab.spawn(None, "bench-links", ["env", f"TMPDIR={folder}", tool, "--build", world.build, "--no-huge",
+                                                    "--only", "loop", "--sessions", "1000", "--intervals", "1000"])
+
+    def daemon_log():
+        return [os.path.join(path, name) for path, _, names in os.walk(folder) for name in names if name == "loop-1000.log"]
+
+    def is_ready():
+        with contextlib.suppress(IndexError), open(daemon_log()[0], encoding="utf-8") as file:
+            return "ready, control on" in file.read()
+        return False
+
+    assert laboratory.wait_until(is_ready, 60), program.output()
+    assert program.stop(signal.SIGHUP, 30) == 129, program.output()
+    assert not os.listdir(folder), os.listdir(folder)
 
 
 @case("what a device lacks is said in one sentence before anything runs", starts=False)
