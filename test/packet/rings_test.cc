@@ -73,6 +73,22 @@ TEST_CASE(
     CHECK(bed.imbalance() == "");
 }
 
+TEST_CASE("a shard's arena says which subscribers belong to whom", "[packet][arena]") {
+    BedOptions options;
+    options.shards = 3;
+    TestBed bed(options);
+    const base::Toeplitz hash;
+    for (uint8_t i = 0; i < 3; ++i) {
+        const base::ArenaHeader& header = bed.shard(i).nat().arena().header();
+        CHECK(header.shard == i);
+        CHECK(header.shard_count == 3);
+        CHECK(std::equal(hash.key().begin(), hash.key().end(), header.toeplitz_key));
+        for (unsigned n = 0; n < 100; ++n) {
+            CHECK(header.shard_table[hash(host(n)) % 512] == bed.shard_of(host(n)));
+        }
+    }
+}
+
 TEST_CASE("a full hand-off ring costs just the packets that do not fit", "[packet][hand-off]") {
     BedOptions options;
     options.shards = 2;

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "dataplane/inspector.h"
+#include "dataplane/shard_setup.h"
 #include "dataplane/shut_down.h"
 
 namespace sekisho::test {
@@ -213,32 +214,24 @@ void TestBed::build_workers() {
 }
 
 void TestBed::build_shards() {
+    const dataplane::Commons commons{
+        *network_, options_.nat, *directory_, toeplitz_, table_, *fabric_};
     std::vector<std::vector<Shard*>> carried(options_.workers);
     for (unsigned i = 0; i < options_.shards; ++i) {
-        nat::NatShardPlan nat_plan;
-        nat_plan.shard = ShardId{static_cast<uint8_t>(i)};
-        nat_plan.shards = options_.shards;
-        nat_plan.sessions = options_.sessions;
-        nat_plan.mappings = options_.mappings;
-        nat_plan.subscribers = options_.subscribers;
-        nat_plan.secret = HashSecret{
+        nat::NatShardPlan plan;
+        plan.shard = ShardId{static_cast<uint8_t>(i)};
+        plan.sessions = options_.sessions;
+        plan.mappings = options_.mappings;
+        plan.subscribers = options_.subscribers;
+        plan.secret = HashSecret{
             {0x243f6a8885a308d3, 0x13198a2e03707344, 0xa4093822299f31d0, 0x082efa98ec4e6c89}};
-        auto nat = nat::NatShard::create(nat_plan, options_.nat, *directory_, now_);
-        if (!nat) {
-            throw std::runtime_error(nat.error().message);
+        auto shard = dataplane::make_shard(
+            commons, plan, {store_, *workers_[i % options_.workers], options_.held_packets}, now_
+        );
+        if (!shard) {
+            throw std::runtime_error(shard.error().message);
         }
-        dataplane::ShardPlan plan;
-        plan.id = nat_plan.shard;
-        plan.network = network_.get();
-        plan.settings = &options_.nat;
-        plan.directory = directory_.get();
-        plan.toeplitz = &toeplitz_;
-        plan.table = &table_;
-        plan.fabric = fabric_.get();
-        plan.store = &store_;
-        plan.transmitter = workers_[i % options_.workers].get();
-        plan.held_packets = options_.held_packets;
-        shards_.push_back(std::make_unique<Shard>(plan, std::move(*nat)));
+        shards_.push_back(std::move(*shard));
         carried[i % options_.workers].push_back(shards_.back().get());
     }
     for (unsigned w = 0; w < options_.workers; ++w) {
