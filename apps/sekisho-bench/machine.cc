@@ -80,7 +80,7 @@ Result<std::vector<unsigned>> choose_cpus(const std::vector<unsigned>& wished, u
         return failure(fmt::format("--workers {}: {} CPUs are named", workers, wished.size()));
     }
     if (wished.size() == 1) {
-        std::ranges::rotate(cpus, std::ranges::find(cpus, wished.front()));
+        std::rotate(cpus.begin(), std::ranges::find(cpus, wished.front()), cpus.end());
     }
     cpus.resize(workers);
     return wished.size() > 1 ? wished : cpus;

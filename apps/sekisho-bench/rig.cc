@@ -74,6 +74,7 @@ Result<void> Rig::make_devices(const RigPlan& plan, Machine& machine) {
         device.index = number;
         device.first_link = LinkId{number};
         device.rotation = rotation_.get();
+        device.peer = LinkId{static_cast<uint8_t>(1 - number)};
         return flowgen::FlowgenDevice::create(device);
     };
     auto subscribers = make(flowgen::FlowgenRole::kSubscribers, 0);

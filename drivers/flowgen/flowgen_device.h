@@ -15,6 +15,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,9 @@ struct FlowgenPlan {
     unsigned index = 0;  // of the device: makes its link addresses distinct
     LinkId first_link;
     Rotation* rotation = nullptr;  // of the worker that owns the queue
+    // The link of the other far end, if that takes its buffers from the same rotation: what comes from it and was not made
+    // by the appliance needs no look to be known.
+    std::optional<LinkId> peer;
 };
 
 struct FlowgenCounters {
@@ -114,6 +118,7 @@ class FlowgenQueue final : public dataplane::DeviceQueue {
     void take_unusual(const PacketRef& packet);
     unsigned give_answers(std::span<PacketRef> out);
     void take_to_check(const PacketRef& packet);
+    bool is_known(const PacketRef& packet) const;
     void look_at(const PacketRef& packet);
     void look_at_sample();
 
@@ -121,6 +126,7 @@ class FlowgenQueue final : public dataplane::DeviceQueue {
     FlowPlan flows_;
     Rotation& rotation_;
     LinkId link_;
+    std::optional<LinkId> peer_;
     MacAddr station_;
     Direction direction_;
     EndpointTable endpoints_;     // Internet side

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,8 +55,12 @@ inline void mend(const PacketRef& packet) {
 
 class FarEnds {
   public:
-    explicit FarEnds(const std::string& profile = "flows=100,subscribers=10,sessions=10")
-        : rotation_(std::make_unique<flowgen::Rotation>(store, 2, 256)) {
+    // `peer`: the link whose frames the Internet side knows without a look.
+    explicit FarEnds(
+        const std::string& profile = "flows=100,subscribers=10,sessions=10",
+        std::optional<LinkId> peer = std::nullopt
+    )
+        : peer_(peer), rotation_(std::make_unique<flowgen::Rotation>(store, 2, 256)) {
         subscribers_ = make("role=subscribers," + profile, 0);
         internet_ = make("role=internet," + profile, 1);
     }
@@ -109,6 +114,7 @@ class FarEnds {
         plan.index = index;
         plan.first_link = LinkId{static_cast<uint8_t>(index)};
         plan.rotation = rotation_.get();
+        plan.peer = index == 1 ? peer_ : std::nullopt;
         auto device = FlowgenDevice::create(plan);
         REQUIRE(device);
         return std::move(*device);
@@ -146,6 +152,7 @@ class FarEnds {
         to.send({&last, 1});
     }
 
+    std::optional<LinkId> peer_;
     std::unique_ptr<flowgen::Rotation> rotation_;
     std::unique_ptr<FlowgenDevice> subscribers_;
     std::unique_ptr<FlowgenDevice> internet_;

@@ -219,6 +219,21 @@ TEST_CASE(
     CHECK(ends.internet().checker().faults().total() == 2000);
 }
 
+TEST_CASE("what the appliance has made in a peer's buffer is found in any sample", "[flowgen]") {
+    FarEnds ends("flows=100,subscribers=10,sessions=10,check=sample", LinkId{0});
+    const std::vector<uint8_t> garbage(1200, 0xa5);
+    for (unsigned i = 0; i < 200; ++i) {
+        PacketRef packet = ends.store.make(garbage, LinkId{0}, packet::kGenerated);
+        ends.internet().send({&packet, 1});
+    }
+    CHECK(ends.internet().checker().faults().read(Fault::kForeign) == 200);
+    for (unsigned i = 0; i < 200; ++i) {
+        PacketRef packet = ends.store.make(garbage, LinkId{2});
+        ends.internet().send({&packet, 1});
+    }
+    CHECK(ends.internet().checker().faults().read(Fault::kForeign) == 400);
+}
+
 TEST_CASE("a frame of another profile is found in any sample", "[flowgen]") {
     FarEnds others("flows=200,subscribers=10,sessions=20");
     FarEnds ends("flows=100,subscribers=10,sessions=10,check=sample");
