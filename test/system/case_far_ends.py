@@ -277,7 +277,8 @@ def memif_stands_still(world):
     os.killpg(far.program.process.pid, signal.SIGSTOP)
     client = traffic.udp_socket(world.lab, "sub1", "100.64.0.11")
     with answered_all_along(client):
-        download(world)
+        time.sleep(2)
+    download(world)
     os.killpg(far.program.process.pid, signal.SIGCONT)
     assert comes(), far.program.output()[-1000:]
     far.kill()
