@@ -42,6 +42,14 @@ bool MemifTalk::carries_ring(std::span<const std::byte> message) {
     return read<uint16_t>(message, 0) == kAddRing;
 }
 
+bool MemifTalk::pass(Turn from, Turn to) {
+    if (turn_ != from) {
+        return false;
+    }
+    turn_ = to;
+    return true;
+}
+
 bool MemifTalk::hear(std::span<const std::byte> message, int file) {
     if (message.size() != kMessageBytes) {
         return false;
@@ -49,37 +57,21 @@ bool MemifTalk::hear(std::span<const std::byte> message, int file) {
     const auto body = message.subspan(sizeof(uint16_t));
     switch (read<uint16_t>(message, 0)) {
         case kHello:
-        case kInit: {
-            if (turn_ != Turn::kNobody) {
-                return false;
-            }
-            turn_ = read<uint16_t>(message, 0) == kHello ? Turn::kClient : Turn::kServer;
-            return true;
-        }
+            return pass(Turn::kNobody, Turn::kClient);
+        case kInit:
+            return pass(Turn::kNobody, Turn::kServer);
         case kAddRegion:
             return turn_ == Turn::kServer && add_region(body, file);
         case kAddRing:
             return turn_ == Turn::kServer && add_ring(body, file);
         case kConnect:
-            if (turn_ != Turn::kServer || rings_[0] == 0 || rings_[1] == 0) {
-                return false;
-            }
-            turn_ = Turn::kConnected;
-            return true;
+            return rings_[0] > 0 && rings_[1] > 0 && pass(Turn::kServer, Turn::kConnected);
         case kConnected:
-            if (turn_ != Turn::kClient) {
-                return false;
-            }
-            turn_ = Turn::kConnected;
-            return true;
+            return pass(Turn::kClient, Turn::kConnected);
         case kAck:
             return turn_ == Turn::kClient;
         case kDisconnect:
-            if (turn_ == Turn::kNobody) {
-                return false;
-            }
-            turn_ = Turn::kEnded;
-            return true;
+            return turn_ != Turn::kNobody && pass(turn_, Turn::kEnded);
         default:
             return false;
     }

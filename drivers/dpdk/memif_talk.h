@@ -34,6 +34,7 @@ class MemifTalk {
 
   private:
     enum class Turn { kNobody, kServer, kClient, kConnected, kEnded };
+    bool pass(Turn from, Turn to);
     bool add_region(std::span<const std::byte> body, int file);
     bool add_ring(std::span<const std::byte> body, int file);
 
