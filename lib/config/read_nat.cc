@@ -21,8 +21,8 @@ constexpr Choice<nat::Pairing> kPairings[] = {
     {"none", nat::Pairing::kNone, false}};
 constexpr Choice<nat::MappingBehaviour> kMappingBehaviours[] = {
     {"endpoint-independent", nat::MappingBehaviour::kEndpointIndependent},
-    {"address-dependent", nat::MappingBehaviour::kAddressDependent, false},
-    {"address-and-port-dependent", nat::MappingBehaviour::kAddressAndPortDependent, false},
+    {"address-dependent", nat::MappingBehaviour::kAddressDependent},
+    {"address-and-port-dependent", nat::MappingBehaviour::kAddressAndPortDependent},
 };
 constexpr Choice<nat::FilteringBehaviour> kFilteringBehaviours[] = {
     {"endpoint-independent", nat::FilteringBehaviour::kEndpointIndependent},
@@ -119,6 +119,28 @@ void read_ports(const Map& map, nat::PoolSettings& pool, Mistakes& mistakes) {
     }
 }
 
+// Even and odd ports must be as many, or what is kept apart runs out on one side first.
+void read_parity(const Map& map, nat::PoolSettings& pool, Mistakes& mistakes) {
+    if (const Node* node = map.find("port-parity")) {
+        pool.port_parity = read_boolean(*node, mistakes).value_or(false);
+        if (pool.port_parity && (pool.ports.first % 2 != 0 || pool.ports.last % 2 == 0)) {
+            mistakes.add(
+                node->place,
+                fmt::format("port-parity with the ports {}-{}", pool.ports.first, pool.ports.last),
+                "a range of ports that begins even and ends odd"
+            );
+        }
+    }
+    if (const Node* node = map.find("port-contiguity")) {
+        pool.port_contiguity = read_boolean(*node, mistakes).value_or(false);
+        if (pool.port_contiguity && !pool.port_parity) {
+            mistakes.add(
+                node->place, "port-contiguity without port-parity", "port-parity: true as well"
+            );
+        }
+    }
+}
+
 void read_pool(const Map& map, nat::PoolSettings& pool, PoolPlaces& places, Mistakes& mistakes) {
     if (const Node* node = map.find("addresses")) {
         read_pool_addresses(*node, pool, places, mistakes);
@@ -131,6 +153,7 @@ void read_pool(const Map& map, nat::PoolSettings& pool, PoolPlaces& places, Mist
     read_number(map, "port-quarantine", kPortQuarantine, pool.port_quarantine, mistakes);
     read_number(map, "block-release-delay", kBlockReleaseDelay, pool.block_release_delay, mistakes);
     read_choice(map, "pairing", kPairings, pool.pairing, mistakes);
+    read_parity(map, pool, mistakes);
 }
 
 void read_policy_realm(
@@ -194,6 +217,45 @@ void read_subscriber_limits(const Node& node, nat::SubscriberLimits& limits, Mis
     read_number(*map, "inbound-openings", kInboundOpenings, limits.inbound_openings, mistakes);
 }
 
+// One value for all protocols, or one for each: {tcp: ..., udp: ...}.
+template <class E, size_t N>
+void read_by_protocol(
+    const Map& map,
+    std::string_view key,
+    const Choice<E> (&choices)[N],
+    nat::PerProtocol<E>& target,
+    Mistakes& mistakes
+) {
+    const Node* node = map.find(key);
+    if (node == nullptr) {
+        return;
+    }
+    if (node->kind != Node::Kind::kMap) {
+        target = read_choice(*node, choices, mistakes).value_or(target.udp);
+        return;
+    }
+    if (const auto each = Map::open(*node, kProtocols, mistakes)) {
+        read_choice(*each, "tcp", choices, target.tcp, mistakes);
+        read_choice(*each, "udp", choices, target.udp, mistakes);
+        read_choice(*each, "icmp", choices, target.icmp, mistakes);
+    }
+}
+
+// An inbound packet to a shared port is told apart by its remote endpoint alone.
+void read_overloading(const Node& node, nat::PolicySettings& policy, Mistakes& mistakes) {
+    policy.port_overloading = read_boolean(node, mistakes).value_or(false);
+    const bool is_possible =
+        policy.mapping == nat::PerProtocol(nat::MappingBehaviour::kAddressAndPortDependent) &&
+        policy.filtering == nat::PerProtocol(nat::FilteringBehaviour::kAddressAndPortDependent);
+    if (policy.port_overloading && !is_possible) {
+        mistakes.add(
+            node.place,
+            "port-overloading where an endpoint must be told by its port",
+            "mapping and filtering address-and-port-dependent"
+        );
+    }
+}
+
 void read_policy(
     const Map& map,
     const Draft& draft,
@@ -222,8 +284,11 @@ void read_policy(
             );
         }
     }
-    read_choice(map, "mapping", kMappingBehaviours, policy.mapping, mistakes);
-    read_choice(map, "filtering", kFilteringBehaviours, policy.filtering, mistakes);
+    read_by_protocol(map, "mapping", kMappingBehaviours, policy.mapping, mistakes);
+    read_by_protocol(map, "filtering", kFilteringBehaviours, policy.filtering, mistakes);
+    if (const Node* node = map.find("port-overloading")) {
+        read_overloading(*node, policy, mistakes);
+    }
     if (const Node* node = map.find("limits")) {
         read_subscriber_limits(*node, policy.limits, mistakes);
     }

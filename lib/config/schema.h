@@ -71,6 +71,8 @@ inline constexpr Key kPoolKeys[] = {
     {"port-quarantine"},
     {"block-release-delay"},
     {"pairing"},
+    {"port-parity"},
+    {"port-contiguity"},
 };
 inline constexpr Key kPolicyKeys[] = {
     {"name", true},
@@ -79,8 +81,10 @@ inline constexpr Key kPolicyKeys[] = {
     {"pool", true},
     {"mapping"},
     {"filtering"},
+    {"port-overloading"},
     {"limits"},
 };
+inline constexpr Key kProtocolKeys[] = {{"tcp"}, {"udp"}, {"icmp"}};
 inline constexpr Key kSubscriberLimitKeys[] = {
     {"sessions"}, {"ports"}, {"sessions-per-second"}, {"inbound-openings"}};
 inline constexpr Key kTimeoutKeys[] = {
@@ -96,6 +100,7 @@ inline constexpr Section kRoute{"a route", kRouteKeys};
 inline constexpr Section kNeighbour{"a neighbour", kNeighbourKeys};
 inline constexpr Section kPool{"a pool", kPoolKeys};
 inline constexpr Section kPolicy{"a policy", kPolicyKeys};
+inline constexpr Section kProtocols{"a setting by protocol", kProtocolKeys};
 inline constexpr Section kSubscriberLimits{"a policy's limits", kSubscriberLimitKeys};
 inline constexpr Section kTimeouts{"timeouts", kTimeoutKeys};
 inline constexpr Section kTableLimits{"limits", kTableLimitKeys};
@@ -110,6 +115,7 @@ inline constexpr const Section* kSections[] = {
     &kNeighbour,
     &kPool,
     &kPolicy,
+    &kProtocols,
     &kSubscriberLimits,
     &kTimeouts,
     &kTableLimits,

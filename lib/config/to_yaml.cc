@@ -74,6 +74,19 @@ std::string_view name_of(Behaviour behaviour) {
     return kNames[static_cast<size_t>(behaviour)];
 }
 
+template <class Behaviour>
+std::string by_protocol(const nat::PerProtocol<Behaviour>& setting) {
+    if (setting == nat::PerProtocol<Behaviour>(setting.udp)) {
+        return std::string(name_of(setting.udp));
+    }
+    return fmt::format(
+        "{{tcp: {}, udp: {}, icmp: {}}}",
+        name_of(setting.tcp),
+        name_of(setting.udp),
+        name_of(setting.icmp)
+    );
+}
+
 void write_system(const SystemSettings& system, Out out) {
     const auto number = [](unsigned n) { return std::to_string(n); };
     const std::string workers = system.worker_cpus_given
@@ -156,7 +169,13 @@ void write_pool(const nat::PoolSettings& pool, Out out) {
         pool.port_quarantine.value,
         pool.block_release_delay.value
     );
-    fmt::format_to(out, "    pairing: {}\n", name_of(pool.pairing));
+    fmt::format_to(
+        out,
+        "    pairing: {}\n    port-parity: {}\n    port-contiguity: {}\n",
+        name_of(pool.pairing),
+        pool.port_parity,
+        pool.port_contiguity
+    );
 }
 
 void write_policy(const Config& config, const nat::PolicySettings& policy, Out out) {
@@ -176,9 +195,10 @@ void write_policy(const Config& config, const nat::PolicySettings& policy, Out o
     fmt::format_to(
         out,
         "    mapping: {}\n    filtering: {}\n",
-        name_of(policy.mapping),
-        name_of(policy.filtering)
+        by_protocol(policy.mapping),
+        by_protocol(policy.filtering)
     );
+    fmt::format_to(out, "    port-overloading: {}\n", policy.port_overloading);
     const nat::SubscriberLimits& limits = policy.limits;
     fmt::format_to(
         out,

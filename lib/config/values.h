@@ -102,6 +102,16 @@ void read_number(
 }
 
 template <class E, size_t N>
+std::optional<E> read_choice(const Node& node, const Choice<E> (&choices)[N], Mistakes& mistakes) {
+    ChoiceName names[N];
+    for (size_t i = 0; i < N; ++i) {
+        names[i] = {choices[i].name, choices[i].available};
+    }
+    const auto index = read_choice_name(node, names, mistakes);
+    return index ? std::optional(choices[*index].value) : std::nullopt;
+}
+
+template <class E, size_t N>
 void read_choice(
     const Map& map,
     std::string_view key,
@@ -109,16 +119,8 @@ void read_choice(
     E& target,
     Mistakes& mistakes
 ) {
-    const Node* node = map.find(key);
-    if (node == nullptr) {
-        return;
-    }
-    ChoiceName names[N];
-    for (size_t i = 0; i < N; ++i) {
-        names[i] = {choices[i].name, choices[i].available};
-    }
-    if (const auto index = read_choice_name(*node, names, mistakes)) {
-        target = choices[*index].value;
+    if (const Node* node = map.find(key)) {
+        target = read_choice(*node, choices, mistakes).value_or(target);
     }
 }
 

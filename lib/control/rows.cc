@@ -256,7 +256,7 @@ Document mapping_row(
     const nat::MappingView& view, uint32_t lifetime, const config::Config& config
 ) {
     const nat::Mapping& m = view.mapping;
-    return {
+    Document row = {
         {"transport-protocol", protocol_name(m.protocol)},
         {"internal-src-address", address(m.internal_address)},
         {"internal-src-port", port(m.internal_port)},
@@ -269,6 +269,13 @@ Document mapping_row(
         {"lifetime", lifetime},
         {"shard", view.shard.value},
     };
+    if (view.remote.address != 0) {
+        row["remote-address"] = address(view.remote.address);
+    }
+    if (view.remote.port != 0) {
+        row["remote-port"] = port(view.remote.port);
+    }
+    return row;
 }
 
 }  // namespace sekisho::control

@@ -51,13 +51,8 @@ void judge_icmp_error(Burst& burst, uint32_t i, const StageTables& tables) {
         return;
     }
     const bool outbound = meta.direction == Direction::kOutbound;
-    const MappingIndex mapping =
-        outbound ? tables.nat->find_mapping_by_internal(
-                       key.realm(), key.source(), key.source_port(), key.protocol()
-                   )
-                 : tables.nat->find_mapping_by_external(
-                       key.destination(), key.destination_port(), key.protocol()
-                   );
+    const MappingIndex mapping = outbound ? tables.nat->find_mapping_of_outbound(key)
+                                          : tables.nat->find_mapping_of_inbound(key);
     if (mapping.value == kNoIndex) {
         return drop(meta, outbound ? DropReason::kIcmpNoSession : missing(meta, tables));
     }

@@ -14,8 +14,18 @@ using namespace section;
 
 bool filters_by_address(const NatSettings& settings) {
     return std::ranges::any_of(settings.policies, [](const PolicySettings& p) {
-        return p.filtering == FilteringBehaviour::kAddressDependent;
+        return p.filtering.has(FilteringBehaviour::kAddressDependent);
     });
+}
+
+bool maps_by_remote(const NatSettings& settings) {
+    return std::ranges::any_of(settings.policies, [](const PolicySettings& p) {
+        return p.mapping != PerProtocol(MappingBehaviour::kEndpointIndependent);
+    });
+}
+
+bool overloads_ports(const NatSettings& settings) {
+    return std::ranges::any_of(settings.policies, &PolicySettings::port_overloading);
 }
 
 // Blocks that one shard may come to hold.
@@ -46,7 +56,6 @@ uint32_t largest_block(const NatSettings& settings) {
 base::ArenaPlan arena_plan(const NatShardPlan& plan, const NatSettings& settings) {
     const uint64_t blocks = most_blocks(settings, plan);
     const uint64_t words = PortBlockTable::bitmap_words(blocks, largest_block(settings));
-    const uint64_t permissions = filters_by_address(settings) ? plan.sessions : 0;
     base::ArenaPlan arena;
     arena.name = plan.arena_name;
     arena.huge_directory = plan.huge_directory;
@@ -67,11 +76,18 @@ base::ArenaPlan arena_plan(const NatShardPlan& plan, const NatSettings& settings
         {kBlockBitmaps, words * sizeof(uint64_t), words, true},
         {kBlockWheel, flow::TimingWheel::bytes_for(blocks), blocks, true},
     };
-    if (permissions != 0) {
-        const uint64_t index = flow::FlowIndex::bytes_for(permissions);
-        const uint64_t bytes = permissions * sizeof(Permission);
-        arena.sections.push_back({kPermissions, bytes, permissions, false});
-        arena.sections.push_back({kPermissionIndex, index, permissions, false});
+    const auto add_counts = [&](uint32_t records, uint32_t index, uint64_t count) {
+        arena.sections.push_back({records, count * sizeof(PairCount), count, false});
+        arena.sections.push_back({index, flow::FlowIndex::bytes_for(count), count, false});
+    };
+    if (filters_by_address(settings)) {
+        add_counts(kPermissions, kPermissionIndex, s);
+    }
+    if (maps_by_remote(settings)) {
+        arena.sections.push_back({kMappingRemotes, m * sizeof(MappingRemote), m, false});
+    }
+    if (overloads_ports(settings)) {
+        add_counts(kPortUses, kPortUseIndex, m);
     }
     return arena;
 }
@@ -153,12 +169,14 @@ void NatShard::lay_out_records(const NatShardPlan& plan, Tick now) {
         largest_block(*settings_)
     );
     block_wheel_ = flow::TimingWheel(arena_.section(kBlockWheel), blocks, now);
-    const auto permissions = arena_.records<Permission>(kPermissions);
-    if (!permissions.empty()) {
-        permissions_ = PermissionTable(
-            permissions.first(plan.sessions), arena_.section(kPermissionIndex), &secret_
-        );
-    }
+    const auto counts = [&](section::Section records, section::Section index, uint32_t count) {
+        const auto found = arena_.records<PairCount>(records);
+        return found.empty() ? PairCounts()
+                             : PairCounts(found.first(count), arena_.section(index), &secret_);
+    };
+    permissions_ = counts(kPermissions, kPermissionIndex, plan.sessions);
+    port_uses_ = counts(kPortUses, kPortUseIndex, plan.mappings);
+    remotes_ = arena_.records<MappingRemote>(kMappingRemotes);
 }
 
 void NatShard::build_pools(Tick now) {
@@ -168,6 +186,8 @@ void NatShard::build_pools(Tick now) {
         pool.span = block_span(p);
         pool.shift = static_cast<uint8_t>(std::countr_zero(p.port_block_size));
         pool.is_random = p.port_selection != PortSelection::kSequential;
+        pool.keeps_parity = p.port_parity;
+        pool.keeps_contiguity = p.port_contiguity;
         pool.rests = p.port_quarantine.value != 0;
         pool.blocks_per_subscriber = p.blocks_per_subscriber;
         pool.quarantine_ms = p.port_quarantine.ms();
@@ -218,6 +238,7 @@ void NatShard::end_of_burst() {
     mappings_.end_of_burst();
     subscribers_.end_of_burst();
     permissions_.end_of_burst();
+    port_uses_.end_of_burst();
 }
 
 }  // namespace sekisho::nat

@@ -22,7 +22,23 @@ BitSpan NatShard::usable_bits(const PortBlock& b) const {
         std::min<uint32_t>(last, pool.ports.last) - first};
 }
 
-uint32_t NatShard::allocate_from(uint32_t block, Protocol protocol, Tick now) {
+// Parity and contiguity are UDP's (RFC 4787 REQ-4). Parity is kept or the packet refused: a NAT that
+// kept it only while it is idle would behave differently under load (REQ-11).
+uint32_t NatShard::allocate_from(uint32_t block, const FlowKey& key, Tick now) {
+    const PoolId pool = (*directory_)[{blocks_[block].external}].pool;
+    if (!pools_[pool.value].keeps_parity || key.protocol() != Protocol::kUdp) {
+        return take_port(block, key.protocol(), PortWish::kAny, now);
+    }
+    if (key.source_port().host() % 2 != 0) {
+        return take_port(block, key.protocol(), PortWish::kOdd, now);
+    }
+    const uint32_t port = pools_[pool.value].keeps_contiguity
+                              ? take_port(block, key.protocol(), PortWish::kEvenOfPair, now)
+                              : kNoPort;
+    return port != kNoPort ? port : take_port(block, key.protocol(), PortWish::kEven, now);
+}
+
+uint32_t NatShard::take_port(uint32_t block, Protocol protocol, PortWish wish, Tick now) {
     PortBlock& b = blocks_[block];
     const PoolId pool_id = (*directory_)[{b.external}].pool;
     const Pool& pool = pools_[pool_id.value];
@@ -30,28 +46,73 @@ uint32_t NatShard::allocate_from(uint32_t block, Protocol protocol, Tick now) {
     const uint32_t size = span.last - span.first + 1;
     const uint32_t start = pool.is_random ? span.first + random_below(size) : b.cursor;
     const bool was_empty = blocks_.is_empty(block);
-    const uint32_t bit =
-        blocks_.allocate_port(block, protocol_slot(protocol), span, start, clock_of(pool_id, now));
+    const uint32_t bit = blocks_.allocate_port(
+        block, protocol_slot(protocol), span, start, clock_of(pool_id, now), wish
+    );
     if (bit == kNoPort) {
         return kNoPort;
     }
+    note_taken(block, was_empty);
+    return (uint32_t{b.number} << pool.shift) + bit;
+}
+
+void NatShard::note_taken(uint32_t block, bool was_empty) {
     if (was_empty) {
         empty_.remove(blocks_, block);
         block_wheel_.cancel(block);
     }
-    return (uint32_t{b.number} << pool.shift) + bit;
 }
 
-NatShard::Outcome NatShard::allocate_port(uint32_t subscriber, Protocol protocol, Tick now) {
+// The external port after that of the mapping of the port before this one, if that is free.
+NatShard::Outcome NatShard::allocate_neighbour(uint32_t subscriber, const FlowKey& key, Tick now) {
+    const Pool& pool = pools_[pool_of(subscribers_[subscriber]).value];
+    const uint16_t internal = key.source_port().host();
+    const bool is_second = internal % 2 != 0 && key.protocol() == Protocol::kUdp;
+    if (!pool.keeps_contiguity || !is_second) {
+        return Outcome::refused({});
+    }
+    const FlowKey before = FlowKey::of(
+        key.source(),
+        key.destination(),
+        Port::from_host(static_cast<uint16_t>(internal - 1)),
+        key.destination_port(),
+        key.protocol(),
+        key.realm()
+    );
+    const MappingIndex mapping = find_mapping_of_outbound(before);
+    if (mapping.value == kNoIndex) {
+        return Outcome::refused({});
+    }
+    const Mapping& first = mappings_[mapping.value];
+    const uint32_t port = Port{first.external_port}.host() + 1U;
+    const uint32_t bit = port & ((1U << pool.shift) - 1);
+    const BitSpan span = usable_bits(blocks_[first.block]);
+    if (port % 2 == 0 || bit > span.last) {
+        return Outcome::refused({});
+    }
+    const bool is_taken = blocks_.take_port(
+        first.block,
+        protocol_slot(key.protocol()),
+        bit,
+        clock_of(pool_of(subscribers_[subscriber]), now)
+    );
+    return is_taken ? Outcome::of_port(first.block, port) : Outcome::refused({});
+}
+
+NatShard::Outcome NatShard::allocate_port(uint32_t subscriber, const FlowKey& key, Tick now) {
     const Subscriber& s = subscribers_[subscriber];
     if (s.ports >= limits_of(s).ports) {
         return Outcome::refused(DropReason::kSubscriberPortLimit);
     }
+    const Outcome neighbour = allocate_neighbour(subscriber, key, now);
+    if (neighbour.kind == MakeResult::kMade) {
+        return neighbour;
+    }
     for (uint32_t block = s.first_block; block != kNoIndex; block = blocks_[block].next) {
-        const uint32_t port = allocate_from(block, protocol, now);
+        const uint32_t port = allocate_from(block, key, now);
         if (port != kNoPort) {
-            ask_ahead(subscriber, block, protocol, now);
-            return {MakeResult::kMade, {}, block, static_cast<uint16_t>(port)};
+            ask_ahead(subscriber, block, key.protocol(), now);
+            return Outcome::of_port(block, port);
         }
     }
     if (s.blocks >= pools_[pool_of(s).value].blocks_per_subscriber) {
@@ -61,9 +122,9 @@ NatShard::Outcome NatShard::allocate_port(uint32_t subscriber, Protocol protocol
     if (outcome.kind != MakeResult::kMade) {
         return outcome;
     }
-    const uint32_t port = allocate_from(outcome.index, protocol, now);
+    const uint32_t port = allocate_from(outcome.index, key, now);
     assert(port != kNoPort);
-    return {MakeResult::kMade, {}, outcome.index, static_cast<uint16_t>(port)};
+    return Outcome::of_port(outcome.index, port);
 }
 
 void NatShard::release_port(const Mapping& m, bool rests, Tick now) {

@@ -57,11 +57,12 @@ DropReason NatShard::no_mapping_reason(const FlowKey& key) const {
 }
 
 bool NatShard::admits(uint32_t mapping, Ipv4Addr remote) const {
-    switch (settings_->policies[mappings_[mapping].policy].filtering) {
+    const Mapping& m = mappings_[mapping];
+    switch (settings_->policies[m.policy].filtering[static_cast<Protocol>(m.protocol)]) {
         case FilteringBehaviour::kEndpointIndependent:
             return true;
         case FilteringBehaviour::kAddressDependent:
-            return permissions_.has({mapping}, remote);
+            return permissions_.count(mapping, remote.raw) != 0;
         case FilteringBehaviour::kAddressAndPortDependent:
             return false;  // only what has a session, and this packet has none
     }

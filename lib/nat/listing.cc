@@ -58,7 +58,7 @@ bool NatShard::list_mappings(
         if (m.state == 0) {
             return false;
         }
-        out[filled] = {m, i, settings_->policies[m.policy].pool.value, shard_};
+        out[filled] = {m, i, settings_->policies[m.policy].pool.value, shard_, remote_of({i})};
         return true;
     });
 }

@@ -1,4 +1,5 @@
-// Mappings: an internal endpoint and its external one, endpoint-independent (RFC 4787 REQ-1).
+// Mappings: an internal endpoint and its external one; of the remote endpoint nothing counts, its
+// address, or its address and port (RFC 4787 4.1, REQ-1).
 #include <atomic>
 #include <cassert>
 
@@ -11,24 +12,53 @@ constexpr unsigned kInternal = NatShard::kInternalSide;
 constexpr unsigned kExternal = NatShard::kExternalSide;
 constexpr uint16_t kMappingLive = 1;
 
-FlowKey internal_key(RealmId realm, Ipv4Addr address, Port port, Protocol protocol) {
-    return FlowKey::of(address, {}, port, {}, protocol, realm);
+// Under which the mapping of an outbound packet is found.
+FlowKey internal_key_of(const FlowKey& outbound, MappingBehaviour behaviour) {
+    const bool by_address = behaviour != MappingBehaviour::kEndpointIndependent;
+    const bool by_port = behaviour == MappingBehaviour::kAddressAndPortDependent;
+    return FlowKey::of(
+        outbound.source(),
+        by_address ? outbound.destination() : Ipv4Addr{},
+        outbound.source_port(),
+        by_port ? outbound.destination_port() : Port{},
+        outbound.protocol(),
+        outbound.realm()
+    );
+}
+FlowKey endpoint_key(const FlowKey& outbound) {
+    return internal_key_of(outbound, MappingBehaviour::kEndpointIndependent);
 }
 FlowKey external_key(Ipv4Addr address, Port port, Protocol protocol) {
     return FlowKey::of({}, address, {}, port, protocol, kExternalRealm);
 }
-FlowKey key_of(const Mapping& m, unsigned side) {
-    const auto protocol = static_cast<Protocol>(m.protocol);
-    return side == kInternal
-               ? internal_key({m.realm}, {m.internal_address}, {m.internal_port}, protocol)
-               : external_key({m.external_address}, {m.external_port}, protocol);
+// Whether a mapping made for `wanted` translates what comes from this remote endpoint.
+bool agrees(const MappingRemote& wanted, const FlowKey& inbound) {
+    return wanted.address == 0 || (wanted.address == inbound.source().raw &&
+                                   (wanted.port == 0 || wanted.port == inbound.source_port().raw));
 }
 
 }  // namespace
 
+FlowKey NatShard::mapping_key(uint32_t mapping, unsigned side) const {
+    const Mapping& m = mappings_[mapping];
+    const auto protocol = static_cast<Protocol>(m.protocol);
+    if (side == kExternal) {
+        return external_key({m.external_address}, {m.external_port}, protocol);
+    }
+    const MappingRemote remote = remote_of({mapping});
+    return FlowKey::of(
+        {m.internal_address},
+        {remote.address},
+        {m.internal_port},
+        {remote.port},
+        protocol,
+        {m.realm}
+    );
+}
+
 uint32_t NatShard::find_mapping(uint64_t hash, const FlowKey& key, unsigned side) const {
     const uint32_t value = mapping_index_.find(hash, [&](uint32_t v) {
-        return (v & 1) == side && key_of(mappings_[v >> 1], side) == key;
+        return (v & 1) == side && mapping_key(v >> 1, side) == key;
     });
     return value == kNoIndex ? kNoIndex : value >> 1;
 }
@@ -39,20 +69,32 @@ MappingIndex NatShard::find_mapping_by_external(Ipv4Addr address, Port port, Pro
     return {find_mapping(hash_of(key), key, kExternal)};
 }
 
-MappingIndex NatShard::find_mapping_by_internal(
-    RealmId realm, Ipv4Addr address, Port port, Protocol protocol
-) const {
-    const FlowKey key = internal_key(realm, address, port, protocol);
-    return {find_mapping(hash_of(key), key, kInternal)};
+MappingIndex NatShard::find_mapping_of_inbound(const FlowKey& key) const {
+    const FlowKey wanted = external_key(key.destination(), key.destination_port(), key.protocol());
+    const uint32_t value = mapping_index_.find(hash_of(wanted), [&](uint32_t v) {
+        return (v & 1) == kExternal && mapping_key(v >> 1, kExternal) == wanted &&
+               agrees(remote_of({v >> 1}), key);
+    });
+    return {value == kNoIndex ? kNoIndex : value >> 1};
 }
 
-FlowKey NatShard::mapping_key(const FlowKey& key) {
-    return internal_key(key.realm(), key.source(), key.source_port(), key.protocol());
+MappingIndex NatShard::find_mapping_of_outbound(const FlowKey& key) const {
+    auto behaviour = MappingBehaviour::kEndpointIndependent;
+    if (!remotes_.empty()) {
+        const uint64_t hash = hash_of(subscriber_key(key.source(), key.realm()));
+        const uint32_t subscriber = find_subscriber(hash, key.source(), key.realm());
+        if (subscriber == kNoIndex) {
+            return {kNoIndex};
+        }
+        behaviour = behaviour_of(subscriber, key.protocol());
+    }
+    const FlowKey wanted = internal_key_of(key, behaviour);
+    return {find_mapping(hash_of(wanted), wanted, kInternal)};
 }
 
 NatShard::Newcomer NatShard::foresee(const FlowKey& key) const {
     Newcomer newcomer;
-    newcomer.mapping_hash = hash_of(mapping_key(key));
+    newcomer.mapping_hash = hash_of(endpoint_key(key));
     newcomer.subscriber_hash = hash_of(subscriber_key(key.source(), key.realm()));
     mapping_index_.prefetch_first(newcomer.mapping_hash);
     subscriber_index_.prefetch_first(newcomer.subscriber_hash);
@@ -79,22 +121,53 @@ void NatShard::foresee_inbound(const FlowKey& key) const {
     );
 }
 
+// The mapping of an outbound packet, its subscriber, and the hash under which a new one is to be
+// found. Where all are endpoint-independent, one that has a mapping need not be looked up itself.
+NatShard::Sought NatShard::seek_mapping(const FlowKey& key, const Newcomer& newcomer, Tick now) {
+    Sought sought;
+    sought.hash = newcomer.mapping_hash;
+    if (remotes_.empty()) {
+        sought.mapping = find_mapping(sought.hash, endpoint_key(key), kInternal);
+        if (sought.mapping != kNoIndex) {
+            sought.subscriber = Outcome::made(mappings_[sought.mapping].subscriber);
+            return sought;
+        }
+    }
+    sought.subscriber =
+        find_or_make_subscriber(newcomer.subscriber_hash, key.source(), key.realm(), now);
+    if (!remotes_.empty() && sought.subscriber.kind == MakeResult::kMade) {
+        const FlowKey wanted =
+            internal_key_of(key, behaviour_of(sought.subscriber.index, key.protocol()));
+        sought.hash = hash_of(wanted);
+        sought.mapping = find_mapping(sought.hash, wanted, kInternal);
+    }
+    return sought;
+}
+
 // The subscriber is there and within its session limits; only the mapping is missing.
 NatShard::Outcome NatShard::allocate_mapping(
-    const FlowKey& key, const Newcomer& newcomer, uint32_t subscriber, Tick now
+    const FlowKey& key, uint64_t internal_hash, uint32_t subscriber, Tick now
 ) {
     if (!mappings_.has_room() || !mapping_index_.has_room(LateInserts::kMost)) {
         return Outcome::refused(DropReason::kMappingTableFull);
     }
-    const Outcome port = allocate_port(subscriber, key.protocol(), now);
+    Outcome port = allocate_port(subscriber, key, now);
+    if (port.kind == MakeResult::kRefused && overloads(subscriber, key.protocol())) {
+        const Outcome shared = share_port(subscriber, key);
+        port = shared.kind == MakeResult::kMade ? shared : port;
+    }
     if (port.kind != MakeResult::kMade) {
         return port;
     }
     const uint32_t mapping = make_mapping(key, subscriber, port);
-    ++subscribers_[subscriber].ports;
-    ++pools_[pool_of(subscribers_[subscriber]).value].in_use;
-    late_.insert_now(mapping_index_, newcomer.mapping_hash, mapping << 1 | kInternal);
-    const uint64_t external = hash_of(key_of(mappings_[mapping], kExternal));
+    if (port.shared) {
+        count_use(mappings_[mapping]);
+    } else {
+        ++subscribers_[subscriber].ports;
+        ++pools_[pool_of(subscribers_[subscriber]).value].in_use;
+    }
+    late_.insert_now(mapping_index_, internal_hash, mapping << 1 | kInternal);
+    const uint64_t external = hash_of(mapping_key(mapping, kExternal));
     late_.add(mapping_index_, external, mapping << 1 | kExternal);
     return Outcome::made(mapping);
 }
@@ -116,6 +189,10 @@ uint32_t NatShard::make_mapping(const FlowKey& key, uint32_t subscriber, const O
         .sessions = 0,
         .inbound_openings = 0,
         .state = 0};
+    if (!remotes_.empty()) {
+        const FlowKey wanted = internal_key_of(key, behaviour_of(subscriber, key.protocol()));
+        remotes_[mapping] = {wanted.destination().raw, wanted.destination_port().raw, 0};
+    }
     std::atomic_signal_fence(std::memory_order_release);
     m.state = kMappingLive;
     return mapping;
@@ -126,12 +203,14 @@ void NatShard::release_mapping(uint32_t mapping, bool rests, Tick now) {
     settle();
     Mapping& m = mappings_[mapping];
     assert(m.sessions == 0 && m.state == kMappingLive);
-    mapping_index_.erase(hash_of(key_of(m, kInternal)), mapping << 1 | kInternal);
-    mapping_index_.erase(hash_of(key_of(m, kExternal)), mapping << 1 | kExternal);
+    mapping_index_.erase(hash_of(mapping_key(mapping, kInternal)), mapping << 1 | kInternal);
+    mapping_index_.erase(hash_of(mapping_key(mapping, kExternal)), mapping << 1 | kExternal);
     const uint32_t subscriber = m.subscriber;
-    --subscribers_[subscriber].ports;
-    --pools_[pool_of(subscribers_[subscriber]).value].in_use;
-    release_port(m, rests, now);
+    if (!end_use(m)) {
+        --subscribers_[subscriber].ports;
+        --pools_[pool_of(subscribers_[subscriber]).value].in_use;
+        release_port(m, rests, now);
+    }
     m.state = 0;
     mappings_.release(mapping);
     release_subscriber_if_idle(subscriber);

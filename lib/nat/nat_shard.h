@@ -13,8 +13,8 @@
 //   Memory    everything is allocated by create(); nothing on a packet's route allocates, locks or
 //             calls the system.
 //   Files     create.cc, outbound.cc, inbound.cc, mapping.cc, session.cc (expiry), track.cc,
-//             subscriber.cc, holder.cc (blocks that we hold), recall.cc (blocks homed here),
-//             listing.cc.
+//             overload.cc (shared ports), subscriber.cc, holder.cc (blocks that we hold), recall.cc
+//             (blocks homed here), listing.cc.
 //   Source    RFC 4787, 5382, 5508, 6888, 7857; ARCHITECTURE 2 and 3.
 #pragma once
 
@@ -43,7 +43,7 @@
 #include "nat/late_inserts.h"
 #include "nat/messages.h"
 #include "nat/outbox.h"
-#include "nat/permission.h"
+#include "nat/pair_counts.h"
 #include "nat/port_block.h"
 #include "nat/recall_book.h"
 #include "nat/settings.h"
@@ -69,6 +69,15 @@ struct Mapping {
     uint16_t state;             // written last: 0 free, 1 live
 };
 static_assert(sizeof(Mapping) == 32);
+
+// Beside a mapping, where a policy maps by the remote endpoint too (RFC 4787 4.1): to whom it was
+// made. Zero what does not count: of an address-dependent one the port, of others both.
+struct MappingRemote {
+    uint32_t address;  // network order
+    uint16_t port;
+    uint16_t reserved;
+};
+static_assert(sizeof(MappingRemote) == 8);
 
 // What became of an outbound miss.
 struct MakeResult {
@@ -110,6 +119,7 @@ struct MappingView {
     uint32_t index;
     uint16_t pool;
     ShardId shard;
+    MappingRemote remote{};  // zero where it does not count
 };
 struct SubscriberView {
     Ipv4Addr address;
@@ -234,12 +244,16 @@ class NatShard {
     //             same, of ICMP), kFiltered, kNoSession (TCP but no SYN), kTcpUnsolicited,
     //             kSubscriberSessionLimit, kSessionTableFull.
     AdmitResult admit_inbound(const FlowKey& key, PacketKind kind, uint8_t tcp_flags, Tick now);
-    // The mapping of an endpoint, or kNoIndex; for ICMP errors whose session is gone.
+    // The mapping that translates a packet with this key, or kNoIndex; for ICMP errors whose session
+    // is gone. One made for another remote endpoint is none.
+    MappingIndex find_mapping_of_inbound(const FlowKey& key) const;
+    MappingIndex find_mapping_of_outbound(const FlowKey& key) const;
+    // A mapping with this external endpoint; an overloaded port has several.
     MappingIndex find_mapping_by_external(Ipv4Addr address, Port port, Protocol protocol) const;
-    MappingIndex find_mapping_by_internal(
-        RealmId realm, Ipv4Addr address, Port port, Protocol protocol
-    ) const;
     const Mapping& mapping(MappingIndex index) const { return mappings_[index.value]; }
+    MappingRemote remote_of(MappingIndex index) const {
+        return remotes_.empty() ? MappingRemote{} : remotes_[index.value];
+    }
     // A session-shaped value that translates from a mapping alone (deltas included); in no table.
     Session scratch_session(MappingIndex index, Ipv4Addr remote, Port remote_port) const;
 
@@ -290,6 +304,8 @@ class NatShard {
         uint8_t shift = 8;
         bool is_random = true;
         bool rests = true;
+        bool keeps_parity = false;
+        bool keeps_contiguity = false;
         uint32_t blocks_per_subscriber = 0;
         uint32_t quarantine_ms = 0;
         uint32_t release_delay_ms = 0;
@@ -303,10 +319,14 @@ class NatShard {
         MakeResult::Kind kind = MakeResult::kMade;
         DropReason reason{};
         uint32_t index = kNoIndex;
-        uint16_t port = 0;  // of allocate_port, host order
-        static Outcome made(uint32_t i) { return {MakeResult::kMade, {}, i, 0}; }
-        static Outcome refused(DropReason r) { return {MakeResult::kRefused, r, kNoIndex, 0}; }
-        static Outcome hold() { return {MakeResult::kHold, {}, kNoIndex, 0}; }
+        uint16_t port = 0;    // of allocate_port, host order
+        bool shared = false;  // another mapping has the port too
+        static Outcome made(uint32_t i) { return {.index = i}; }
+        static Outcome of_port(uint32_t block, uint32_t port) {
+            return {.index = block, .port = static_cast<uint16_t>(port)};
+        }
+        static Outcome refused(DropReason r) { return {MakeResult::kRefused, r}; }
+        static Outcome hold() { return {.kind = MakeResult::kHold}; }
     };
 
     NatShard() = default;
@@ -339,12 +359,22 @@ class NatShard {
     void change_state(uint32_t session, SessionState next, Direction direction, Tick now);
     void set_opener(Session& s, Direction opener);
     // mapping.cc
+    struct Sought {
+        uint32_t mapping = kNoIndex;
+        uint64_t hash = 0;
+        Outcome subscriber;
+    };
+    Sought seek_mapping(const FlowKey& key, const Newcomer& newcomer, Tick now);
     uint32_t find_mapping(uint64_t hash, const FlowKey& key, unsigned side) const;
     Outcome allocate_mapping(
-        const FlowKey& key, const Newcomer& newcomer, uint32_t subscriber, Tick now
+        const FlowKey& key, uint64_t internal_hash, uint32_t subscriber, Tick now
     );
     uint32_t make_mapping(const FlowKey& key, uint32_t subscriber, const Outcome& port);
     void release_mapping(uint32_t mapping, bool rests, Tick now);
+    FlowKey mapping_key(uint32_t mapping, unsigned side) const;
+    MappingBehaviour behaviour_of(uint32_t subscriber, Protocol protocol) const {
+        return settings_->policies[subscribers_[subscriber].policy].mapping[protocol];
+    }
     // outbound.cc
     std::optional<DropReason> check_limits(uint32_t subscriber, Tick now);
     uint32_t make_outbound_session(const FlowKey& key, uint32_t mapping, Tick now);
@@ -353,7 +383,6 @@ class NatShard {
     AdmitResult admit_tcp_opening(const FlowKey& key, uint32_t mapping, Tick now);
     DropReason no_mapping_reason(const FlowKey& key) const;
     // subscriber.cc
-    static FlowKey mapping_key(const FlowKey& outbound);  // under which its mapping is found
     static FlowKey subscriber_key(Ipv4Addr address, RealmId realm) {
         return FlowKey::of(address, {}, {}, {}, Protocol{}, realm);
     }
@@ -372,9 +401,18 @@ class NatShard {
     }
     PoolId pool_of(const Subscriber& s) const { return settings_->policies[s.policy].pool; }
     // holder.cc
-    Outcome allocate_port(uint32_t subscriber, Protocol protocol, Tick now);
-    uint32_t allocate_from(uint32_t block, Protocol protocol, Tick now);
+    Outcome allocate_port(uint32_t subscriber, const FlowKey& key, Tick now);
+    uint32_t allocate_from(uint32_t block, const FlowKey& key, Tick now);
+    uint32_t take_port(uint32_t block, Protocol protocol, PortWish wish, Tick now);
+    Outcome allocate_neighbour(uint32_t subscriber, const FlowKey& key, Tick now);
+    void note_taken(uint32_t block, bool was_empty);
     void release_port(const Mapping& m, bool rests, Tick now);
+    // overload.cc
+    bool overloads(uint32_t subscriber, Protocol protocol) const;
+    Outcome share_port(uint32_t subscriber, const FlowKey& key);
+    uint32_t find_sharable(uint32_t block, Ipv4Addr external, const FlowKey& key);
+    void count_use(const Mapping& m);
+    bool end_use(const Mapping& m);
     BitSpan usable_bits(const PortBlock& b) const;
     Outcome acquire_block(uint32_t subscriber, Tick now);
     void ask_ahead(uint32_t subscriber, uint32_t block, Protocol protocol, Tick now);
@@ -417,7 +455,9 @@ class NatShard {
     flow::RecordPool<Mapping> mappings_;
     flow::FlowIndex subscriber_index_;
     flow::RecordPool<Subscriber> subscribers_;
-    PermissionTable permissions_;
+    std::span<MappingRemote> remotes_;  // by mapping; empty where all are endpoint-independent
+    PairCounts permissions_;            // mapping, remote address
+    PairCounts port_uses_;              // of shared ports: external address, protocol and port
     PortBlockTable blocks_;
     EmptyBlocks empty_;
     flow::TimingWheel block_wheel_;

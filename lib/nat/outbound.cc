@@ -60,21 +60,18 @@ MakeResult NatShard::open_outbound(
     if (const auto reason = why_no_opener(kind, tcp_flags)) {
         return refused(*reason);
     }
-    uint32_t mapping = find_mapping(newcomer.mapping_hash, mapping_key(key), kInternalSide);
-    const Outcome owner =
-        mapping != kNoIndex
-            ? Outcome::made(mappings_[mapping].subscriber)
-            : find_or_make_subscriber(newcomer.subscriber_hash, key.source(), key.realm(), now);
-    if (owner.kind != MakeResult::kMade) {
-        return refused(owner.reason);
+    const Sought sought = seek_mapping(key, newcomer, now);
+    if (sought.subscriber.kind != MakeResult::kMade) {
+        return refused(sought.subscriber.reason);
     }
-    const uint32_t subscriber = owner.index;
+    uint32_t mapping = sought.mapping;
+    const uint32_t subscriber = sought.subscriber.index;
     if (const auto reason = check_limits(subscriber, now)) {
         release_subscriber_if_idle(subscriber);
         return refused(*reason);
     }
     if (mapping == kNoIndex) {
-        const Outcome outcome = allocate_mapping(key, newcomer, subscriber, now);
+        const Outcome outcome = allocate_mapping(key, sought.hash, subscriber, now);
         if (outcome.kind == MakeResult::kHold) {
             return {MakeResult::kHold, {}, {kNoIndex}, {subscriber}};
         }
@@ -96,9 +93,9 @@ MakeResult NatShard::open_outbound(
 // The session and, where the filter asks for it, the permission; a mapping made in vain goes again.
 uint32_t NatShard::make_outbound_session(const FlowKey& key, uint32_t mapping, Tick now) {
     Mapping& m = mappings_[mapping];
-    const bool needs_permission =
-        settings_->policies[m.policy].filtering == FilteringBehaviour::kAddressDependent;
-    const bool permitted = !needs_permission || permissions_.add({mapping}, key.destination());
+    const bool needs_permission = settings_->policies[m.policy].filtering[key.protocol()] ==
+                                  FilteringBehaviour::kAddressDependent;
+    const bool permitted = !needs_permission || permissions_.add(mapping, key.destination().raw);
     const uint32_t session = permitted ? make_session(
                                              mapping,
                                              key.destination(),
@@ -114,7 +111,7 @@ uint32_t NatShard::make_outbound_session(const FlowKey& key, uint32_t mapping, T
         return session;
     }
     if (needs_permission && permitted) {
-        permissions_.remove({mapping}, key.destination());
+        permissions_.remove(mapping, key.destination().raw);
     }
     if (m.sessions == 0) {
         release_mapping(mapping, false, now);

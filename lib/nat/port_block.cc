@@ -9,6 +9,23 @@ namespace {
 
 constexpr size_t kMapsPerBlock = size_t{kProtocolSlots} * 3;
 
+// Of the free ports of a word those that will do; even ports are even bits, since blocks begin at
+// multiples of 64.
+uint64_t granted(uint64_t free, PortWish wish) {
+    constexpr uint64_t kEvenBits = 0x5555555555555555;
+    switch (wish) {
+        case PortWish::kAny:
+            return free;
+        case PortWish::kEven:
+            return free & kEvenBits;
+        case PortWish::kOdd:
+            return free & ~kEvenBits;
+        case PortWish::kEvenOfPair:
+            return free & free >> 1 & kEvenBits;
+    }
+    return 0;
+}
+
 uint32_t words_for(uint32_t largest) {
     return (largest + 63) / 64;
 }
@@ -83,10 +100,12 @@ void PortBlockTable::look(uint32_t block, RestClock& clock) {
     clock.remove_resting(ended);
 }
 
-uint32_t PortBlockTable::first_free(const Bitmaps& maps, uint32_t from, uint32_t to) const {
+uint32_t PortBlockTable::first_free(const Bitmaps& maps, uint32_t from, uint32_t to, PortWish wish)
+    const {
     uint64_t mask = ~uint64_t{0} << (from % 64);
     for (uint32_t w = from / 64; w <= to / 64; ++w) {
-        const uint64_t free = ~(maps.in_use[w] | maps.now[w] | maps.before[w]) & mask;
+        const uint64_t all = ~(maps.in_use[w] | maps.now[w] | maps.before[w]);
+        const uint64_t free = granted(all, wish) & mask;
         if (free != 0) {
             const uint32_t bit = w * 64 + static_cast<uint32_t>(std::countr_zero(free));
             return bit <= to ? bit : kNoPort;
@@ -97,7 +116,7 @@ uint32_t PortBlockTable::first_free(const Bitmaps& maps, uint32_t from, uint32_t
 }
 
 uint32_t PortBlockTable::allocate_port(
-    uint32_t block, unsigned slot, BitSpan span, uint32_t start, RestClock& clock
+    uint32_t block, unsigned slot, BitSpan span, uint32_t start, RestClock& clock, PortWish wish
 ) {
     PortBlock& b = pool_[block];
     if (b.in_use[slot] > span.last - span.first) {
@@ -106,17 +125,31 @@ uint32_t PortBlockTable::allocate_port(
     look(block, clock);
     const Bitmaps maps = bitmaps_of(block, slot);
     const uint32_t from = std::clamp(start, span.first, span.last);
-    uint32_t bit = first_free(maps, from, span.last);
+    uint32_t bit = first_free(maps, from, span.last, wish);
     if (bit == kNoPort && from > span.first) {
-        bit = first_free(maps, span.first, from - 1);
+        bit = first_free(maps, span.first, from - 1, wish);
     }
     if (bit == kNoPort) {
         return kNoPort;
     }
-    maps.in_use[bit / 64] |= uint64_t{1} << (bit % 64);
-    ++b.in_use[slot];
+    mark(b, maps, slot, bit);
     b.cursor = static_cast<uint16_t>(bit == span.last ? span.first : bit + 1);
     return bit;
+}
+
+bool PortBlockTable::take_port(uint32_t block, unsigned slot, uint32_t bit, RestClock& clock) {
+    look(block, clock);
+    const Bitmaps maps = bitmaps_of(block, slot);
+    if (first_free(maps, bit, bit, PortWish::kAny) == kNoPort) {
+        return false;
+    }
+    mark(pool_[block], maps, slot, bit);
+    return true;
+}
+
+void PortBlockTable::mark(PortBlock& block, const Bitmaps& maps, unsigned slot, uint32_t bit) {
+    maps.in_use[bit / 64] |= uint64_t{1} << (bit % 64);
+    ++block.in_use[slot];
 }
 
 void PortBlockTable::release_port(

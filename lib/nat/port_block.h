@@ -43,6 +43,14 @@ constexpr unsigned protocol_slot(Protocol p) {
     return p == Protocol::kTcp ? 0 : p == Protocol::kUdp ? 1 : 2;
 }
 
+// Which ports will do (RFC 4787 4.2.2, 4.2.3).
+enum class PortWish : uint8_t {
+    kAny,
+    kEven,
+    kOdd,
+    kEvenOfPair,  // even, and the next one is free as well
+};
+
 // The bits of a block that lie within the pool's port range, both included.
 struct BitSpan {
     uint32_t first;
@@ -90,9 +98,36 @@ class PortBlockTable {
     void release(uint32_t block);
 
     // Takes the first free port's bit at or after `start`, going round; kNoPort if there is none.
+    // NOLINTNEXTLINE(readability-function-size): where to look, and for what
     uint32_t allocate_port(
-        uint32_t block, unsigned slot, BitSpan span, uint32_t start, RestClock& clock
+        uint32_t block,
+        unsigned slot,
+        BitSpan span,
+        uint32_t start,
+        RestClock& clock,
+        PortWish wish = PortWish::kAny
     );
+    // Takes just this one; false if it is in use or rests.
+    bool take_port(uint32_t block, unsigned slot, uint32_t bit, RestClock& clock);
+    // The ports in use at and after `start`, going round, until match(bit) is true; kNoPort if none
+    // of `most` is.
+    template <class Match>
+    uint32_t find_in_use(
+        uint32_t block, unsigned slot, uint32_t start, unsigned most, Match&& match
+    ) const {
+        const uint32_t size = words_ * 64;
+        for (uint32_t i = 0; i < size && most > 0; ++i) {
+            const uint32_t bit = (start + i) % size;
+            if (!is_in_use(block, slot, bit)) {
+                continue;
+            }
+            --most;
+            if (match(bit)) {
+                return bit;
+            }
+        }
+        return kNoPort;
+    }
     // Gives a port back; it rests if `rests`.
     void release_port(uint32_t block, unsigned slot, uint32_t bit, bool rests, RestClock& clock);
     bool is_in_use(uint32_t block, unsigned slot, uint32_t bit) const;
@@ -130,7 +165,8 @@ class PortBlockTable {
     };
     Bitmaps bitmaps_of(uint32_t block, unsigned slot) const;
     void look(uint32_t block, RestClock& clock);
-    uint32_t first_free(const Bitmaps& maps, uint32_t from, uint32_t to) const;
+    static void mark(PortBlock& block, const Bitmaps& maps, unsigned slot, uint32_t bit);
+    uint32_t first_free(const Bitmaps& maps, uint32_t from, uint32_t to, PortWish wish) const;
 
     flow::RecordPool<PortBlock> pool_;
     std::span<uint64_t> bitmaps_;

@@ -25,6 +25,11 @@ inline constexpr FieldLayout kMappingFields[] = {
     SEKISHO_FIELD(Mapping, inbound_openings),
     SEKISHO_FIELD(Mapping, state),
 };
+inline constexpr FieldLayout kMappingRemoteFields[] = {
+    SEKISHO_FIELD(MappingRemote, address),
+    SEKISHO_FIELD(MappingRemote, port),
+    SEKISHO_FIELD(MappingRemote, reserved),
+};
 inline constexpr FieldLayout kSubscriberFields[] = {
     SEKISHO_FIELD(Subscriber, next_lingering), SEKISHO_FIELD(Subscriber, address),
     SEKISHO_FIELD(Subscriber, realm),          SEKISHO_FIELD(Subscriber, state),
@@ -52,13 +57,20 @@ inline constexpr FieldLayout kPortBlockFields[] = {
 #undef SEKISHO_FIELD
 
 inline constexpr RecordLayout kMappingLayout{"mapping", sizeof(Mapping), kMappingFields};
+inline constexpr RecordLayout kMappingRemoteLayout{
+    "mapping remote", sizeof(MappingRemote), kMappingRemoteFields};
 inline constexpr RecordLayout kSubscriberLayout{
     "subscriber", sizeof(Subscriber), kSubscriberFields};
 inline constexpr RecordLayout kPortBlockLayout{"port block", sizeof(PortBlock), kPortBlockFields};
 static_assert(base::covers(kMappingLayout) && base::covers(kPortBlockLayout));
-static_assert(base::covers(kSubscriberLayout));
+static_assert(base::covers(kSubscriberLayout) && base::covers(kMappingRemoteLayout));
 
-inline constexpr uint64_t kNatLayoutDigest =
-    layout_digest({flow::kSessionLayout, kMappingLayout, kSubscriberLayout, kPortBlockLayout});
+inline constexpr uint64_t kNatLayoutDigest = layout_digest(
+    {flow::kSessionLayout,
+     kMappingLayout,
+     kMappingRemoteLayout,
+     kSubscriberLayout,
+     kPortBlockLayout}
+);
 
 }  // namespace sekisho::nat

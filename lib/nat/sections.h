@@ -18,6 +18,9 @@ enum Section : uint32_t {
     kBlockWheel,
     kPermissions,
     kPermissionIndex,
+    kMappingRemotes,
+    kPortUses,
+    kPortUseIndex,
 };
 
 }  // namespace sekisho::nat::section

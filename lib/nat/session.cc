@@ -90,18 +90,18 @@ void NatShard::settle_all() {
 
 bool NatShard::is_indexed(SessionIndex index) const {
     const Session& s = sessions_[index.value];
-    const Mapping& m = mappings_[s.mapping];
     const auto finds_session = [&](Direction direction) {
         const FlowKey key = key_of(s, direction);
         return find_session(key, hash_of(key), direction) == index.value;
     };
-    const auto protocol = static_cast<Protocol>(m.protocol);
-    const MappingIndex outside =
-        find_mapping_by_external({m.external_address}, {m.external_port}, protocol);
-    const MappingIndex inside =
-        find_mapping_by_internal({m.realm}, {m.internal_address}, {m.internal_port}, protocol);
+    const auto finds_mapping = [&](unsigned side) {
+        const FlowKey key = mapping_key(s.mapping, side);
+        const uint32_t value = s.mapping << 1 | side;
+        const auto same = [value](uint32_t v) { return v == value; };
+        return mapping_index_.find(hash_of(key), same) == value;
+    };
     return finds_session(Direction::kOutbound) && finds_session(Direction::kInbound) &&
-           outside.value == s.mapping && inside.value == s.mapping;
+           finds_mapping(kInternalSide) && finds_mapping(kExternalSide);
 }
 
 void NatShard::expire_session(uint32_t session, Tick now) {
@@ -117,7 +117,7 @@ void NatShard::expire_session(uint32_t session, Tick now) {
     assert(outbound && inbound);
     session_wheel_.cancel(session);
     if ((s.flags & flow::kPermission) != 0) {
-        permissions_.remove({mapping}, {s.remote_address});
+        permissions_.remove(mapping, s.remote_address);
     }
     if ((s.flags & flow::kInboundOpened) != 0) {
         --m.inbound_openings;

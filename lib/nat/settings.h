@@ -23,6 +23,25 @@ enum class FilteringBehaviour : uint8_t {
     kAddressDependent,
     kAddressAndPortDependent
 };
+// A setting that each transport has of its own (RFC 7857 5 and 6).
+template <class T>
+struct PerProtocol {
+    T tcp{};
+    T udp{};
+    T icmp{};
+
+    constexpr PerProtocol() = default;
+    // NOLINTNEXTLINE(google-explicit-constructor): one value is the same for all
+    constexpr PerProtocol(T all) : tcp(all), udp(all), icmp(all) {}
+    constexpr PerProtocol(T of_tcp, T of_udp, T of_icmp)
+        : tcp(of_tcp), udp(of_udp), icmp(of_icmp) {}
+    constexpr T operator[](Protocol p) const {
+        return p == Protocol::kTcp ? tcp : p == Protocol::kUdp ? udp : icmp;
+    }
+    constexpr bool has(T value) const { return tcp == value || udp == value || icmp == value; }
+    friend constexpr bool operator==(const PerProtocol&, const PerProtocol&) = default;
+};
+
 enum class PortSelection : uint8_t { kRandom, kSequential, kPreserve, kDeterministic };
 enum class Pairing : uint8_t { kHard, kSoft, kNone };
 
@@ -46,6 +65,8 @@ struct PoolSettings {
     uint32_t blocks_per_subscriber = 8;
     PortSelection port_selection = PortSelection::kRandom;
     Pairing pairing = Pairing::kHard;
+    bool port_parity = false;         // RFC 4787 REQ-4: even to even, odd to odd, or none at all
+    bool port_contiguity = false;     // of x and x + 1, x even, where the neighbour is free
     Seconds port_quarantine{120};     // RFC 6888 REQ-8
     Seconds block_release_delay{60};  // how long an empty, rested block stays with its subscriber
     friend bool operator==(const PoolSettings&, const PoolSettings&) = default;
@@ -64,8 +85,11 @@ struct PolicySettings {
     RealmId realm = kInternalRealm;
     std::vector<Ipv4Prefix> source;
     PoolId pool;
-    MappingBehaviour mapping = MappingBehaviour::kEndpointIndependent;
-    FilteringBehaviour filtering = FilteringBehaviour::kEndpointIndependent;
+    PerProtocol<MappingBehaviour> mapping = MappingBehaviour::kEndpointIndependent;
+    PerProtocol<FilteringBehaviour> filtering = FilteringBehaviour::kEndpointIndependent;
+    // A subscriber without a free port shares one of its own between different remote endpoints
+    // (RFC 7857 3). Only where mapping and filtering are address-and-port-dependent.
+    bool port_overloading = false;
     SubscriberLimits limits;
     friend bool operator==(const PolicySettings&, const PolicySettings&) = default;
 };

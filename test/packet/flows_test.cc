@@ -161,6 +161,29 @@ TEST_CASE(
     });
 }
 
+TEST_CASE("each mapping behaviour is the same on every number of shards", "[packet][mapping]") {
+    const auto behaviour = GENERATE(
+        nat::MappingBehaviour::kAddressDependent, nat::MappingBehaviour::kAddressAndPortDependent
+    );
+    BedOptions options;
+    options.nat = nat_settings();
+    options.nat.policies[0].mapping = behaviour;
+    run_everywhere(options, [&](TestBed& bed, Story& story) {
+        for (unsigned n = 5; n < 12; ++n) {
+            for (const char* server : {kServer, kOther}) {
+                for (const uint16_t remote : {uint16_t{53}, uint16_t{54}}) {
+                    bed.push_internal(udp_out(bed, host(n), 1000, server, remote));
+                    bed.push_internal(tcp_out(bed, host(n), 1000, server, remote, kSyn));
+                }
+            }
+            story.step(bed);
+        }
+        const size_t each = behaviour == nat::MappingBehaviour::kAddressDependent ? 2 : 4;
+        CHECK(bed.mapping_count() == 7 * 2 * each);
+        CHECK(bed.session_count() == 7 * 2 * 4);
+    });
+}
+
 TEST_CASE("the filtering behaviour decides who may answer", "[packet][rfc4787-req8]") {
     const auto filtering = GENERATE(
         FilteringBehaviour::kEndpointIndependent,

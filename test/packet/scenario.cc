@@ -37,15 +37,17 @@ constexpr Setup kSetups[] = {
 void Story::learn(const TestBed& bed) {
     std::map<std::pair<Ipv4Addr, uint8_t>, Ipv4Addr> paired;
     std::set<External> externals;
-    std::set<std::tuple<uint8_t, Ipv4Addr, uint16_t>> internals;
+    std::set<std::tuple<uint8_t, Endpoint, Endpoint>> internals;  // with the remote that counts
     for (const nat::MappingView& view : bed.mappings()) {
         const nat::Mapping& m = view.mapping;
         const Endpoint internal{{m.internal_address}, Port{m.internal_port}.host()};
         const External external{
             m.protocol, Ipv4Addr{m.external_address}, Port{m.external_port}.host()};
-        names_[external] = "ext(" + text(internal) + ")";
+        const Endpoint remote{{view.remote.address}, Port{view.remote.port}.host()};
+        names_[external] =
+            "ext(" + text(internal) + (remote == Endpoint{} ? "" : text(remote)) + ")";
         CHECK(externals.insert(external).second);
-        CHECK(internals.insert({m.protocol, internal.address, internal.port}).second);
+        CHECK(internals.insert({m.protocol, internal, remote}).second);
         const auto [known, fresh] =
             paired.insert({{internal.address, uint8_t{0}}, Ipv4Addr{m.external_address}});
         CHECK(known->second == Ipv4Addr{m.external_address});

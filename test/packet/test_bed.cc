@@ -459,11 +459,20 @@ size_t TestBed::session_count() const {
     return count;
 }
 
+size_t TestBed::mapping_count() const {
+    size_t count = 0;
+    for (const auto& shard : shards_) {
+        count += shard->nat().mapping_count();
+    }
+    return count;
+}
+
 std::optional<Endpoint> TestBed::external_of(Protocol protocol, Ipv4Addr internal, uint16_t port)
     const {
     const auto& nat = shards_[shard_of(internal)]->nat();
-    const MappingIndex index =
-        nat.find_mapping_by_internal(kInternalRealm, internal, Port::from_host(port), protocol);
+    const MappingIndex index = nat.find_mapping_of_outbound(
+        FlowKey::of(internal, {}, Port::from_host(port), {}, protocol, kInternalRealm)
+    );
     if (index.value == kNoIndex) {
         return std::nullopt;
     }

@@ -143,6 +143,7 @@ class TestBed {
     std::vector<nat::MappingView> mappings() const;
     std::vector<nat::SessionView> sessions() const;
     size_t session_count() const;
+    size_t mapping_count() const;
 
     HeapStore& store() { return store_; }
     dataplane::Fabric& fabric() { return *fabric_; }

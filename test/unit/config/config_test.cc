@@ -97,6 +97,7 @@ TEST_CASE("every setting reaches its value", "[config]") {
         "    port-quarantine: 2m\n    block-release-delay: 1h\n    pairing: hard"
     ));
     const nat::PoolSettings& pool = c.nat.pools[0];
+    CHECK_FALSE(pool.port_parity);
     CHECK(pool.ports == nat::PortRange{1, 2047});
     CHECK(pool.port_block_size == 64);
     CHECK(pool.blocks_per_subscriber == 3);
@@ -118,6 +119,36 @@ TEST_CASE("every setting reaches its value", "[config]") {
     CHECK(d.nat.timeouts == nat::TimeoutSettings{{10800}, {241}, {9}, {121}, {61}});
     CHECK(d.nat.limits == nat::TableLimits{1048576, 3, 2});
     CHECK(d.control.socket == "/tmp/s");
+
+    using Mapping = nat::MappingBehaviour;
+    using Filtering = nat::FilteringBehaviour;
+    const Config apart = must_parse(base_with(
+        22,
+        "    mapping: {tcp: address-dependent, udp: address-and-port-dependent}\n"
+        "    filtering: {icmp: address-dependent}"
+    ));
+    CHECK(
+        apart.nat.policies[0].mapping == nat::PerProtocol<Mapping>(
+                                             Mapping::kAddressDependent,
+                                             Mapping::kAddressAndPortDependent,
+                                             Mapping::kEndpointIndependent
+                                         )
+    );
+    CHECK(apart.nat.policies[0].filtering.icmp == Filtering::kAddressDependent);
+    CHECK(apart.nat.policies[0].filtering.tcp == Filtering::kEndpointIndependent);
+    CHECK(must_parse(to_yaml(apart)).nat == apart.nat);
+    const Config shared = must_parse(base_with(
+        22,
+        "    mapping: address-and-port-dependent\n    filtering: address-and-port-dependent\n"
+        "    port-overloading: true"
+    ));
+    CHECK(shared.nat.policies[0].port_overloading);
+    CHECK(must_parse(to_yaml(shared)).nat == shared.nat);
+    const Config paired =
+        must_parse(base_with(17, "    port-parity: true\n    port-contiguity: true"));
+    CHECK(paired.nat.pools[0].port_parity);
+    CHECK(paired.nat.pools[0].port_contiguity);
+    CHECK(must_parse(to_yaml(paired)).nat == paired.nat);
 
     const Config e = must_parse(
         base_with(

@@ -40,7 +40,7 @@ TEST_CASE("keys are checked against the schema", "[config]") {
          15,
          "  - main\n  - name: main",
          "f:15:5: found \"main\", wanted a map with name, addresses, ports, port-block-size, "
-         "blocks-per-subscriber, port-selection, port-quarantine, block-release-delay and pairing"},
+         "blocks-per-subscriber, port-selection, port-quarantine, block-release-delay, pairing, port-parity and port-contiguity"},
         {"a map in place of a list",
          20,
          "    source: {a: 1}",

@@ -107,6 +107,15 @@ TEST_CASE("pools are checked", "[config]") {
          17,
          "    port-selection: best",
          "f:17:21: found \"best\", wanted random or sequential"},
+        {"parity with as many even as odd ports missing",
+         17,
+         "    ports: 1025-65535\n    port-parity: true",
+         "f:18:18: found port-parity with the ports 1025-65535, wanted a range of ports that begins "
+         "even and ends odd"},
+        {"contiguity without parity",
+         17,
+         "    port-contiguity: true",
+         "f:17:22: found port-contiguity without port-parity, wanted port-parity: true as well"},
         {"pairing soft",
          17,
          "    pairing: soft",
@@ -163,11 +172,28 @@ TEST_CASE("policies are checked", "[config]") {
          "  - {name: all, source: [10.0.0.0/8], pool: main}",
          "f:22:12: found the name \"all\" for a second policy (first on line 19), wanted a name of "
          "its own for each policy"},
-        {"address-dependent mapping",
+        {"an unknown mapping behaviour of one protocol",
          22,
-         "    mapping: address-dependent",
-         "f:22:14: found \"address-dependent\", which is not available yet, wanted "
-         "endpoint-independent"},
+         "    mapping: {udp: symmetric}",
+         "f:22:20: found \"symmetric\", wanted endpoint-independent, address-dependent or "
+         "address-and-port-dependent"},
+        {"an unknown protocol",
+         22,
+         "    filtering: {sctp: endpoint-independent}",
+         "f:22:17: found unknown key \"sctp\" in a setting by protocol, wanted tcp"},
+        {"overloading with endpoint-independent mapping",
+         22,
+         "    port-overloading: true",
+         "f:22:23: found port-overloading where an endpoint must be told by its port, wanted "
+         "mapping and filtering address-and-port-dependent"},
+        {"overloading where one protocol is filtered by address alone",
+         22,
+         "    mapping: address-and-port-dependent\n"
+         "    filtering: {tcp: address-dependent, udp: address-and-port-dependent, icmp: "
+         "address-and-port-dependent}\n"
+         "    port-overloading: true",
+         "f:24:23: found port-overloading where an endpoint must be told by its port, wanted "
+         "mapping and filtering address-and-port-dependent"},
         {"an unknown filtering behaviour",
          22,
          "    filtering: none",

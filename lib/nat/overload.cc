@@ -1,0 +1,73 @@
+// Port overloading: one external port for several remote endpoints (RFC 7857 3), where mapping and
+// filtering depend on address and port, so that the session alone says whose an inbound packet is.
+#include "nat/nat_shard.h"
+
+namespace sekisho::nat {
+namespace {
+
+constexpr unsigned kLookedABlock = 32;  // ports in use, from a random one on
+
+uint32_t endpoint_word(uint8_t protocol, uint16_t port) {
+    return uint32_t{protocol} << 16 | port;
+}
+
+}  // namespace
+
+bool NatShard::overloads(uint32_t subscriber, Protocol protocol) const {
+    const PolicySettings& policy = settings_->policies[subscribers_[subscriber].policy];
+    return policy.port_overloading &&
+           policy.mapping[protocol] == MappingBehaviour::kAddressAndPortDependent;
+}
+
+// A port of the subscriber's that nobody uses towards this remote endpoint.
+NatShard::Outcome NatShard::share_port(uint32_t subscriber, const FlowKey& key) {
+    settle();
+    const Subscriber& s = subscribers_[subscriber];
+    for (uint32_t block = s.first_block; block != kNoIndex; block = blocks_[block].next) {
+        const ExternalAddress& external = (*directory_)[{blocks_[block].external}];
+        const uint32_t bit = find_sharable(block, external.address, key);
+        if (bit != kNoPort) {
+            const uint32_t first = uint32_t{blocks_[block].number} << external.block_shift;
+            Outcome outcome = Outcome::of_port(block, first + bit);
+            outcome.shared = true;
+            return outcome;
+        }
+    }
+    return Outcome::refused(DropReason::kPoolExhausted);
+}
+
+uint32_t NatShard::find_sharable(uint32_t block, Ipv4Addr external, const FlowKey& key) {
+    const uint32_t size = 1U << (*directory_)[{blocks_[block].external}].block_shift;
+    const uint32_t first = uint32_t{blocks_[block].number} * size;
+    const auto is_unused = [&](uint32_t bit) {
+        const FlowKey inbound = FlowKey::of(
+            key.destination(),
+            external,
+            key.destination_port(),
+            Port::from_host(static_cast<uint16_t>(first + bit)),
+            key.protocol(),
+            kExternalRealm
+        );
+        return find_session(inbound, hash_of(inbound), Direction::kInbound) == kNoIndex;
+    };
+    return blocks_.find_in_use(
+        block, protocol_slot(key.protocol()), random_below(size), kLookedABlock, is_unused
+    );
+}
+
+// There is room: every record stands for two mappings at least.
+void NatShard::count_use(const Mapping& m) {
+    const uint32_t endpoint = endpoint_word(m.protocol, m.external_port);
+    const uint32_t users = port_uses_.count(m.external_address, endpoint);
+    (void)port_uses_.add(m.external_address, endpoint, users == 0 ? 2 : 1);
+}
+
+// True if others go on using the port. A single user has no record.
+bool NatShard::end_use(const Mapping& m) {
+    const uint32_t endpoint = endpoint_word(m.protocol, m.external_port);
+    const uint32_t users = port_uses_.count(m.external_address, endpoint);
+    port_uses_.remove(m.external_address, endpoint, users == 2 ? 2 : 1);
+    return users >= 2;
+}
+
+}  // namespace sekisho::nat
