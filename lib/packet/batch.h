@@ -26,15 +26,27 @@ enum class Verdict : uint8_t {
     kPuntError,      // to the slow path: an ICMP error is owed (`reason` is counted)
     kHold,           // waits for a port block
     kTransmit,       // routed; out on the link of its next hop
+    kCut,            // the same, in pieces that fit
+    kKept,           // a fragment that the table of fragments owns now
 };
 
-enum class PacketKind : uint8_t { kOther, kTcp, kUdp, kIcmpQuery, kIcmpError, kArp };
+// From kIcmpError on: no transport header of the packet's own flow. A first fragment is what its header says.
+enum class PacketKind : uint8_t {
+    kOther,
+    kTcp,
+    kUdp,
+    kIcmpQuery,
+    kIcmpError,
+    kArp,
+    kLaterFragment
+};
 
 // The flow as the packet shows it, in two words of network-order bytes, as they stand in the packet:
 //   addresses  source in the low 4 bytes, destination in the high 4 bytes
 //   rest       source port (bytes 0-1), destination port (2-3), protocol (4), realm (5), two zero bytes
 // For an ICMP query the identifier is the port of the querying side, the other port is 0. For an ICMP error it is the
-// flow of the quoted packet with its ends swapped: the flow to which the error belongs, in the error's direction.
+// flow of the quoted packet with its ends swapped: the flow to which the error belongs, in the error's direction. The ports
+// of a later fragment are those that PacketRef brings with it, or 0.
 struct FlowKey {
     uint64_t addresses = 0;
     uint64_t rest = 0;
@@ -90,6 +102,7 @@ struct Batch {
     uint32_t count = 0;
     uint16_t longest = 0;    // parse: the largest l3_length of the burst
     uint8_t lowest_ttl = 0;  // parse: the least TTL of the burst if it is 0 or 1, else at least 2
+    uint8_t fragments = 0;   // parse: all marks that its fragments have
     std::array<PacketRef, kBurst> ref;
     std::array<PacketMeta, kBurst> meta;
 

@@ -28,6 +28,14 @@ enum PacketFlag : uint8_t {
     kRouteOnly = 1 << 6,  // translated already, waited for a neighbour: goes on at the route stage
 };
 
+// Of a fragment; bits of PacketRef::fragment. A packet that is none has no bit.
+enum FragmentMark : uint8_t {
+    kFragment = 1 << 0,
+    kLaterFragment = 1 << 1,  // it does not begin the datagram: no transport header
+    kFragmentNoted = 1 << 2,  // its datagram's table has it
+    kFragmentBound = 1 << 3,  // its flow is known: a later one has its ports in `fragment_ports`
+};
+
 // 32 bytes; moved by value.
 struct PacketRef {
     uint8_t* data = nullptr;    // first byte of the frame (the Ethernet header)
@@ -35,12 +43,13 @@ struct PacketRef {
     uint16_t length = 0;        // contiguous bytes from data: the first segment
     uint16_t frame_length = 0;  // bytes of the whole frame, all segments
     uint16_t headroom = 0;      // writable bytes before data
-    LinkId in_link;     // the link that it arrived on, or that a generated packet belongs to
-    uint8_t hops = 0;   // hand-offs so far
-    uint8_t flags = 0;  // PacketFlag
-    uint8_t reserved = 0;
+    LinkId in_link;        // the link that it arrived on, or that a generated packet belongs to
+    uint8_t hops = 0;      // hand-offs so far
+    uint8_t flags = 0;     // PacketFlag
+    uint8_t fragment = 0;  // FragmentMark; set by parse, and where the datagram is known
     NeighbourId next_hop;  // set by the route stage and for kGenerated; 0: to be looked up
-    uint32_t reserved2 = 0;
+    uint32_t fragment_ports =
+        0;  // kFragmentBound, of a later fragment: as FlowKey::ports(), of this half of its way
 };
 static_assert(sizeof(PacketRef) == 32);
 

@@ -207,6 +207,7 @@ void parse(Batch& batch, std::span<const LinkView> links) {
     }
     uint32_t longest = 0;
     uint32_t lowest_ttl = 0xff;
+    uint32_t fragments = 0;
     for (uint32_t i = 0; i < count; ++i) {
         // Beyond the last packet of the burst this touches an old one, or nothing: harmless.
         __builtin_prefetch(batch.ref[(i + kPrefetchAhead) % kBurst].data);
@@ -214,11 +215,13 @@ void parse(Batch& batch, std::span<const LinkView> links) {
         if (!parse_usual(batch.ref[i], meta, links)) [[unlikely]] {
             parse_any(batch.ref[i], meta, links);
             lowest_ttl = std::min<uint32_t>(lowest_ttl, meta.ttl);
+            fragments |= batch.ref[i].fragment;
         }
         longest = std::max<uint32_t>(longest, meta.l3_length);
     }
     batch.longest = static_cast<uint16_t>(longest);
     batch.lowest_ttl = static_cast<uint8_t>(lowest_ttl);
+    batch.fragments = static_cast<uint8_t>(fragments);
 }
 
 }  // namespace sekisho::packet

@@ -3,12 +3,14 @@
 //   Reads     the frame up to the transport header; for an ICMP error the whole datagram (its
 //             checksum, RFC 5508 REQ-3).
 //   Writes    PacketMeta from `key` to `ttl`, and puts all later fields to their defaults, but not
-//             `hash` and `session`, which mean nothing before their stage; of the batch `longest` and
-//             `lowest_ttl`; PacketRef::in_link (see below); PacketRef::length and frame_length are cut to the end
+//             `hash` and `session`, which mean nothing before their stage; of the batch `longest`,
+//             `lowest_ttl` and `fragments`; PacketRef::in_link (see below) and the first two FragmentMarks; PacketRef::length and frame_length are cut to the end
 //             of the IPv4 packet, so padding is not forwarded.
 //   Verdicts  kPending: IPv4 TCP, UDP, ICMP echo or ICMP error, well-formed. kPuntNeighbour: ARP.
 //             kDrop with its reason: everything else. TTL 0 is dropped here; TTL 1 is left to the
 //             later stages (own addresses still get it).
+//   Fragments the first must hold its whole transport header (RFC 1858, 3128); lengths and offsets must be possible. What
+//             they are to each other is the table's to judge (dataplane/fragment_table.h).
 //   Cost      the usual packet (IPv4 TCP or UDP, no options): three loads of the IP header, one or
 //             two of the transport header, no call. Never allocates. Thread: the worker's.
 //   Source    RFC 1812 5.2.2, 5.3; RFC 791, 768, 793, 792, 826; RFC 5508; RFC 7126; IEEE 802.1Q.

@@ -16,7 +16,6 @@ constexpr uint16_t kRawIpv4 = base::swap16(kEtherIpv4);
 constexpr uint16_t kRawArp = base::swap16(kEtherArp);
 constexpr uint16_t kRawVlan = base::swap16(kEtherVlan);
 constexpr uint16_t kRawQinq = base::swap16(kEtherQinq);
-constexpr uint16_t kRawFragmentBits = base::swap16(kMoreFragments | kFragmentOffsetMask);
 
 // A combination of flags that no stack sends: none of the six classic ones, or SYN with FIN or RST.
 bool is_impossible(uint8_t flags) {
@@ -134,6 +133,34 @@ std::optional<uint32_t> quoted_ports(uint8_t protocol, const uint8_t* l4) {
     return ports << 16 | ports >> 16;
 }
 
+bool has_header(const Cursor& c, size_t needed) {
+    return c.payload >= needed && c.l4 + needed <= c.length;
+}
+
+// RFC 1858: of a fragment it is no accident.
+DropReason truncated(const Cursor& c) {
+    return c.ref->fragment != 0 ? DropReason::kTinyFragment : DropReason::kTruncatedTransport;
+}
+
+void drop_short_transport(const Cursor& c, size_t needed) {
+    drop(*c.meta, c.payload < needed ? truncated(c) : DropReason::kSegmentedHeader);
+}
+
+// What is known of a fragment's datagram stays with it; anything else has no marks.
+void take_marks(PacketRef& ref, uint8_t marks) {
+    constexpr uint8_t kKnown = kFragmentNoted | kFragmentBound;
+    ref.fragment = marks == 0 ? uint8_t{0} : static_cast<uint8_t>(marks | (ref.fragment & kKnown));
+}
+
+// The marks of a header whose first 8 bytes are `word0`.
+uint8_t marks_of(uint64_t word0) {
+    const uint16_t word = Be16{static_cast<uint16_t>(word0 >> 48)}.host();
+    if ((word & (kMoreFragments | kFragmentOffsetMask)) == 0) {
+        return 0;
+    }
+    return (word & kFragmentOffsetMask) == 0 ? kFragment : kFragment | kLaterFragment;
+}
+
 // RFC 5508 REQ-3: the error's checksum, the quoted header's checksum, options walked, the quoted
 // transport left alone.
 void parse_icmp_error(Cursor& c) {
@@ -163,11 +190,8 @@ void parse_icmp_error(Cursor& c) {
 }
 
 void parse_icmp(Cursor& c) {
-    if (c.payload < kIcmpHeader) {
-        return drop(*c.meta, DropReason::kTruncatedTransport);
-    }
-    if (c.l4 + kIcmpHeader > c.length) {
-        return drop(*c.meta, DropReason::kSegmentedHeader);
+    if (!has_header(c, kIcmpHeader)) {
+        return drop_short_transport(c, kIcmpHeader);
     }
     constexpr auto kProtocol = static_cast<uint8_t>(Protocol::kIcmp);
     const uint8_t* icmp = c.data + c.l4;
@@ -180,6 +204,9 @@ void parse_icmp(Cursor& c) {
         case kIcmpUnreachable:
         case kIcmpTimeExceeded:
         case kIcmpParameterProblem:
+            if (c.ref->fragment != 0) {
+                return drop(*c.meta, DropReason::kFragment);
+            }
             if (c.l4 + c.payload > c.length) {
                 return drop(*c.meta, DropReason::kSegmentedHeader);
             }
@@ -189,30 +216,21 @@ void parse_icmp(Cursor& c) {
     }
 }
 
-void drop_short_transport(PacketMeta& meta, size_t payload, size_t needed) {
-    const bool truncated = payload < needed;
-    drop(meta, truncated ? DropReason::kTruncatedTransport : DropReason::kSegmentedHeader);
-}
-
-bool has_header(const Cursor& c, size_t needed) {
-    return c.payload >= needed && c.l4 + needed <= c.length;
-}
-
 bool has_port_zero(uint32_t ports) {
     return (ports & 0xffff) == 0 || ports <= 0xffff;
 }
 
 void parse_tcp(const Cursor& c) {
     if (!has_header(c, kTcpHeader)) {
-        return drop_short_transport(*c.meta, c.payload, kTcpHeader);
+        return drop_short_transport(c, kTcpHeader);
     }
     const uint8_t* tcp = c.data + c.l4;
     const size_t header = size_t{4} * (tcp[offset::kTcpOffset] >> 4);
-    if (header < kTcpHeader || header > c.payload) {
+    if (header < kTcpHeader || (header > c.payload && c.ref->fragment == 0)) {
         return drop(*c.meta, DropReason::kBadTransportLength);
     }
     if (!has_header(c, header)) {
-        return drop(*c.meta, DropReason::kSegmentedHeader);
+        return drop_short_transport(c, header);
     }
     const auto ports = load<uint32_t>(tcp);
     const uint8_t flags = tcp[offset::kTcpFlags];
@@ -227,11 +245,12 @@ void parse_tcp(const Cursor& c) {
 
 void parse_udp(const Cursor& c) {
     if (!has_header(c, kUdpHeader)) {
-        return drop_short_transport(*c.meta, c.payload, kUdpHeader);
+        return drop_short_transport(c, kUdpHeader);
     }
     const auto header = load<uint64_t>(c.data + c.l4);
     const size_t length = base::swap16(static_cast<uint16_t>(header >> 32));
-    if (length < kUdpHeader || length > c.payload) {
+    const bool too_long = length > c.payload && c.ref->fragment == 0;  // else it names the whole
+    if (length < kUdpHeader || too_long) {
         return drop(*c.meta, DropReason::kBadTransportLength);
     }
     const auto ports = static_cast<uint32_t>(header);
@@ -239,6 +258,37 @@ void parse_udp(const Cursor& c) {
         return drop(*c.meta, DropReason::kPortZero);
     }
     pass(c, {PacketKind::kUdp, static_cast<uint8_t>(Protocol::kUdp), 0, ports});
+}
+
+bool is_translated(uint8_t protocol) {
+    return protocol == static_cast<uint8_t>(Protocol::kTcp) ||
+           protocol == static_cast<uint8_t>(Protocol::kUdp) ||
+           protocol == static_cast<uint8_t>(Protocol::kIcmp);
+}
+
+// What a fragment says of itself that cannot be. A later one must not reach back into what must be in the first (RFC 3128).
+std::optional<DropReason> check_fragment(const Cursor& c, uint64_t word0, uint8_t protocol) {
+    constexpr size_t kLongestDatagram = 65535;
+    const uint16_t word = Be16{static_cast<uint16_t>(word0 >> 48)}.host();
+    const size_t begin = size_t{8} * (word & kFragmentOffsetMask);
+    const bool more = (word & kMoreFragments) != 0;
+    if (c.payload == 0 || (more && c.payload % 8 != 0)) {
+        return DropReason::kBadFragment;
+    }
+    if (c.l4 - c.l3 + begin + c.payload > kLongestDatagram) {
+        return DropReason::kOversizedDatagram;
+    }
+    const bool reaches_back =
+        protocol == static_cast<uint8_t>(Protocol::kTcp) && begin > 0 && begin < kTcpHeader;
+    return reaches_back ? std::optional(DropReason::kTinyFragment) : std::nullopt;
+}
+
+void pass_later_fragment(const Cursor& c, uint8_t protocol) {
+    if (!is_translated(protocol)) {
+        return drop(*c.meta, DropReason::kUnknownProtocol);
+    }
+    const bool known = (c.ref->fragment & kFragmentBound) != 0;
+    pass(c, {PacketKind::kLaterFragment, protocol, 0, known ? c.ref->fragment_ports : 0});
 }
 
 // Everything behind the IPv4 header; `word0` and `word8` are its first 12 bytes.
@@ -253,10 +303,14 @@ void parse_l3_payload(Cursor& c, uint64_t word0, uint32_t word8) {
     if (c.ttl == 0) {
         return drop(*c.meta, DropReason::kTtlExceeded);
     }
-    if ((static_cast<uint16_t>(word0 >> 48) & kRawFragmentBits) != 0) {
-        return drop(*c.meta, DropReason::kFragment);
-    }
-    if ((c.flags & kL4ChecksumBad) != 0) {
+    if (c.ref->fragment != 0) {
+        if (const auto reason = check_fragment(c, word0, protocol)) {
+            return drop(*c.meta, *reason);
+        }
+        if ((c.ref->fragment & kLaterFragment) != 0) {
+            return pass_later_fragment(c, protocol);
+        }
+    } else if ((c.flags & kL4ChecksumBad) != 0) {  // a NIC cannot verify a fragment's
         return drop(*c.meta, DropReason::kBadTransportChecksum);
     }
     if (protocol == static_cast<uint8_t>(Protocol::kTcp)) {
@@ -312,6 +366,7 @@ void parse_ipv4(Cursor& c) {
         return drop(*c.meta, *reason);
     }
     c.addresses = load<uint64_t>(ip + offset::kIpSource);
+    take_marks(*c.ref, marks_of(word0));
     parse_l3_payload(c, word0, load<uint32_t>(ip + 8));
 }
 
@@ -374,8 +429,9 @@ void parse_unusual_frame(const Cursor& c, const LinkView& link, uint16_t type) {
 }
 
 // A frame that the appliance has made or finished itself: only its offsets are asked for.
-void parse_own(const PacketRef& ref, PacketMeta& meta) {
+void parse_own(PacketRef& ref, PacketMeta& meta) {
     meta = PacketMeta{};
+    ref.fragment = 0;
     if (ref.length < kEthernetHeader) {
         return drop(meta, DropReason::kBug);
     }

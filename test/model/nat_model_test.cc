@@ -271,7 +271,7 @@ class Run {
         }
     }
     bool is_admitted(const Endpoint& x, const Remote& remote) const {
-        switch (settings_.policies[0].filtering) {
+        switch (settings_.policies[0].filtering.udp) {
             case nat::FilteringBehaviour::kEndpointIndependent:
                 return true;
             case nat::FilteringBehaviour::kAddressDependent:
