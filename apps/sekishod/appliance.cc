@@ -98,8 +98,12 @@ unsigned Appliance::buffers_per_worker() const {
     });
     const size_t own = (shards_count_ + workers_count_ - 1) / workers_count_;
     const size_t shards = shared ? shards_count_ : own;
+    const size_t fragments = dataplane::FragmentTable::most_held(
+        dataplane::FragmentTable::Sizes::of(config_.nat, shards_count_)
+    );
     const size_t per_shard = (shards_count_ - 1) * rings.hand_off +
-                             dataplane::kPuntClasses * rings.punt + rings.back + kHeldPackets;
+                             dataplane::kPuntClasses * rings.punt + rings.back + kHeldPackets +
+                             fragments;
     const size_t wanted = devices * (dpdk::kRxDescriptors + dpdk::kTxDescriptors + kSendRing) +
                           shards * per_shard + kHeldForNeighbours + kPoolCaches;
     return static_cast<unsigned>(std::min<size_t>(wanted, kMostBuffers));
@@ -332,6 +336,7 @@ Result<void> Appliance::make_shard(unsigned number, const HashSecret& secret) {
     shard.store = stores_[number % workers_count_].get();
     shard.transmitter = workers_[number % workers_count_].get();
     shard.held_packets = kHeldPackets;
+    shard.fragments = dataplane::FragmentTable::Sizes::of(config_.nat, shards_count_);
     shards_.push_back(std::make_unique<dataplane::Shard>(shard, std::move(*nat)));
     return {};
 }

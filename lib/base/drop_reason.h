@@ -29,7 +29,15 @@
     X(kSpoofedSource,      "spoofed-source",       "the source is one of the appliance's or its pools' own addresses", "RFC 2827") \
     X(kSourceRouted,       "source-routed",        "the IPv4 header carries a source route option", "RFC 7126")       \
     X(kTtlExceeded,        "ttl-exceeded",         "the time to live ran out here", "RFC 1812 5.3.1")                 \
-    X(kFragment,           "fragment",             "fragments are not translated yet", "RFC 4787 REQ-14")             \
+    X(kFragment,           "fragment",             "a fragment of an ICMP error or of a packet to the appliance", "RFC 1122 3.3.2") \
+    X(kBadFragment,        "bad-fragment",         "a fragment without data, or one in the middle whose length is no multiple of 8", "RFC 791") \
+    X(kTinyFragment,       "tiny-fragment",        "a first fragment without its whole transport header, or one that begins within it", "RFC 1858, RFC 3128") \
+    X(kOversizedDatagram,  "oversized-datagram",   "the fragment ends behind the last byte that a datagram can have", "RFC 791") \
+    X(kOverlappingFragment,"overlapping-fragment", "fragments of the datagram overlap or contradict each other", "RFC 5722, RFC 1858") \
+    X(kDuplicateFragment,  "duplicate-fragment",   "what the fragment brings is there already", "RFC 791")            \
+    X(kFragmentTimeout,    "fragment-timeout",     "the datagram's first fragment did not come in time", "RFC 4787 REQ-14a") \
+    X(kFragmentOverflow,   "fragment-overflow",    "too many datagrams are incomplete, or too many of one's fragments wait", "RFC 4787 REQ-14a") \
+    X(kFragmentOrphan,     "fragment-orphan",      "the session of the datagram's first fragment is gone", "RFC 4787 REQ-14") \
     X(kUnknownProtocol,    "unknown-protocol",     "the IPv4 protocol is none of TCP, UDP and ICMP", "RFC 3022")      \
     /* TCP, UDP, ICMP */                                                                                              \
     X(kTruncatedTransport, "truncated-transport",  "the packet ends before its TCP, UDP or ICMP header does", "RFC 793, 768, 792") \

@@ -18,6 +18,7 @@ void Shard::finish(Burst& burst) {
     if (any_hand_off) {
         hand_off_all(batch);
     }
+    free_ended_fragments();
     free_now();
 }
 
@@ -43,6 +44,11 @@ void Shard::finish_unusual(Burst& burst, uint32_t i) {
                 (ref.flags | packet::kHairpin | packet::kCounted) & ~packet::kGenerated
             );
             again_[again_count_++] = ref;
+            return;
+        case Verdict::kKept:
+            return;
+        case Verdict::kCut:
+            cut(burst, i);
             return;
         case Verdict::kPending:
         case Verdict::kMiss:
@@ -147,6 +153,14 @@ void Shard::punt_error(Burst& burst, uint32_t i) {
         return;
     }
     free_later(ref);
+}
+
+void Shard::free_ended_fragments() {
+    while (fragments_.has_ended()) {
+        const FragmentTable::Ended ended = fragments_.take_ended();
+        counters_.drop(ended.reason);
+        free_later(ended.packet);
+    }
 }
 
 void Shard::free_later(const PacketRef& packet) {

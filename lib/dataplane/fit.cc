@@ -25,8 +25,10 @@ void judge_size(const PacketRef& ref, PacketMeta& meta, const StageTables& table
     const auto fragment_word =
         Be16{packet::load<uint16_t>(ref.data + meta.l3_offset + packet::offset::kIpFragment)}.host(
         );
-    const bool owed =
-        (fragment_word & packet::kDontFragment) != 0 && meta.kind != PacketKind::kIcmpError;
+    if ((fragment_word & packet::kDontFragment) == 0) {
+        return;  // divide will tell
+    }
+    const bool owed = meta.kind < PacketKind::kIcmpError;
     meta.verdict = owed ? Verdict::kPuntError : Verdict::kDrop;
     meta.reason = DropReason::kTooBig;
     meta.error_mtu = tables.network->link(hop.hop.link).mtu;

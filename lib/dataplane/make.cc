@@ -1,24 +1,11 @@
 #include "dataplane/stages.h"
 
 namespace sekisho::dataplane {
-namespace {
 
-void drop(PacketMeta& meta, DropReason reason) {
-    meta.verdict = Verdict::kDrop;
-    meta.reason = reason;
-}
-
-void pass(PacketMeta& meta, SessionIndex index, const StageTables& tables) {
+void pass_by_session(PacketMeta& meta, SessionIndex index, const StageTables& tables) {
     meta.verdict = Verdict::kPending;
     meta.session = &tables.nat->session(index);
     meta.session_index = index.value;
-}
-
-// A new session remembers its next hop if that is known: then the route stage need not look again.
-void remember_hop(SessionIndex index, const Hop& hop, const StageTables& tables) {
-    flow::Session& session = tables.nat->session(index);
-    session.next_hop[static_cast<size_t>(Direction::kOutbound)] =
-        known_neighbour(tables, hop, Ipv4Addr{session.remote_address}).value;
 }
 
 // Translates packet `i` from a mapping alone; it has no session index, so track leaves it alone.
@@ -32,6 +19,20 @@ void pass_by_mapping(Burst& burst, uint32_t i, MappingIndex mapping, const Stage
     meta.verdict = Verdict::kPending;
     meta.session = &burst.scratch[i];
     meta.session_index = kNoIndex;
+}
+
+namespace {
+
+void drop(PacketMeta& meta, DropReason reason) {
+    meta.verdict = Verdict::kDrop;
+    meta.reason = reason;
+}
+
+// A new session remembers its next hop if that is known: then the route stage need not look again.
+void remember_hop(SessionIndex index, const Hop& hop, const StageTables& tables) {
+    flow::Session& session = tables.nat->session(index);
+    session.next_hop[static_cast<size_t>(Direction::kOutbound)] =
+        known_neighbour(tables, hop, Ipv4Addr{session.remote_address}).value;
 }
 
 // Nothing inside has the external endpoint that an ICMP error is about; if its block is another shard's now, say so.
@@ -90,7 +91,7 @@ void judge_outbound(
             if (hop.found) {
                 remember_hop(made.session, hop.hop, tables);
             }
-            return pass(meta, made.session, tables);
+            return pass_by_session(meta, made.session, tables);
         case nat::MakeResult::kHold:
             meta.verdict = Verdict::kHold;
             burst.waiting[i] = made.waiting;
@@ -117,7 +118,7 @@ void judge_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now
         tables.nat->admit_inbound(meta.key, meta.kind, meta.tcp_flags, now);
     switch (admitted.kind) {
         case nat::AdmitResult::kSession:
-            return pass(meta, admitted.session, tables);
+            return pass_by_session(meta, admitted.session, tables);
         case nat::AdmitResult::kMappingOnly:
             return pass_by_mapping(burst, i, admitted.mapping, tables);
         case nat::AdmitResult::kRefused:
@@ -129,7 +130,7 @@ using Newcomers = std::array<nat::NatShard::Newcomer, kBurst>;
 
 bool is_newcomer(const PacketMeta& meta) {
     return meta.verdict == Verdict::kMiss && meta.direction == Direction::kOutbound &&
-           meta.kind != PacketKind::kIcmpError;
+           meta.kind < PacketKind::kIcmpError;
 }
 
 // Passes over the misses before any is judged: a new flow needs half a dozen lines that are not in the cache, each known only
@@ -193,6 +194,8 @@ void make(Burst& burst, const StageTables& tables, Tick now) {
         tables.nat->settle();
         if (meta.kind == PacketKind::kIcmpError) {
             judge_icmp_error(burst, i, tables);
+        } else if (meta.kind == PacketKind::kLaterFragment) {
+            judge_later_fragment(burst, i, tables, now);
         } else {
             judge_inbound(burst, i, tables, now);
         }

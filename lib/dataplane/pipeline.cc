@@ -14,6 +14,9 @@ void Shard::run(Burst& burst, Tick now) {
     if (burst.batch.lowest_ttl <= 1) {
         screen(burst, tables_);
     }
+    if (burst.batch.fragments != 0) {
+        gather(burst, tables_, now);
+    }
     if (tables_.shards > 1) {
         steer(burst, tables_);
     }
@@ -24,9 +27,15 @@ void Shard::run(Burst& burst, Tick now) {
     if (burst.batch.longest > tables_.smallest_mtu) {
         fit(burst, tables_);
     }
+    if (burst.batch.fragments != 0) {
+        bind(burst, tables_, now);
+    }
     track(burst, tables_, now);
     write(burst, tables_);
     route(burst, tables_);
+    if (burst.batch.longest > tables_.smallest_mtu) {
+        divide(burst, tables_);
+    }
     finish(burst);
 
     nat_->end_of_burst();
@@ -38,6 +47,9 @@ void Shard::run_own(Burst& burst) {
 
     packet::parse(burst.batch, tables_.links);
     route_own(burst, tables_);
+    if (burst.batch.longest > tables_.smallest_mtu) {
+        divide(burst, tables_);
+    }
     finish(burst);
 }
 

@@ -22,6 +22,9 @@ unsigned Shard::poll(Tick now) {
     nat_->advance(now, kTimersAPoll);
     nat_->end_of_burst();
     work += resume_held(now);
+    work += fragments_.advance(now, kTimersAPoll);
+    free_ended_fragments();
+    free_now();
     gauges_.sessions.set(nat_->session_count());
     gauges_.mappings.set(nat_->mapping_count());
     gauges_.subscribers.set(nat_->subscriber_count());
@@ -54,6 +57,7 @@ unsigned Shard::poll_hand_offs(Tick now) {
         }
         other_.batch.count = static_cast<uint32_t>(count);
         run_loaded(Origin::kHandedOff, now);
+        resume_fragments(now);
         taken += static_cast<unsigned>(count);
         return true;
     };
@@ -70,6 +74,19 @@ unsigned Shard::resume_held(Tick now) {
     unsigned resumed = 0;
     for (size_t bound = held_.size(); resumed < bound && held_.has_ready();) {
         const unsigned count = held_.take_ready(std::span(other_.batch.ref));
+        other_.batch.count = count;
+        run_loaded(Origin::kResumed, now);
+        resume_fragments(now);
+        resumed += count;
+    }
+    return resumed;
+}
+
+// Those whose first fragment has come; none of them waits here again. A first one may come out of resume_held(), too.
+unsigned Shard::resume_fragments(Tick now) {
+    unsigned resumed = 0;
+    while (fragments_.has_ready()) {
+        const unsigned count = fragments_.take_ready(std::span(other_.batch.ref));
         other_.batch.count = count;
         run_loaded(Origin::kResumed, now);
         resumed += count;

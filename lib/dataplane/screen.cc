@@ -3,8 +3,8 @@
 namespace sekisho::dataplane {
 namespace {
 
-// Own addresses still take a packet with TTL 1. No error is ever owed for an ICMP error (RFC 1122 3.2.2) or to a source
-// that is ours, because it is forged.
+// Own addresses still take a packet with TTL 1. No error is ever owed for an ICMP error or a later fragment (RFC 1122 3.2.2),
+// or to a source that is ours, because it is forged.
 [[gnu::noinline]] void screen_expiring(
     const PacketRef& ref, PacketMeta& meta, const StageTables& tables
 ) {
@@ -16,7 +16,7 @@ namespace {
         meta.reason = DropReason::kSpoofedSource;
         return;
     }
-    meta.verdict = meta.kind == PacketKind::kIcmpError ? Verdict::kDrop : Verdict::kPuntError;
+    meta.verdict = meta.kind >= PacketKind::kIcmpError ? Verdict::kDrop : Verdict::kPuntError;
     meta.reason = DropReason::kTtlExceeded;
 }
 

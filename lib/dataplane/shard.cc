@@ -20,6 +20,8 @@ Shard::Shard(const ShardPlan& plan, std::unique_ptr<nat::NatShard> nat)
       nat_(std::move(nat)),
       hops_(*plan.network, nat_->secret()),
       held_(plan.held_packets),
+      fragments_(plan.fragments, nat_->secret()),
+      fragment_ids_(nat_->secret(), plan.id, plan.fabric->shards()),
       links_(plan.network->link_views()) {
     tables_.self = plan.id;
     tables_.shards = plan.fabric->shards();
@@ -29,6 +31,8 @@ Shard::Shard(const ShardPlan& plan, std::unique_ptr<nat::NatShard> nat)
     tables_.table = plan.table;
     tables_.nat = nat_.get();
     tables_.hops = &hops_;
+    tables_.fragments = &fragments_;
+    tables_.fragment_ids = &fragment_ids_;
     tables_.links = links_;
     tables_.smallest_mtu = smallest_mtu(*plan.network);
     nat_->connect(this, this);
@@ -62,6 +66,7 @@ void Shard::receive(std::span<const Fresh> bursts, Tick now) {
         run(fresh_[k], now);
         run_again(now);
         resume_held(now);
+        resume_fragments(now);
     }
 }
 
@@ -98,6 +103,8 @@ void Shard::shut_down() {
     while (held_.take_ready({&packet, 1}) == 1) {
         end(packet);
     }
+    fragments_.end_all(DropReason::kShutdown);
+    free_ended_fragments();
     for (unsigned from = 0; from < tables_.shards; ++from) {
         auto& ring = plan_.fabric->hand_off(ShardId{static_cast<uint8_t>(from)}, tables_.self);
         while (ring.pop(packet)) {

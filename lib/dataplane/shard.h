@@ -1,6 +1,6 @@
 // Shard: one worker's whole world, and the one way of a burst through it (pipeline.cc is one page).
 //
-//   rx - parse - probe - screen - steer - find - (make) - fit - track - write - route - tx
+//   rx - parse - probe - screen - (gather) - steer - find - (make) - (fit) - (bind) - track - write - route - (divide) - tx
 //
 //   Owner     the worker that carries it; counters may be read by anyone. N shards on one thread behave as N workers.
 //   Buffers   every packet given to it ends in exactly one place: transmitted, handed to another shard, held (bounded),
@@ -45,6 +45,7 @@ struct ShardPlan {
     PacketStore* store = nullptr;
     Transmitter* transmitter = nullptr;
     size_t held_packets = 512;  // bound of the list of packets that wait for a port block
+    FragmentTable::Sizes fragments;
 };
 
 class Shard final : public nat::MessageSink, public nat::WaitListener {
@@ -74,7 +75,7 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     nat::NatShard& nat() { return *nat_; }
     PacketCounters& counters() { return counters_; }
     const PacketCounters& counters() const { return counters_; }
-    size_t held() const { return held_.size(); }  // may be read by anyone
+    size_t held() const { return held_.size() + fragments_.held(); }  // may be read by anyone
     const ShardGauges& gauges() const { return gauges_; }
 
     bool send(ShardId to, const nat::ShardMessage& message) override;  // MessageSink
@@ -92,6 +93,10 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     void hold(Burst& burst, uint32_t i);
     void punt_neighbour(Burst& burst, uint32_t i);
     void punt_error(Burst& burst, uint32_t i);
+    // divide.cc: a packet too long for its link, in pieces.
+    void cut(Burst& burst, uint32_t i);
+    Be16 id_of_pieces(const packet::Ipv4View& ip);
+    void free_ended_fragments();
     void free_later(const PacketRef& packet);
     void free_now();
     // shard.cc: bursts that do not come from a device, in other_; and the end.
@@ -104,6 +109,7 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     unsigned poll_messages(Tick now);
     unsigned poll_hand_offs(Tick now);
     unsigned resume_held(Tick now);
+    unsigned resume_fragments(Tick now);
     unsigned poll_back(Tick now);
     void run_answers(Tick now);
     void take_back(const Back& back);
@@ -121,6 +127,8 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     ShardGauges gauges_;
     HopTable hops_;
     HeldList held_;
+    FragmentTable fragments_;
+    FragmentIds fragment_ids_;
     std::vector<packet::LinkView> links_;
     StageTables tables_;
     std::array<Burst, kTogether> fresh_;

@@ -25,6 +25,7 @@ Result<std::unique_ptr<Shard>> make_shard(
     shard.store = &worker.store;
     shard.transmitter = &worker.transmitter;
     shard.held_packets = worker.held_packets;
+    shard.fragments = FragmentTable::Sizes::of(commons.settings, plan.shards);
     return std::make_unique<Shard>(shard, std::move(*nat));
 }
 

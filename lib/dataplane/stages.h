@@ -1,6 +1,7 @@
 // Stages: what a burst and the tables of a shard look like to the stages of the pipeline, and the stages themselves.
 //
-//   parse (lib/packet) - hash - probe - screen - steer - find - make - fit - track - write - route - finish (Shard)
+//   parse (lib/packet) - hash - probe - screen - (gather) - steer - find - (make) - (fit) - (bind) - track - write - route -
+//   (divide) - finish (Shard)
 //
 //   Law       a stage is a function over the whole burst; it looks only at packets whose verdict is kPending (make: kMiss
 //             too), ends some of them with another verdict, and leaves the rest to the next stage. None calls a later one.
@@ -12,6 +13,8 @@
 #include <span>
 
 #include "base/toeplitz.h"
+#include "dataplane/fragment_ids.h"
+#include "dataplane/fragment_table.h"
 #include "dataplane/hop_table.h"
 #include "dataplane/network.h"
 #include "nat/external_directory.h"
@@ -39,6 +42,8 @@ struct StageTables {
     const base::ShardTable* table = nullptr;
     nat::NatShard* nat = nullptr;
     HopTable* hops = nullptr;
+    FragmentTable* fragments = nullptr;
+    FragmentIds* fragment_ids = nullptr;
     std::span<const packet::LinkView> links;  // by LinkId
     uint16_t smallest_mtu = 1500;             // of all links: what fits there fits everywhere
 
@@ -63,6 +68,14 @@ struct Burst {
 // when a TTL is that low.
 void screen(Burst& burst, const StageTables& tables);
 
+// Fragments, at the home of their datagram: later ones get their flow from the first one, or wait for it with kKept. Only
+// called when the burst has fragments.
+void gather(Burst& burst, const StageTables& tables, Tick now);
+
+// What became of first fragments that began a datagram here: its others share their fate. Only called when the burst has
+// fragments.
+void bind(Burst& burst, const StageTables& tables, Tick now);
+
 // Whose packet is it? Ends those of other shards with kHandOff. Only called when there are several shards.
 void steer(Burst& burst, const StageTables& tables);
 
@@ -79,7 +92,7 @@ void find(Burst& burst, const StageTables& tables, Tick now);
 // Judges misses and makes sessions; those that pass are kPending again.
 void make(Burst& burst, const StageTables& tables, Tick now);
 
-// Ends what is larger than the next link's MTU. Only called when a packet is larger than the smallest MTU.
+// Ends what is larger than the next link's MTU and must not be cut. Only called when a packet is larger than the smallest MTU.
 void fit(Burst& burst, const StageTables& tables);
 
 // Activity, counts, TCP state.
@@ -91,7 +104,11 @@ void write(Burst& burst, const StageTables& tables);
 // Next hop and link header: kTransmit, or kPuntNeighbour for a next hop without address.
 void route(Burst& burst, const StageTables& tables);
 
-// The same for packets of the appliance itself and for those that waited for a neighbour: by the destination in the packet.
+// Of what is routed, that which its link takes only in pieces gets kCut. Only called when a packet is larger than the
+// smallest MTU.
+void divide(Burst& burst, const StageTables& tables);
+
+// The same as route for packets of the appliance itself and for those that waited for a neighbour: by the destination in the packet.
 void route_own(Burst& burst, const StageTables& tables);
 
 // The next hop of a destination on the side where it must be, or the reason why there is none.
@@ -105,6 +122,13 @@ HopResult find_hop(const StageTables& tables, Ipv4Addr destination, Direction di
 // The neighbour that a session may remember for packets to `destination` by `hop`, or 0: not resolved, or an entry that may
 // come to stand for somebody else.
 NeighbourId known_neighbour(const StageTables& tables, const Hop& hop, Ipv4Addr destination);
+
+// What stages do with a packet, alike in several.
+void hand_off(PacketRef& ref, PacketMeta& meta, ShardId target);
+void pass_by_session(PacketMeta& meta, SessionIndex index, const StageTables& tables);
+void pass_by_mapping(Burst& burst, uint32_t i, MappingIndex mapping, const StageTables& tables);
+// make, of a later fragment without session.
+void judge_later_fragment(Burst& burst, uint32_t i, const StageTables& tables, Tick now);
 
 // The addresses that an IPv4 packet carries.
 inline Ipv4Addr source_of(const PacketRef& ref, const PacketMeta& meta) {

@@ -5,7 +5,7 @@ namespace {
 
 // An ICMP error's source may be any router inside, so the device's spreading says nothing about it.
 ShardId shard_of_outbound(const Burst& burst, const PacketMeta& meta, const StageTables& tables) {
-    const bool believed = burst.steered && meta.kind != PacketKind::kIcmpError;
+    const bool believed = burst.steered && meta.kind < PacketKind::kIcmpError;
     if (burst.origin != Origin::kFresh || believed) {
         return tables.self;
     }
@@ -29,6 +29,8 @@ ShardId shard_of_inbound(const Burst& burst, const PacketMeta& meta, const Stage
     return tables.shard_of(destination);
 }
 
+}  // namespace
+
 void hand_off(PacketRef& ref, PacketMeta& meta, ShardId target) {
     if (ref.hops >= packet::kMaxHops) {
         meta.verdict = Verdict::kDrop;
@@ -39,8 +41,6 @@ void hand_off(PacketRef& ref, PacketMeta& meta, ShardId target) {
     meta.verdict = Verdict::kHandOff;
     meta.target = target;
 }
-
-}  // namespace
 
 void steer(Burst& burst, const StageTables& tables) {
     Batch& batch = burst.batch;

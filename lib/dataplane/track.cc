@@ -3,10 +3,15 @@
 namespace sekisho::dataplane {
 namespace {
 
-// An error from a link may come from any router, but never in our name.
-[[gnu::noinline]] void drop_forged_error(Batch& batch, uint32_t i, const StageTables& tables) {
+// An error from a link may come from any router, but never in our name. A later fragment counts, but keeps nothing alive: its
+// first one has.
+[[gnu::noinline]] void track_little(Batch& batch, uint32_t i, const StageTables& tables) {
     const PacketMeta& meta = batch.meta[i];
     const PacketRef& ref = batch.ref[i];
+    if (meta.kind == PacketKind::kLaterFragment && meta.session_index != kNoIndex) {
+        flow::Session& session = tables.nat->session(SessionIndex{meta.session_index});
+        ++session.packets[static_cast<size_t>(meta.direction)];
+    }
     if (meta.kind == PacketKind::kIcmpError && (ref.flags & packet::kHairpin) == 0 &&
         tables.is_ours(source_of(ref, meta))) {
         batch.drop(i, DropReason::kSpoofedSource);
@@ -31,8 +36,8 @@ void track(Burst& burst, const StageTables& tables, Tick now) {
             continue;
         }
         tables.hops->prefetch(NeighbourId{session.next_hop[static_cast<size_t>(meta.direction)]});
-        if (meta.session_index == kNoIndex || meta.kind == PacketKind::kIcmpError) [[unlikely]] {
-            drop_forged_error(batch, i, tables);
+        if (meta.session_index == kNoIndex || meta.kind >= PacketKind::kIcmpError) [[unlikely]] {
+            track_little(batch, i, tables);
             continue;
         }
         const uint8_t* tcp =

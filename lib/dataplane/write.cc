@@ -3,6 +3,7 @@
 #include "dataplane/stages.h"
 #include "nat/icmp_error.h"
 #include "nat/rewrite.h"
+#include "nat/rewrite_fragment.h"
 
 namespace sekisho::dataplane {
 namespace {
@@ -47,6 +48,15 @@ Ipv4Addr speaker(const Session& session, Ipv4Addr destination, const StageTables
     return (session.flags & flow::kSessionHairpin) != 0 && meta.direction == Direction::kOutbound;
 }
 
+[[gnu::noinline]] void write_later_fragment(PacketRef& ref, PacketMeta& meta) {
+    const auto& session = *static_cast<const Session*>(meta.session);
+    nat::rewrite_later_fragment(ref, meta, session);
+    if (begins_hairpin(session, meta)) {
+        ref.fragment_ports = nat::hairpin_ports(session);
+        meta.verdict = Verdict::kHairpin;
+    }
+}
+
 }  // namespace
 
 void write(Burst& burst, const StageTables& tables) {
@@ -56,8 +66,12 @@ void write(Burst& burst, const StageTables& tables) {
         if (meta.verdict != Verdict::kPending) {
             continue;
         }
-        if (meta.kind == PacketKind::kIcmpError) [[unlikely]] {
-            write_icmp_error(batch.ref[i], meta, tables);
+        if (meta.kind >= PacketKind::kIcmpError) [[unlikely]] {
+            if (meta.kind == PacketKind::kIcmpError) {
+                write_icmp_error(batch.ref[i], meta, tables);
+            } else {
+                write_later_fragment(batch.ref[i], meta);
+            }
             continue;
         }
         const auto& session = *static_cast<const Session*>(meta.session);

@@ -100,6 +100,7 @@ struct TimeoutSettings {
     Seconds tcp_closing{240};       // RFC 7857 2.1
     Seconds udp{300};               // RFC 4787 REQ-5c
     Seconds icmp{60};               // RFC 5508 REQ-2
+    Seconds fragment{2};            // RFC 6146 3.4: how late a datagram's first fragment may come
     friend bool operator==(const TimeoutSettings&, const TimeoutSettings&) = default;
 };
 
@@ -107,6 +108,7 @@ struct TableLimits {  // of the whole appliance
     uint32_t sessions = 1048576;
     uint32_t mappings = 1048576;
     uint32_t subscribers = 65536;
+    uint32_t fragments = 4096;  // datagrams that come in fragments, at a time
     friend bool operator==(const TableLimits&, const TableLimits&) = default;
 };
 

@@ -63,7 +63,25 @@ void check_passed(const PacketRef& ref, const PacketMeta& meta) {
     require(meta.ttl > 0, "TTL above 0");
     const bool is_tcp = meta.kind == PacketKind::kTcp && meta.l4_offset + 20U <= ref.length;
     const size_t options_end = is_tcp ? size_t{ref.data[meta.l4_offset + 12]} >> 4 << 2 : 0;
-    const size_t least = meta.kind == PacketKind::kTcp ? std::max<size_t>(options_end, 20) : 8;
+    const size_t least = meta.kind == PacketKind::kLaterFragment ? 1
+                         : meta.kind == PacketKind::kTcp         ? std::max<size_t>(options_end, 20)
+                                                                 : 8;
+    const auto ip = *Ipv4View::at(Bytes(ref.data, ref.length).subspan(meta.l3_offset));
+    require(ip.is_fragment() == ((ref.fragment & kFragment) != 0), "fragments are marked");
+    require(
+        (ip.fragment_offset() != 0) == ((ref.fragment & kLaterFragment) != 0),
+        "later fragments are marked"
+    );
+    require(
+        meta.l4_offset - meta.l3_offset + 8U * ip.fragment_offset() + ip.payload().size() <= 65535,
+        "no datagram is longer than one can be"
+    );
+    if (meta.kind == PacketKind::kLaterFragment) {
+        require(ip.fragment_offset() != 0, "a later fragment begins behind the first");
+        require(meta.key.ports() == 0, "the ports of a later fragment are unknown");
+        require(least <= meta.l3_length, "a fragment is not empty");
+        return;
+    }
     require(meta.l4_offset + least <= ref.length, "the transport header is in the first segment");
     require(meta.l4_offset + least <= end, "the transport header is in the packet");
     switch (meta.kind) {
@@ -133,7 +151,7 @@ void require_equal(
     const PacketRef& a, const PacketMeta& m, const PacketRef& b, const PacketMeta& n
 ) {
     require(a.length == b.length && a.frame_length == b.frame_length, "same lengths");
-    require(a.in_link == b.in_link, "same link");
+    require(a.in_link == b.in_link && a.fragment == b.fragment, "same link and marks");
     require(m.key == n.key && m.ttl == n.ttl && m.tcp_flags == n.tcp_flags, "same key, TTL, flags");
     require(m.verdict == n.verdict && m.reason == n.reason && m.kind == n.kind, "same verdict");
     require(m.direction == n.direction && m.l3_length == n.l3_length, "same direction and length");

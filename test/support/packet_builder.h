@@ -169,8 +169,8 @@ Decoded decode_l3(Bytes from_ip_header);
 std::string describe(Bytes frame);
 
 // Whether every checksum of the frame is what a full computation gives: IPv4 header, TCP, UDP (0
-// counts), ICMP, and the IPv4 header that an ICMP error quotes. False too for a frame that is not
-// whole.
+// counts), ICMP, and the IPv4 header that an ICMP error quotes; of a fragment the IPv4 header alone.
+// False too for a frame that is not whole.
 bool checksums_ok(Bytes frame);
 
 }  // namespace sekisho::test

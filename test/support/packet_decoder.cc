@@ -196,7 +196,9 @@ Decoded decode_l3(Bytes bytes) {
     out.ip_id = ip->id();
     out.fragment_word = ip->fragment_word();
     out.total_length = ip->total_length();
-    if (ip->protocol() == 6) {
+    if (ip->fragment_offset() != 0) {
+        out.payload = copy(ip->payload());
+    } else if (ip->protocol() == 6) {
         decode_tcp(ip->payload(), out);
     } else if (ip->protocol() == 17) {
         decode_udp(ip->payload(), out);
@@ -248,7 +250,7 @@ bool checksums_ok(Bytes frame) {
     if (!ip || ip->total_length() > rest.size()) {
         return false;
     }
-    return packet::verifies(ip->header()) && l4_checksum_ok(*ip);
+    return packet::verifies(ip->header()) && (ip->is_fragment() || l4_checksum_ok(*ip));
 }
 
 }  // namespace sekisho::test
