@@ -35,6 +35,7 @@ FragmentTable::FragmentTable(const Sizes& sizes, const HashSecret& secret)
       most_held_in_set_(std::max(kHeldPerDatagram, sizes.held / 8)),
       entries_(size_t{set_mask_ + 1} * kWays),
       tags_(entries_.size()),
+      sources_(entries_.size()),
       held_in_set_(set_mask_ + 1),
       nodes_(most_held(sizes)) {
     for (uint32_t n = 0; n < nodes_.size(); ++n) {
@@ -59,9 +60,9 @@ uint32_t FragmentTable::most_held(const Sizes& sizes) {
 
 // ---- datagrams
 
-uint32_t FragmentTable::set_of(const FragmentFacts& facts) const {
+FragmentTable::Place FragmentTable::place_of(const FragmentFacts& facts) const {
     const uint64_t hash = keyed_hash(secret_, source_of(facts.addresses), facts.realm.value);
-    return static_cast<uint32_t>(hash >> 32) & set_mask_;
+    return {static_cast<uint32_t>(hash >> 32) & set_mask_, static_cast<uint16_t>(hash | 1)};
 }
 
 uint16_t FragmentTable::tag_of(const FragmentFacts& facts) const {
@@ -94,43 +95,38 @@ bool FragmentTable::is_older(const Entry& a, const Entry& b) {
     return a_waits != b_waits ? a_waits : is_before(a.since, b.since);
 }
 
-// A free place for a datagram of this source, if need be that of another one.
-uint32_t FragmentTable::free_way(uint32_t set, const FragmentFacts& facts) {
-    uint32_t empty = kNoIndex;
+// Of one source, or, with 0, of all.
+uint32_t FragmentTable::oldest_in(uint32_t set, uint16_t source) const {
     uint32_t oldest = kNoIndex;
-    uint32_t oldest_own = kNoIndex;
-    unsigned own = 0;
-    const auto take_older = [&](uint32_t& best, uint32_t i) {
-        best = best == kNoIndex || is_older(entries_[i], entries_[best]) ? i : best;
-    };
     for (uint32_t i = set * kWays; i < (set + 1) * kWays; ++i) {
-        const Entry& entry = entries_[i];
-        if (tags_[i] == 0) {
-            empty = i;
-            continue;
-        }
-        take_older(oldest, i);
-        if (source_of(entry.addresses) == source_of(facts.addresses) &&
-            entry.realm == facts.realm) {
-            take_older(oldest_own, i);
-            ++own;
+        const bool counts = source == 0 || sources_[i] == source;
+        if (counts && (oldest == kNoIndex || is_older(entries_[i], entries_[oldest]))) {
+            oldest = i;
         }
     }
-    const uint32_t victim = own >= kMostPerSource ? oldest_own : oldest;
-    if (own < kMostPerSource && empty != kNoIndex) {
-        return empty;
+    return oldest;
+}
+
+// A free place for a datagram, if need be that of another one.
+uint32_t FragmentTable::free_way(const Place& place) {
+    const auto first = sources_.begin() + static_cast<std::ptrdiff_t>(place.set * kWays);
+    const auto own = std::count(first, first + kWays, place.source);
+    const auto empty = std::find(first, first + kWays, 0);
+    if (own < kMostPerSource && empty != first + kWays) {
+        return static_cast<uint32_t>(empty - sources_.begin());
     }
+    const uint32_t victim = oldest_in(place.set, own < kMostPerSource ? uint16_t{0} : place.source);
     forget(victim, DropReason::kFragmentOverflow);
     return victim;
 }
 
 uint32_t FragmentTable::find_or_make(const FragmentFacts& facts, Tick now) {
-    const uint32_t set = set_of(facts);
-    const uint32_t found = find(facts, set, now);
+    const Place place = place_of(facts);
+    const uint32_t found = find(facts, place.set, now);
     if (found != kNoIndex) {
         return found;
     }
-    const uint32_t made = free_way(set, facts);
+    const uint32_t made = free_way(place);
     Entry& entry = entries_[made];
     entry = Entry{};
     entry.addresses = facts.addresses;
@@ -140,6 +136,7 @@ uint32_t FragmentTable::find_or_make(const FragmentFacts& facts, Tick now) {
     entry.state = State::kWaiting;
     entry.since = now;
     tags_[made] = tag_of(facts);
+    sources_[made] = place.source;
     append(waiting_, made);
     return made;
 }
@@ -150,6 +147,7 @@ void FragmentTable::forget(uint32_t index, DropReason reason) {
     remove(list_of(entry.state), index);
     entry.state = State::kFree;
     tags_[index] = 0;
+    sources_[index] = 0;
 }
 
 void FragmentTable::settle(uint32_t index, State state, Tick now) {
@@ -313,7 +311,7 @@ bool FragmentTable::bind(const FragmentFacts& first, const FragmentBinding& bind
 }
 
 void FragmentTable::refuse(const FragmentFacts& first, DropReason reason, Tick now) {
-    const uint32_t index = find(first, set_of(first), now);
+    const uint32_t index = find(first, place_of(first).set, now);
     if (index != kNoIndex && entries_[index].state == State::kNoted) {
         refuse_entry(index, reason, now);
     }

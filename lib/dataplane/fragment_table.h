@@ -15,7 +15,7 @@
 //             a set, and `held` in all.
 //   Owner     the shard's worker; size() and held() may be read by anyone. It owns the packets that it holds, until
 //             take_ready() or take_ended() gives them back: both must be empty again after every burst.
-//   Cost      a burst without fragments never comes here. take(): a hash, 32 bytes of tags, one entry. Never allocates
+//   Cost      a burst without fragments never comes here. take(): a hash, 64 bytes of tags, one entry. Never allocates
 //             after it is made.
 //   Source    RFC 791, 815, 1858, 3128, 4787 REQ-14, 4963, 5722, 6146 3.4.
 #pragma once
@@ -58,7 +58,7 @@ void follow(PacketRef& packet, uint16_t l3_offset, const FragmentBinding& bindin
 
 class FragmentTable {
   public:
-    static constexpr unsigned kWays = 16;
+    static constexpr unsigned kWays = 32;
     static constexpr uint32_t kHeldPerDatagram = 64;  // 64 KiB in pieces of 1500 bytes are 45
 
     struct Sizes {
@@ -152,11 +152,16 @@ class FragmentTable {
         size_t size = 0;
     };
 
-    uint32_t set_of(const FragmentFacts& facts) const;
+    struct Place {
+        uint32_t set;
+        uint16_t source;  // a tag of it
+    };
+    Place place_of(const FragmentFacts& facts) const;
     uint16_t tag_of(const FragmentFacts& facts) const;
     uint32_t find(const FragmentFacts& facts, uint32_t set, Tick now);
     uint32_t find_or_make(const FragmentFacts& facts, Tick now);
-    uint32_t free_way(uint32_t set, const FragmentFacts& facts);
+    uint32_t free_way(const Place& place);
+    uint32_t oldest_in(uint32_t set, uint16_t source) const;
     static bool is_older(const Entry& a, const Entry& b);
     void forget(uint32_t entry, DropReason reason);
     void settle(uint32_t entry, State state, Tick now);
@@ -190,8 +195,9 @@ class FragmentTable {
     uint32_t set_mask_;
     uint32_t most_held_;
     uint32_t most_held_in_set_;
-    std::vector<Entry> entries_;  // set by set
-    std::vector<uint16_t> tags_;  // of entries_; 0: free
+    std::vector<Entry> entries_;     // set by set
+    std::vector<uint16_t> tags_;     // of entries_; 0: free
+    std::vector<uint16_t> sources_;  // of entries_; 0: free
     std::vector<uint16_t> held_in_set_;
     std::vector<Node> nodes_;
     uint32_t free_node_ = kNoIndex;

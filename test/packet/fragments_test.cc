@@ -587,6 +587,65 @@ TEST_CASE(
     CHECK(bed.totals().held == 0);
 }
 
+TEST_CASE(
+    "thousands of fragments of many flows, shuffled, tell the same story everywhere",
+    "[packet][fragments][random][rfc4787-req14]"
+) {
+    run_everywhere({}, [](TestBed& bed, Story& story) {
+        uint32_t state = 4711;
+        const auto draw = [&](uint32_t below) {
+            state = state * 1664525 + 1013904223;
+            return (state >> 8) % below;
+        };
+        for (unsigned from = 5; from < 9; ++from) {  // so that all next hops are known
+            bed.push_internal(udp_out(bed, host(from), 1000, kServer, 53));
+            bed.run();
+            bed.push_external(udp_in(bed, kServer, 53, host(from), 1000));
+        }
+        story.step(bed);
+        uint16_t id = 0;
+        for (unsigned round = 0; round < 60; ++round) {
+            std::vector<std::pair<LinkId, ByteVector>> all;
+            for (unsigned n = 0; n < 6; ++n) {
+                const unsigned from = 5 + draw(4);
+                const auto port = static_cast<uint16_t>(1000 + draw(3));
+                const bool known = bed.external_of(Protocol::kUdp, host(from), port).has_value();
+                const bool inbound = known && draw(2) == 0;
+                const PacketBuilder packet = inbound ? udp_in(bed, kServer, 53, host(from), port)
+                                                     : udp_out(bed, host(from), port, kServer, 53);
+                PacketBuilder sized = packet;
+                sized.ip_id(++id).payload_size(100 + draw(900));
+                for (const ByteVector& fragment : split(sized.bytes(), 64 + 8 * draw(60))) {
+                    if (draw(20) != 0) {
+                        all.emplace_back(inbound ? kExternalLink : kInternalLink, fragment);
+                    }
+                    if (draw(20) == 0) {
+                        all.emplace_back(inbound ? kExternalLink : kInternalLink, fragment);
+                    }
+                }
+            }
+            for (size_t i = all.size(); i > 1; --i) {
+                std::swap(all[i - 1], all[draw(static_cast<uint32_t>(i))]);
+            }
+            // No more than a burst at a time: what comes behind the last fragment of a datagram is a duplicate only within its
+            // burst, so that the story would depend on where bursts end.
+            unsigned waiting = 0;
+            for (const auto& [link, fragment] : all) {
+                bed.push(link, fragment);
+                if (++waiting == 24 || draw(4) == 0) {
+                    bed.run();
+                    waiting = 0;
+                }
+            }
+            story.step(bed);
+            bed.advance(draw(2) == 0 ? 500 : 2500);
+        }
+        bed.advance(10'000);
+        CHECK(bed.totals().held == 0);
+        story.step(bed);
+    });
+}
+
 TEST_CASE("what is held when the appliance stops is freed", "[packet][fragments]") {
     TestBed bed({});
     const Frames fragments = split(big_udp(bed).bytes(), kPart);
