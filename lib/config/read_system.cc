@@ -169,6 +169,7 @@ void read_timeouts(const Node& node, Draft& draft, Mistakes& mistakes) {
     read_number(*map, "tcp-closing", kTcpClosing, timeouts.tcp_closing, mistakes);
     read_number(*map, "udp", kUdp, timeouts.udp, mistakes);
     read_number(*map, "icmp", kIcmp, timeouts.icmp, mistakes);
+    read_number(*map, "fragment", kFragment, timeouts.fragment, mistakes);
 }
 
 void read_table_limits(const Node& node, Draft& draft, Mistakes& mistakes) {
@@ -180,6 +181,7 @@ void read_table_limits(const Node& node, Draft& draft, Mistakes& mistakes) {
     read_number(*map, "sessions", kSessions, limits.sessions, mistakes);
     read_number(*map, "mappings", kMappings, limits.mappings, mistakes);
     read_number(*map, "subscribers", kSubscribers, limits.subscribers, mistakes);
+    read_number(*map, "fragments", kFragments, limits.fragments, mistakes);
 }
 
 void read_control(const Node& node, Draft& draft, Mistakes& mistakes) {

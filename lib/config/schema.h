@@ -88,8 +88,9 @@ inline constexpr Key kProtocolKeys[] = {{"tcp"}, {"udp"}, {"icmp"}};
 inline constexpr Key kSubscriberLimitKeys[] = {
     {"sessions"}, {"ports"}, {"sessions-per-second"}, {"inbound-openings"}};
 inline constexpr Key kTimeoutKeys[] = {
-    {"tcp-established"}, {"tcp-transitory"}, {"tcp-closing"}, {"udp"}, {"icmp"}};
-inline constexpr Key kTableLimitKeys[] = {{"sessions"}, {"mappings"}, {"subscribers"}};
+    {"tcp-established"}, {"tcp-transitory"}, {"tcp-closing"}, {"udp"}, {"icmp"}, {"fragment"}};
+inline constexpr Key kTableLimitKeys[] = {
+    {"sessions"}, {"mappings"}, {"subscribers"}, {"fragments"}};
 inline constexpr Key kControlKeys[] = {{"socket"}};
 
 inline constexpr Section kTop{"the file", kTopKeys};
@@ -155,9 +156,11 @@ inline constexpr NumberRule kTcpClosing{
     1, 604800, Unit::kSeconds};  // RFC 7857 2.1 lets it go below 4 minutes
 inline constexpr NumberRule kUdp{120, 604800, Unit::kSeconds, "RFC 4787 REQ-5"};
 inline constexpr NumberRule kIcmp{60, 604800, Unit::kSeconds, "RFC 5508 REQ-2"};
+inline constexpr NumberRule kFragment{2, 120, Unit::kSeconds, "RFC 6146 3.4"};
 inline constexpr NumberRule kSessions{1, 134217728, Unit::kCount};
 inline constexpr NumberRule kMappings{1, 134217728, Unit::kCount};
 inline constexpr NumberRule kSubscribers{1, 16777216, Unit::kCount};
+inline constexpr NumberRule kFragments{512, 65536, Unit::kCount};
 
 std::string list_keys(const Section& section);  // a, b and c
 

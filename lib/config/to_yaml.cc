@@ -215,20 +215,22 @@ void write_rest(const Config& config, Out out) {
     fmt::format_to(
         out,
         "\ntimeouts:\n  tcp-established: {}\n  tcp-transitory: {}\n  tcp-closing: {}\n  udp: {}\n  "
-        "icmp: {}\n",
+        "icmp: {}\n  fragment: {}\n",
         t.tcp_established.value,
         t.tcp_transitory.value,
         t.tcp_closing.value,
         t.udp.value,
-        t.icmp.value
+        t.icmp.value,
+        t.fragment.value
     );
     const nat::TableLimits& l = config.nat.limits;
     fmt::format_to(
         out,
-        "\nlimits:\n  sessions: {}\n  mappings: {}\n  subscribers: {}\n",
+        "\nlimits:\n  sessions: {}\n  mappings: {}\n  subscribers: {}\n  fragments: {}\n",
         l.sessions,
         l.mappings,
-        l.subscribers
+        l.subscribers,
+        l.fragments
     );
     fmt::format_to(out, "\ncontrol:\n  socket: {}\n", scalar(config.control.socket));
 }

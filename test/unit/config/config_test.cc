@@ -109,15 +109,17 @@ TEST_CASE("every setting reaches its value", "[config]") {
         22,
         "    filtering: address-and-port-dependent\n    realm: internal\n"
         "    limits: {sessions: 1k, ports: 64, sessions-per-second: 5, inbound-openings: 0}\n"
-        "timeouts: {tcp-established: 3h, tcp-transitory: 241, tcp-closing: 9, udp: 121, icmp: 61}\n"
-        "limits: {sessions: 1Mi, mappings: 3, subscribers: 2}\ncontrol: {socket: /tmp/s}"
+        "timeouts: {tcp-established: 3h, tcp-transitory: 241, tcp-closing: 9, udp: 121, icmp: 61, "
+        "fragment: 5}\n"
+        "limits: {sessions: 1Mi, mappings: 3, subscribers: 2, fragments: 1k}\ncontrol: {socket: "
+        "/tmp/s}"
     ));
     const nat::PolicySettings& policy = d.nat.policies[0];
     CHECK(policy.filtering == nat::FilteringBehaviour::kAddressAndPortDependent);
     CHECK(policy.realm == kInternalRealm);
     CHECK(policy.limits == nat::SubscriberLimits{1000, 64, 5, 0});
-    CHECK(d.nat.timeouts == nat::TimeoutSettings{{10800}, {241}, {9}, {121}, {61}});
-    CHECK(d.nat.limits == nat::TableLimits{1048576, 3, 2});
+    CHECK(d.nat.timeouts == nat::TimeoutSettings{{10800}, {241}, {9}, {121}, {61}, {5}});
+    CHECK(d.nat.limits == nat::TableLimits{1048576, 3, 2, 1000});
     CHECK(d.control.socket == "/tmp/s");
 
     using Mapping = nat::MappingBehaviour;

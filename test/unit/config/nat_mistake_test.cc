@@ -110,7 +110,8 @@ TEST_CASE("pools are checked", "[config]") {
         {"parity with as many even as odd ports missing",
          17,
          "    ports: 1025-65535\n    port-parity: true",
-         "f:18:18: found port-parity with the ports 1025-65535, wanted a range of ports that begins "
+         "f:18:18: found port-parity with the ports 1025-65535, wanted a range of ports that "
+         "begins "
          "even and ends odd"},
         {"contiguity without parity",
          17,
@@ -244,6 +245,16 @@ TEST_CASE(
          wanted("28", "239", "240", " (RFC 5382 REQ-5)")},
         {"icmp", 22, "timeouts: {icmp: 59s}", wanted("18", "59s", "60", " (RFC 5508 REQ-2)")},
         {"tcp-closing", 22, "timeouts: {tcp-closing: 0}", wanted("25", "0", "1", "")},
+        {"fragment",
+         22,
+         "timeouts: {fragment: 1}",
+         "f:22:22: found \"1\", wanted a duration from 2 to 120 seconds (RFC 6146 3.4), such as "
+         "300, 300s, 5m or 2h"},
+        {"too few fragments",
+         22,
+         "limits: {fragments: 511}",
+         "f:22:21: found \"511\", wanted a count from 512 to 65536, with k, M, Ki or Mi if need "
+         "be"},
         {"a number in quotes",
          22,
          "timeouts: {udp: '300'}",
