@@ -147,7 +147,7 @@ TEST_CASE("bursts opened together see what the one before has made and ended", "
 
 TEST_CASE(
     "32 flows of a burst at a nearly full session table: those that find room pass",
-    "[packet][burst][rfc6888-req11]"
+    "[packet][burst][rfc6888-req11d]"
 ) {
     BedOptions options;
     options.sessions = 20;
@@ -203,7 +203,7 @@ TEST_CASE("the filtering behaviour decides who may answer", "[packet][rfc4787-re
 }
 
 TEST_CASE(
-    "unsolicited packets to a pool address are dropped, never routed out", "[packet][rfc4787]"
+    "unsolicited packets to a pool address are dropped, never routed out", "[packet][pitfall-21]"
 ) {
     run_everywhere({}, [](TestBed& bed, Story& story) {
         bed.push_external(bed.from_external().ipv4(kServer, "203.0.113.3").udp(53, 2000));
@@ -249,7 +249,8 @@ TEST_CASE("a subscriber at its session limit gets no more sessions", "[packet][r
 }
 
 TEST_CASE(
-    "when the pool is exhausted the same number of packets is refused", "[packet][rfc6888-req11]"
+    "when the pool is exhausted the same number of packets is refused",
+    "[packet][rfc6888-req11a][pitfall-6]"
 ) {
     BedOptions options;
     options.nat = nat_settings("203.0.113.9", "203.0.113.9");

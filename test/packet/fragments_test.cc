@@ -131,7 +131,7 @@ TEST_CASE(
 
 TEST_CASE(
     "TCP segments and echo messages are translated in fragments, too",
-    "[packet][fragments][rfc4787-req14][rfc5382][rfc5508]"
+    "[packet][fragments][rfc4787-req14]"
 ) {
     run_everywhere({}, [](TestBed& bed, Story& story) {
         const auto pass = [&](LinkId link, const PacketBuilder& packet) {

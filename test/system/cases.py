@@ -21,11 +21,12 @@ class Skip(Exception):
 
 
 class Case:
-    def __init__(self, title, body, settings, starts):
+    def __init__(self, title, body, settings, starts, tags):  # pylint: disable=too-many-arguments
         self.title = title
         self.body = body
         self.settings = settings
         self.starts = starts  # the World's sekishod is started before the case
+        self.tags = tags  # what it shows, for tools/conformance: "[rfc4787-req9]"
 
     def key(self):
         return repr(sorted(self.settings.items())), self.starts
@@ -34,11 +35,11 @@ class Case:
 REGISTER = []
 
 
-def case(title, starts=True, **settings):
+def case(title, starts=True, tags="", **settings):
     """Registers a case. The settings fill appliance.TEMPLATE."""
 
     def register(body):
-        REGISTER.append(Case(title, body, settings, starts))
+        REGISTER.append(Case(title, body, settings, starts, tags))
         return body
 
     return register

@@ -42,7 +42,7 @@ nat::MappingView mapping_of(uint32_t number) {
 }  // namespace
 
 TEST_CASE(
-    "every session of a large table is listed once, in bounded pages", "[control][pitfall31]"
+    "every session of a large table is listed once, in bounded pages", "[control][pitfall-31]"
 ) {
     Rig rig;
     // A million rows take minutes in a build with sanitizers.

@@ -325,7 +325,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "a client that does not read stops only itself, and is closed", "[control][server][pitfall31]"
+    "a client that does not read stops only itself, and is closed", "[control][server][pitfall-31]"
 ) {
     Rig rig(64, 1500ms);
     rig.inspector.generated_sessions = 1'000'000;

@@ -159,7 +159,7 @@ TEST_CASE("a full subscriber table and an unknown source have their reasons", "[
     CHECK(c.open(Protocol::kUdp, subscriber(3), 1).reason == DropReason::kSubscriberTableFull);
 }
 
-TEST_CASE("the rate limit is a bucket of one second", "[nat][rfc6888-req4]") {
+TEST_CASE("the rate limit is a bucket of one second", "[nat][rfc6888-req4c][rfc6888-req5b]") {
     nat::NatSettings settings = lab();
     settings.policies[0].limits.sessions_per_second = 10;
     Cluster c(settings);
@@ -180,7 +180,7 @@ TEST_CASE("the rate limit is a bucket of one second", "[nat][rfc6888-req4]") {
     CHECK(burst() == 10);
 }
 
-TEST_CASE("a live session survives a full table", "[nat][rfc6888-req11][pitfall-7]") {
+TEST_CASE("a live session survives a full table", "[nat][rfc6888-req11d][pitfall-7]") {
     TableSizes sizes;
     sizes.sessions = 4;
     Cluster c(lab(), 1, sizes);
@@ -194,7 +194,7 @@ TEST_CASE("a live session survives a full table", "[nat][rfc6888-req11][pitfall-
 
 TEST_CASE(
     "timers are the RFCs' and every packet of a session refreshes",
-    "[nat][rfc4787-req5][rfc4787-req6][rfc5508-req2]"
+    "[nat][rfc4787-req5][rfc4787-req6][rfc5508-req2][pitfall-12]"
 ) {
     struct {
         Protocol protocol;

@@ -206,7 +206,10 @@ TEST_CASE("both sides may open at the same time", "[nat][rfc5382-req2a]") {
     CHECK(c.session().state == kTcpEstablished);
 }
 
-TEST_CASE("after both FINs a session ends with the closing timer, at once", "[nat][rfc7857-2.1]") {
+TEST_CASE(
+    "after both FINs a session ends with the closing timer, at once",
+    "[nat][rfc7857-2.1][rfc7857-2.1-short]"
+) {
     nat::NatSettings settings = lab();
     settings.timeouts.tcp_closing = Seconds{10};
     Connection c(settings);
@@ -221,7 +224,9 @@ TEST_CASE("after both FINs a session ends with the closing timer, at once", "[na
     CHECK(c.cluster.shard().session_count() == 0);
 }
 
-TEST_CASE("a RST counts only within the window", "[nat][rfc7857-2.2][pitfall-13][rfc5961-3.2]") {
+TEST_CASE(
+    "a RST counts only within the window", "[nat][rfc7857-2.2-verify][pitfall-13][rfc5961-3.2]"
+) {
     struct {
         uint32_t sequence;
         SessionState after;
@@ -261,7 +266,9 @@ TEST_CASE("a refusal of a SYN must acknowledge it", "[nat][rfc793-3.4][pitfall-1
     }
 }
 
-TEST_CASE("data after a RST brings the connection back", "[nat][rfc7857-2.2][rfc6146-3.5.2.2]") {
+TEST_CASE(
+    "data after a RST brings the connection back", "[nat][rfc7857-2.2-keep][rfc6146-3.5.2.2]"
+) {
     Connection c;
     c.establish();
     c.segment(kIn, packet::kRst, 501, 0);
@@ -272,7 +279,7 @@ TEST_CASE("data after a RST brings the connection back", "[nat][rfc7857-2.2][rfc
     CHECK(c.cluster.shard().session_count() == 1);
 }
 
-TEST_CASE("after a RST a session stays four minutes", "[nat][rfc7857-2.2]") {
+TEST_CASE("after a RST a session stays four minutes", "[nat][rfc7857-2.2-keep]") {
     Connection c;
     c.establish();
     c.segment(kIn, packet::kRst, 501, 0);
