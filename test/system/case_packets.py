@@ -9,7 +9,7 @@ from scapy.packet import Raw
 import peer
 import town
 import traffic
-from cases import case, drops, frame_to_appliance, need_af_xdp
+from cases import case, drops, frame_to_appliance
 
 INSIDE = "100.64.1.2"
 
@@ -87,14 +87,6 @@ def malformed():
 @case("each malformed packet ends as its own named drop and goes nowhere")
 def malformed_packets(world):
     check_each(world, malformed())
-
-
-# On AF_PACKET the kernel joins fragments before DPDK's driver sees them (PACKET_FANOUT_FLAG_DEFRAG).
-@case("fragments are dropped by name on a link that does not join them", starts=False, int_device="af_xdp:int0")
-def fragments(world):
-    need_af_xdp()
-    world.nat.start()
-    check_each(world, [("fragment", ip(flags="MF") / udp(), {}), ("fragment", ip(frag=100) / udp(), {})])
 
 
 def check_each(world, table):
