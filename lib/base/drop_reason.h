@@ -64,6 +64,7 @@
     X(kSubscriberTableFull,"subscriber-table-full","the subscriber table is full", "RFC 6888 REQ-11")                 \
     X(kStaleOwner,         "stale-owner",          "the port block changed its owner while the packet was on its way", "ARCHITECTURE 2") \
     X(kHeldOverflow,       "held-overflow",        "too many packets wait for a port block", "ARCHITECTURE 2")        \
+    X(kLogFull,            "log-full",             "what the packet would make could not be logged", "ARCHITECTURE 6")  \
     /* routing and transmission */                                                                                    \
     X(kNotForwarded,       "not-forwarded",        "neither the appliance nor a pool has this address, and nothing is routed between two links of a side", "RFC 3022") \
     X(kToAppliance,        "to-appliance",         "addressed to the appliance, which offers nothing there", "RFC 1122") \

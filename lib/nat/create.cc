@@ -89,6 +89,10 @@ base::ArenaPlan arena_plan(const NatShardPlan& plan, const NatSettings& settings
     if (overloads_ports(settings)) {
         add_counts(kPortUses, kPortUseIndex, m);
     }
+    if (settings.events.logged != 0) {
+        const uint64_t ring = settings.events.ring;
+        arena.sections.push_back({kEvents, event_ring_bytes(ring), ring, false});
+    }
     return arena;
 }
 
@@ -177,6 +181,10 @@ void NatShard::lay_out_records(const NatShardPlan& plan, Tick now) {
     permissions_ = counts(kPermissions, kPermissionIndex, plan.sessions);
     port_uses_ = counts(kPortUses, kPortUseIndex, plan.mappings);
     remotes_ = arena_.records<MappingRemote>(kMappingRemotes);
+    if (settings_->events.logged != 0) {
+        const size_t ring = event_ring_bytes(settings_->events.ring);
+        log_.open(arena_.section(kEvents).first(ring), settings_->events);
+    }
 }
 
 void NatShard::build_pools(Tick now) {
@@ -230,6 +238,7 @@ void NatShard::advance(Tick now, uint32_t budget) {
     session_wheel_.advance(now, budget, [&](uint32_t session) { fire_session(session, now); });
     block_wheel_.advance(now, budget, [&](uint32_t block) { fire_block(block, now); });
     release_lingering(now, budget);
+    write_pending(now, budget);
     outbox_.flush();
 }
 

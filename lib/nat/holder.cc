@@ -151,6 +151,9 @@ void NatShard::release_port(const Mapping& m, bool rests, Tick now) {
 NatShard::Outcome NatShard::acquire_block(uint32_t subscriber, Tick now) {
     Subscriber& s = subscribers_[subscriber];
     if (s.wait == BlockWait::kNone) {
+        if (!log_.may_start(kLogBlocks, waits_)) {
+            return Outcome::refused(DropReason::kLogFull);
+        }
         if (was_refused_now(s, now)) {
             return Outcome::refused(DropReason::kPoolExhausted);
         }
@@ -179,7 +182,8 @@ void NatShard::ask_ahead(uint32_t subscriber, uint32_t block, Protocol protocol,
     const uint32_t size = span.last - span.first + 1;
     const bool is_due = b.in_use[protocol_slot(protocol)] == size - size / kPortsPerBlockAhead;
     if (is_due && block == s.first_block && s.wait == BlockWait::kNone &&
-        s.blocks < pools_[pool_of(s).value].blocks_per_subscriber) {
+        s.blocks < pools_[pool_of(s).value].blocks_per_subscriber &&
+        log_.may_start(kLogBlocks, waits_)) {
         (void)request_block(subscriber, BlockWait::kAhead, now);
     }
 }
@@ -254,6 +258,7 @@ void NatShard::take_in(const ShardMessage& grant, Tick now) {
     ++pools_[grant.pool.value].held;
     directory_->set_owner(grant.external, grant.block, shard_.value);
     note_empty(block, now);
+    log_block(EventKind::kBlockGranted, blocks_[block], now);
     end_wait(grant.subscriber);
 }
 
@@ -286,7 +291,7 @@ void NatShard::fire_block(uint32_t block, Tick now) {
     assert(blocks_.is_empty(block));
     const bool is_rested = blocks_.is_rested(block, clock_of(pool_id, now));
     const bool has_room = shards_ == 1 || outbox_.room() > outbox_reserve_;
-    if (!is_rested || !has_room) {
+    if (!is_rested || !has_room || !may_give_up_block()) {
         block_wheel_.schedule(block, now + flow::TimingWheel::kSlotMs);
         return;
     }
@@ -295,6 +300,7 @@ void NatShard::fire_block(uint32_t block, Tick now) {
 
 void NatShard::give_up_block(uint32_t block, Tick now) {
     const PortBlock b = blocks_[block];
+    log_block(EventKind::kBlockReleased, b, now);
     Subscriber& s = subscribers_[b.subscriber];
     uint32_t* link = &s.first_block;
     while (*link != block) {
@@ -320,9 +326,12 @@ void NatShard::give_up_block(uint32_t block, Tick now) {
 }
 
 void NatShard::answer_recall(const ShardMessage& recall, Tick now) {
-    const uint32_t block = empty_.find_rested(
-        blocks_, recall.external, recall.pool, recall.from, clock_of(recall.pool, now)
-    );
+    const uint32_t block =
+        may_give_up_block()
+            ? empty_.find_rested(
+                  blocks_, recall.external, recall.pool, recall.from, clock_of(recall.pool, now)
+              )
+            : kNoIndex;
     if (block != kNoIndex) {
         give_up_block(block, now);
     }

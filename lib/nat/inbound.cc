@@ -84,6 +84,9 @@ AdmitResult NatShard::admit_tcp_opening(const FlowKey& key, uint32_t mapping, Ti
     if (sessions_.size() >= share_for_inbound(sessions_.capacity())) {
         return refused(DropReason::kSessionTableFull);
     }
+    if (!log_.may_start(kLogSessions, waits_)) {
+        return refused(DropReason::kLogFull);
+    }
     const uint32_t session =
         make_session(mapping, key.source(), key.source_port(), SessionState::kTcpOpenInbound, now);
     settle();

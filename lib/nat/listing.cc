@@ -55,7 +55,7 @@ bool NatShard::list_mappings(
 ) const {
     return walk({cursor, mappings_.high_water(), limit, out.size()}, filled, [&](uint32_t i) {
         const Mapping& m = mappings_[i];
-        if (m.state == 0) {
+        if (m.state != 1) {
             return false;
         }
         out[filled] = {m, i, settings_->policies[m.policy].pool.value, shard_, remote_of({i})};

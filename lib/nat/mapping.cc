@@ -148,6 +148,9 @@ NatShard::Sought NatShard::seek_mapping(const FlowKey& key, const Newcomer& newc
 NatShard::Outcome NatShard::allocate_mapping(
     const FlowKey& key, uint64_t internal_hash, uint32_t subscriber, Tick now
 ) {
+    if (!log_.may_start(kLogMappings, waits_)) {
+        return Outcome::refused(DropReason::kLogFull);
+    }
     if (!mappings_.has_room() || !mapping_index_.has_room(LateInserts::kMost)) {
         return Outcome::refused(DropReason::kMappingTableFull);
     }
@@ -169,6 +172,7 @@ NatShard::Outcome NatShard::allocate_mapping(
     late_.insert_now(mapping_index_, internal_hash, mapping << 1 | kInternal);
     const uint64_t external = hash_of(mapping_key(mapping, kExternal));
     late_.add(mapping_index_, external, mapping << 1 | kExternal);
+    log_mapping(mapping, now);
     return Outcome::made(mapping);
 }
 
@@ -199,12 +203,18 @@ uint32_t NatShard::make_mapping(const FlowKey& key, uint32_t subscriber, const O
 }
 
 // With its last session a mapping ends; its port rests, unless the connection was seen to close.
-void NatShard::release_mapping(uint32_t mapping, bool rests, Tick now) {
+void NatShard::release_mapping(uint32_t mapping, bool rests, EndCause cause, Tick now) {
     settle();
-    Mapping& m = mappings_[mapping];
+    [[maybe_unused]] const Mapping& m = mappings_[mapping];
     assert(m.sessions == 0 && m.state == kMappingLive);
     mapping_index_.erase(hash_of(mapping_key(mapping, kInternal)), mapping << 1 | kInternal);
     mapping_index_.erase(hash_of(mapping_key(mapping, kExternal)), mapping << 1 | kExternal);
+    end_mapping(mapping, rests, cause, now);
+}
+
+// Its end is logged: port and record may serve another.
+void NatShard::free_mapping(uint32_t mapping, bool rests, Tick now) {
+    Mapping& m = mappings_[mapping];
     const uint32_t subscriber = m.subscriber;
     if (!end_use(m)) {
         --subscribers_[subscriber].ports;

@@ -38,6 +38,7 @@
 #include "flow/session_table.h"
 #include "flow/timing_wheel.h"
 #include "nat/empty_blocks.h"
+#include "nat/event_log.h"
 #include "nat/external_directory.h"
 #include "nat/home.h"
 #include "nat/late_inserts.h"
@@ -66,7 +67,7 @@ struct Mapping {
     uint32_t block;             // BlockIndex that holds the external port
     uint32_t sessions;          // live sessions
     uint16_t inbound_openings;  // of them, TCP openings from outside without a handshake yet
-    uint16_t state;             // written last: 0 free, 1 live
+    uint16_t state;             // written last: 0 free, 1 live, else ended (events.cc)
 };
 static_assert(sizeof(Mapping) == 32);
 
@@ -280,6 +281,10 @@ class NatShard {
     ) const;
     bool list_blocks(uint32_t& cursor, uint32_t limit, std::span<BlockView> out, size_t& filled)
         const;
+    // Of a block's owner (BlockView).
+    Ipv4Addr subscriber_address(SubscriberIndex subscriber) const {
+        return {subscribers_[subscriber.value].address};
+    }
     // Ends one session, its mapping with it if it was the last. A mapping is cleared by clearing
     // its sessions, found by a walk in slices.
     void clear_session(SessionIndex index, Tick now);
@@ -295,6 +300,11 @@ class NatShard {
     size_t subscriber_capacity() const { return subscribers_.capacity(); }
     size_t arena_bytes() const { return arena_.bytes(); }
     const Arena& arena() const { return arena_; }
+    // What the log knows of this shard; its ring is the logger's to read.
+    const EventLog& log() const { return log_; }
+    // Between bursts: tells the log what has waited for room in its ring.
+    void flush_log(Tick now) { write_pending(now, kNoIndex); }
+    EventReader event_reader() const;
 
   private:
     // A pool as the route of a packet needs it.
@@ -313,6 +323,7 @@ class NatShard {
         uint32_t held = 0;
         uint32_t in_use = 0;
         uint64_t refused = 0;
+        bool was_told = false;  // the log, of its exhaustion, in this minute
     };
     // What became of a wish that may have to wait.
     struct Outcome {
@@ -352,7 +363,7 @@ class NatShard {
     bool has_room_for_session() const {
         return sessions_.has_room() && session_index_.has_room(LateInserts::kMost);
     }
-    void expire_session(uint32_t session, Tick now);
+    void expire_session(uint32_t session, EndCause cause, Tick now);
     void fire_session(uint32_t session, Tick now);
     // track.cc
     void track_tcp(uint32_t session, Direction direction, const uint8_t* tcp, Tick now);
@@ -370,7 +381,8 @@ class NatShard {
         const FlowKey& key, uint64_t internal_hash, uint32_t subscriber, Tick now
     );
     uint32_t make_mapping(const FlowKey& key, uint32_t subscriber, const Outcome& port);
-    void release_mapping(uint32_t mapping, bool rests, Tick now);
+    void release_mapping(uint32_t mapping, bool rests, EndCause cause, Tick now);
+    void free_mapping(uint32_t mapping, bool rests, Tick now);
     FlowKey mapping_key(uint32_t mapping, unsigned side) const;
     MappingBehaviour behaviour_of(uint32_t subscriber, Protocol protocol) const {
         return settings_->policies[subscribers_[subscriber].policy].mapping[protocol];
@@ -425,6 +437,24 @@ class NatShard {
     void fire_block(uint32_t block, Tick now);
     void give_up_block(uint32_t block, Tick now);
     void answer_recall(const ShardMessage& recall, Tick now);
+    bool may_give_up_block() {  // its end can be logged
+        return !log_.logs(kLogBlocks) || log_.may_end(waits_);
+    }
+    // events.cc
+    void log_mapping(uint32_t mapping, Tick now);
+    void log_session(const Session& s, Tick now);
+    Event mapping_event(EventKind kind, uint32_t mapping, Tick now) const;
+    void log_block(EventKind kind, const PortBlock& b, Tick now);
+    void log_refusal(
+        Ipv4Addr address, RealmId realm, uint32_t subscriber, DropReason reason, Tick now
+    );
+    void forget_limits(Tick now);
+    bool is_subscriber_limit_due(Subscriber& s, DropReason reason, Tick now) const;
+    void end_session(uint32_t session, EndCause cause, Tick now);
+    void end_mapping(uint32_t mapping, bool rests, EndCause cause, Tick now);
+    uint32_t& pending_link(uint32_t pending);
+    void append_pending(uint32_t pending);
+    void write_pending(Tick now, uint32_t budget);
     // recall.cc
     void serve(const ShardMessage& request, Tick now);
     bool grant_free(const ShardMessage& request, Tick now);
@@ -466,6 +496,12 @@ class NatShard {
     uint32_t lingering_last_ = kNoIndex;
     uint32_t waits_ = 0;  // requests under way
     LateInserts late_;
+    EventLog log_;
+    uint32_t pending_first_ = kNoIndex;  // ended, not logged yet: the list's first and last
+    uint32_t pending_last_ = kNoIndex;
+    std::array<bool, 3> table_limits_told_{};  // of sessions, mappings, subscribers
+    bool limits_were_told_ = false;
+    uint32_t limits_told_at_ = 0;  // Tick
     HashSecret port_secret_;
     uint64_t port_draws_ = 0;
 

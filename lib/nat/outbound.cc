@@ -62,11 +62,13 @@ MakeResult NatShard::open_outbound(
     }
     const Sought sought = seek_mapping(key, newcomer, now);
     if (sought.subscriber.kind != MakeResult::kMade) {
+        log_refusal(key.source(), key.realm(), kNoIndex, sought.subscriber.reason, now);
         return refused(sought.subscriber.reason);
     }
     uint32_t mapping = sought.mapping;
     const uint32_t subscriber = sought.subscriber.index;
     if (const auto reason = check_limits(subscriber, now)) {
+        log_refusal(key.source(), key.realm(), subscriber, *reason, now);
         release_subscriber_if_idle(subscriber);
         return refused(*reason);
     }
@@ -76,6 +78,7 @@ MakeResult NatShard::open_outbound(
             return {MakeResult::kHold, {}, {kNoIndex}, {subscriber}};
         }
         if (outcome.kind == MakeResult::kRefused) {
+            log_refusal(key.source(), key.realm(), subscriber, outcome.reason, now);
             release_subscriber_if_idle(subscriber);
             return refused(outcome.reason);
         }
@@ -114,7 +117,7 @@ uint32_t NatShard::make_outbound_session(const FlowKey& key, uint32_t mapping, T
         permissions_.remove(mapping, key.destination().raw);
     }
     if (m.sessions == 0) {
-        release_mapping(mapping, false, now);
+        release_mapping(mapping, false, EndCause::kUndone, now);
     }
     return kNoIndex;
 }

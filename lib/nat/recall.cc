@@ -99,9 +99,12 @@ bool NatShard::grant_free(const ShardMessage& request, Tick now) {
 
 // A block that this shard holds itself, empty and rested, goes home within the shard.
 bool NatShard::reclaim_own(const ShardMessage& request, Tick now) {
-    const uint32_t block = empty_.find_rested(
-        blocks_, request.external, request.pool, shard_, clock_of(request.pool, now)
-    );
+    const uint32_t block =
+        may_give_up_block()
+            ? empty_.find_rested(
+                  blocks_, request.external, request.pool, shard_, clock_of(request.pool, now)
+              )
+            : kNoIndex;
     if (block == kNoIndex) {
         return false;
     }

@@ -3,6 +3,7 @@
 
 #include "base/record_layout.h"
 #include "flow/session_layout.h"
+#include "nat/event.h"
 #include "nat/nat_shard.h"
 #include "nat/port_block.h"
 #include "nat/subscriber.h"
@@ -40,6 +41,7 @@ inline constexpr FieldLayout kSubscriberFields[] = {
     SEKISHO_FIELD(Subscriber, tokens_at),      SEKISHO_FIELD(Subscriber, tokens),
     SEKISHO_FIELD(Subscriber, wait),           SEKISHO_FIELD(Subscriber, is_held),
     SEKISHO_FIELD(Subscriber, was_refused),    SEKISHO_FIELD(Subscriber, lingers),
+    SEKISHO_FIELD(Subscriber, limits_told_at), SEKISHO_FIELD(Subscriber, limits_told),
     SEKISHO_FIELD(Subscriber, reserved),
 };
 inline constexpr FieldLayout kPortBlockFields[] = {
@@ -54,6 +56,27 @@ inline constexpr FieldLayout kPortBlockFields[] = {
     SEKISHO_FIELD(PortBlock, empty_previous),
     SEKISHO_FIELD(PortBlock, empty_next),
 };
+inline constexpr FieldLayout kEventFields[] = {
+    SEKISHO_FIELD(Event, sequence),
+    SEKISHO_FIELD(Event, tick_ms),
+    SEKISHO_FIELD(Event, kind),
+    SEKISHO_FIELD(Event, realm),
+    SEKISHO_FIELD(Event, protocol),
+    SEKISHO_FIELD(Event, cause),
+    SEKISHO_FIELD(Event, internal_address),
+    SEKISHO_FIELD(Event, external_address),
+    SEKISHO_FIELD(Event, remote_address),
+    SEKISHO_FIELD(Event, internal_port),
+    SEKISHO_FIELD(Event, external_port),
+    SEKISHO_FIELD(Event, remote_port),
+    SEKISHO_FIELD(Event, last_port),
+    SEKISHO_FIELD(Event, pool),
+    SEKISHO_FIELD(Event, reserved),
+    SEKISHO_FIELD(Event, since_ms),
+    SEKISHO_FIELD(Event, reserved2),
+    SEKISHO_FIELD(Event, count),
+    SEKISHO_FIELD(Event, reserved3),
+};
 #undef SEKISHO_FIELD
 
 inline constexpr RecordLayout kMappingLayout{"mapping", sizeof(Mapping), kMappingFields};
@@ -63,6 +86,8 @@ inline constexpr RecordLayout kSubscriberLayout{
     "subscriber", sizeof(Subscriber), kSubscriberFields};
 inline constexpr RecordLayout kPortBlockLayout{"port block", sizeof(PortBlock), kPortBlockFields};
 static_assert(base::covers(kMappingLayout) && base::covers(kPortBlockLayout));
+inline constexpr RecordLayout kEventLayout{"event", sizeof(Event), kEventFields};
+static_assert(base::covers(kEventLayout));
 static_assert(base::covers(kSubscriberLayout) && base::covers(kMappingRemoteLayout));
 
 inline constexpr uint64_t kNatLayoutDigest = layout_digest(
@@ -70,7 +95,8 @@ inline constexpr uint64_t kNatLayoutDigest = layout_digest(
      kMappingLayout,
      kMappingRemoteLayout,
      kSubscriberLayout,
-     kPortBlockLayout}
+     kPortBlockLayout,
+     kEventLayout}
 );
 
 }  // namespace sekisho::nat

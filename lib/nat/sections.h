@@ -21,6 +21,7 @@ enum Section : uint32_t {
     kMappingRemotes,
     kPortUses,
     kPortUseIndex,
+    kEvents,
 };
 
 }  // namespace sekisho::nat::section

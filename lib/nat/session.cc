@@ -48,7 +48,7 @@ uint32_t NatShard::find_live_session(const FlowKey& key, Direction direction, Ti
     if (found == kNoIndex || !has_expired(sessions_[found], now)) {
         return found;
     }
-    expire_session(found, now);
+    expire_session(found, EndCause::kIdle, now);
     return kNoIndex;
 }
 
@@ -73,6 +73,7 @@ uint32_t NatShard::make_session(
     session_wheel_.schedule(index, now + static_cast<uint32_t>(timeout_ms(state)));
     sessions_.publish(index);
     ++sessions_made_;
+    log_session(s, now);
     return index;
 }
 
@@ -104,7 +105,8 @@ bool NatShard::is_indexed(SessionIndex index) const {
            finds_mapping(kInternalSide) && finds_mapping(kExternalSide);
 }
 
-void NatShard::expire_session(uint32_t session, Tick now) {
+// A closed TCP connection has ended when both sides have closed it, whatever took its record.
+void NatShard::expire_session(uint32_t session, EndCause cause, Tick now) {
     settle();
     Session& s = sessions_[session];
     const uint32_t mapping = s.mapping;
@@ -123,16 +125,19 @@ void NatShard::expire_session(uint32_t session, Tick now) {
         --m.inbound_openings;
     }
     --subscribers_[m.subscriber].sessions;
-    sessions_.release(session);
+    if (was_closed && cause == EndCause::kIdle) {
+        cause = EndCause::kClosed;
+    }
+    end_session(session, cause, now);
     if (--m.sessions == 0) {
-        release_mapping(mapping, !was_closed, now);
+        release_mapping(mapping, !was_closed, cause, now);
     }
 }
 
 void NatShard::fire_session(uint32_t session, Tick now) {
     const Session& s = sessions_[session];
     if (has_expired(s, now)) {
-        expire_session(session, now);
+        expire_session(session, EndCause::kIdle, now);
         return;
     }
     const Tick deadline = Tick{s.last_activity} + static_cast<uint32_t>(timeout_ms(s.state));
@@ -143,7 +148,7 @@ void NatShard::clear_session(SessionIndex index, Tick now) {
     const bool is_live =
         index.value < sessions_.high_water() && (sessions_[index.value].flags & flow::kLive) != 0;
     if (is_live) {
-        expire_session(index.value, now);
+        expire_session(index.value, EndCause::kCleared, now);
     }
 }
 

@@ -112,11 +112,31 @@ struct TableLimits {  // of the whole appliance
     friend bool operator==(const TableLimits&, const TableLimits&) = default;
 };
 
+enum EventClass : uint8_t {  // what is logged
+    kLogMappings = 1 << 0,
+    kLogBlocks = 1 << 1,
+    kLogLimits = 1 << 2,
+    kLogSessions =
+        1 << 3,  // tells where subscribers go: only where it is required (RFC 6888 REQ-12)
+};
+enum class OnLogLoss : uint8_t {
+    kRefuse,  // what cannot be logged is not made
+    kCount,   // it is made; what is lost is counted
+};
+
+struct EventSettings {
+    uint8_t logged = 0;         // EventClass; 0: no log
+    uint32_t ring = 64 * 1024;  // events of each shard's ring, a power of two
+    OnLogLoss on_loss = OnLogLoss::kRefuse;
+    friend bool operator==(const EventSettings&, const EventSettings&) = default;
+};
+
 struct NatSettings {
     std::vector<PoolSettings> pools;       // by PoolId
     std::vector<PolicySettings> policies;  // by PolicyId; first match wins
     TimeoutSettings timeouts;
     TableLimits limits;
+    EventSettings events;
     friend bool operator==(const NatSettings&, const NatSettings&) = default;
 };
 

@@ -154,6 +154,9 @@ std::optional<DropReason> NatShard::check_limits(uint32_t subscriber, Tick now) 
     if (!has_room_for_session()) {
         return DropReason::kSessionTableFull;
     }
+    if (!log_.may_start(kLogSessions, waits_)) {
+        return DropReason::kLogFull;
+    }
     return std::nullopt;
 }
 

@@ -40,8 +40,10 @@ struct alignas(64) Subscriber {
     BlockWait wait;
     bool is_held;  // somebody was told kHold
     bool was_refused;
-    bool lingers;  // in the list of next_lingering
-    uint32_t reserved[3];
+    bool lingers;             // in the list of next_lingering
+    uint32_t limits_told_at;  // Tick; of which limits (a bit each) the log was told since
+    uint32_t limits_told;
+    uint32_t reserved;
 };
 static_assert(sizeof(Subscriber) == 64 && offsetof(Subscriber, generation) != 0);
 

@@ -1,4 +1,5 @@
 // Nothing on a packet's route allocates memory (ARCHITECTURE 3).
+#include <algorithm>
 #include <cstdlib>
 #include <new>
 
@@ -45,13 +46,16 @@ using namespace sekisho;
 using namespace sekisho::test;
 
 TEST_CASE(
-    "after create nothing allocates: not misses, timers, exhaustion, listings",
+    "after create nothing allocates: not misses, timers, exhaustion, listings, nor the log",
     "[nat][architecture-3]"
 ) {
+    const auto logged =
+        static_cast<uint8_t>(GENERATE(0, nat::kLogMappings | nat::kLogBlocks | nat::kLogSessions));
     nat::NatSettings settings = lab(2);
     settings.pools[0].ports = {1024, 1024 + 8 * 64 - 1};
     settings.pools[0].port_block_size = 64;
     settings.policies[0].filtering = nat::FilteringBehaviour::kAddressDependent;
+    settings.events = {logged, 256, nat::OnLogLoss::kRefuse};
     nat::ExternalDirectory directory(settings, 1);
     nat::NatShardPlan plan;
     plan.sessions = plan.mappings = 512;
@@ -59,6 +63,8 @@ TEST_CASE(
     auto made = nat::NatShard::create(plan, settings, directory, Tick{0});
     REQUIRE(made);
     nat::NatShard& shard = **made;
+    nat::EventReader log = shard.event_reader();
+    uint64_t most_pending = 0;
     nat::SessionView views[16];
     uint8_t tcp[20] = {};
     tcp[12] = 5 << 4;
@@ -92,9 +98,14 @@ TEST_CASE(
         uint32_t cursor = 0;
         size_t filled = 0;
         (void)shard.list_sessions(cursor, 16, now, views, filled);
+        most_pending = std::max(most_pending, shard.log().pending());
+        if (log.is_made() && i % 1000 < 400) {  // else nobody reads it
+            log.pop(log.front().size());
+        }
     }
     const size_t after = allocations;
     CHECK(after == before);
     CHECK(refused > 0);
     CHECK(refused < 5000);
+    CHECK((most_pending > 0) == (logged != 0));
 }

@@ -1,0 +1,61 @@
+// Event: one fact of a shard's log, of fixed size, as it lies in the shard's ring.
+//
+//   Shape     64 bytes, one cache line. Addresses and ports in network order, as in Session; all else
+//             in the machine's (little-endian). What a kind does not use is zero.
+//   Sequence  of its shard, from 1, without a gap: also what is lost takes no number (kLost tells).
+//   Order     as things happened in the shard: a block is granted before the mappings in it, a mapping
+//             is created before its sessions, and they end the other way round.
+//   Time      of the worker's clock; the logger knows what time of day that was.
+//   Source    RFC 6888 REQ-12 to 14, RFC 8158 (the kinds; doc/manual.md has its numbers beside them).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/types.h"
+
+namespace sekisho::nat {
+
+enum class EventKind : uint8_t {
+    kNone,
+    kMappingCreated,
+    kMappingEnded,  // `cause`: EndCause of its last session
+    kSessionCreated,
+    kSessionEnded,  // `cause`: EndCause
+    kBlockGranted,  // `subscriber` may use external_port to last_port from here on
+    kBlockReleased,
+    kLimitReached,  // `cause`: DropReason of the packets that are refused
+    kLost,          // `count` events since `since_ms` found no room (on-log-loss: count)
+};
+
+enum class EndCause : uint8_t {
+    kIdle,     // its timeout has passed
+    kClosed,   // TCP: both sides have closed it
+    kCleared,  // by the operator
+    kUndone,   // what it was made for could not be made
+};
+
+struct alignas(64) Event {
+    uint64_t sequence;
+    uint32_t tick_ms;
+    EventKind kind;
+    uint8_t realm;  // of the subscriber
+    uint8_t protocol;
+    uint8_t cause;  // EndCause or DropReason
+    uint32_t internal_address;
+    uint32_t external_address;
+    uint32_t remote_address;  // of sessions
+    uint16_t internal_port;
+    uint16_t external_port;  // of blocks: the first
+    uint16_t remote_port;
+    uint16_t last_port;  // of blocks
+    uint16_t pool;       // PoolId, of blocks and limits
+    uint16_t reserved;
+    uint32_t since_ms;  // of kLost
+    uint32_t reserved2;
+    uint64_t count;  // of kLost
+    uint64_t reserved3;
+};
+static_assert(sizeof(Event) == 64);
+
+}  // namespace sekisho::nat
