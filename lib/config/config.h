@@ -99,6 +99,12 @@ struct ControlSettings {
     friend bool operator==(const ControlSettings&, const ControlSettings&) = default;
 };
 
+// Where the log of bindings goes; what it tells is in nat.events.
+struct LogSettings {
+    std::string file;  // empty: no log
+    friend bool operator==(const LogSettings&, const LogSettings&) = default;
+};
+
 struct Config {
     SystemSettings system;
     std::vector<RealmSettings>
@@ -107,6 +113,7 @@ struct Config {
     std::vector<RouteSettings> routes;
     std::vector<NeighbourSettings> neighbours;
     nat::NatSettings nat;
+    LogSettings log;
     ControlSettings control;
     std::string source_text;  // the file as it was read, for `show config`
     friend bool operator==(const Config&, const Config&) = default;

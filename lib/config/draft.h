@@ -74,6 +74,7 @@ void read_pools(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_policies(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_timeouts(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_table_limits(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_log(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_control(const Node& node, Draft& draft, Mistakes& mistakes);
 
 // Checks that look at more than one value; they also resolve each route's and

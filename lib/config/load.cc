@@ -42,6 +42,7 @@ void read_sections(const Map& top, const MachineFacts& machine, Draft& draft, Mi
         {"policies", read_policies},
         {"timeouts", read_timeouts},
         {"limits", read_table_limits},
+        {"log", read_log},
         {"control", read_control},
     };
     for (const auto& [name, read] : kReaders) {

@@ -45,6 +45,7 @@ inline constexpr Key kTopKeys[] = {
     {"policies", true},
     {"timeouts"},
     {"limits"},
+    {"log"},
     {"control"},
 };
 inline constexpr Key kSystemKeys[] = {{"name"}, {"workers"}, {"shards"}, {"huge-pages"}, {"idle"}};
@@ -91,6 +92,7 @@ inline constexpr Key kTimeoutKeys[] = {
     {"tcp-established"}, {"tcp-transitory"}, {"tcp-closing"}, {"udp"}, {"icmp"}, {"fragment"}};
 inline constexpr Key kTableLimitKeys[] = {
     {"sessions"}, {"mappings"}, {"subscribers"}, {"fragments"}};
+inline constexpr Key kLogKeys[] = {{"file", true}, {"events"}, {"ring"}, {"on-log-loss"}};
 inline constexpr Key kControlKeys[] = {{"socket"}};
 
 inline constexpr Section kTop{"the file", kTopKeys};
@@ -105,6 +107,7 @@ inline constexpr Section kProtocols{"a setting by protocol", kProtocolKeys};
 inline constexpr Section kSubscriberLimits{"a policy's limits", kSubscriberLimitKeys};
 inline constexpr Section kTimeouts{"timeouts", kTimeoutKeys};
 inline constexpr Section kTableLimits{"limits", kTableLimitKeys};
+inline constexpr Section kLog{"log", kLogKeys};
 inline constexpr Section kControl{"control", kControlKeys};
 
 inline constexpr const Section* kSections[] = {
@@ -120,6 +123,7 @@ inline constexpr const Section* kSections[] = {
     &kSubscriberLimits,
     &kTimeouts,
     &kTableLimits,
+    &kLog,
     &kControl,
 };
 
@@ -161,6 +165,9 @@ inline constexpr NumberRule kSessions{1, 134217728, Unit::kCount};
 inline constexpr NumberRule kMappings{1, 134217728, Unit::kCount};
 inline constexpr NumberRule kSubscribers{1, 16777216, Unit::kCount};
 inline constexpr NumberRule kFragments{512, 65536, Unit::kCount};
+// A ring keeps a place for every block that is on its way to the shard, 1024 at most.
+inline constexpr NumberRule kLogRing{2048, 16777216, Unit::kCount};
+inline constexpr size_t kMaxLogPath = 4095;
 
 std::string list_keys(const Section& section);  // a, b and c
 

@@ -210,6 +210,25 @@ void write_policy(const Config& config, const nat::PolicySettings& policy, Out o
     );
 }
 
+void write_log(const Config& config, Out out) {
+    constexpr std::string_view kClasses[] = {"mappings", "blocks", "limits", "sessions"};
+    const nat::EventSettings& events = config.nat.events;
+    std::vector<std::string_view> logged;
+    for (size_t i = 0; i < std::size(kClasses); ++i) {
+        if ((events.logged >> i & 1) != 0) {
+            logged.push_back(kClasses[i]);
+        }
+    }
+    fmt::format_to(
+        out,
+        "\nlog:\n  file: {}\n  events: {}\n  ring: {}\n  on-log-loss: {}\n",
+        scalar(config.log.file),
+        list(logged, [](std::string_view name) { return std::string(name); }),
+        events.ring,
+        events.on_loss == nat::OnLogLoss::kRefuse ? "refuse" : "count"
+    );
+}
+
 void write_rest(const Config& config, Out out) {
     const nat::TimeoutSettings& t = config.nat.timeouts;
     fmt::format_to(
@@ -232,6 +251,9 @@ void write_rest(const Config& config, Out out) {
         l.subscribers,
         l.fragments
     );
+    if (!config.log.file.empty()) {
+        write_log(config, out);
+    }
     fmt::format_to(out, "\ncontrol:\n  socket: {}\n", scalar(config.control.socket));
 }
 

@@ -112,7 +112,8 @@ TEST_CASE("every setting reaches its value", "[config]") {
         "timeouts: {tcp-established: 3h, tcp-transitory: 241, tcp-closing: 9, udp: 121, icmp: 61, "
         "fragment: 5}\n"
         "limits: {sessions: 1Mi, mappings: 3, subscribers: 2, fragments: 1k}\ncontrol: {socket: "
-        "/tmp/s}"
+        "/tmp/s}\n"
+        "log: {file: /var/log/x y, events: [blocks, sessions], ring: 4Ki, on-log-loss: count}"
     ));
     const nat::PolicySettings& policy = d.nat.policies[0];
     CHECK(policy.filtering == nat::FilteringBehaviour::kAddressAndPortDependent);
@@ -121,6 +122,20 @@ TEST_CASE("every setting reaches its value", "[config]") {
     CHECK(d.nat.timeouts == nat::TimeoutSettings{{10800}, {241}, {9}, {121}, {61}, {5}});
     CHECK(d.nat.limits == nat::TableLimits{1048576, 3, 2, 1000});
     CHECK(d.control.socket == "/tmp/s");
+    CHECK(d.log.file == "/var/log/x y");
+    CHECK(
+        d.nat.events ==
+        nat::EventSettings{nat::kLogBlocks | nat::kLogSessions, 4096, nat::OnLogLoss::kCount}
+    );
+    CHECK(must_parse(to_yaml(d)).nat.events == d.nat.events);
+    CHECK(must_parse(to_yaml(d)).log == d.log);
+    CHECK(c.nat.events.logged == 0);
+    const Config logs = must_parse(base_with(22, "log: {file: /var/log/s}"));
+    CHECK(
+        logs.nat.events ==
+        nat::EventSettings{
+            nat::kLogMappings | nat::kLogBlocks | nat::kLogLimits, 65536, nat::OnLogLoss::kRefuse}
+    );
 
     using Mapping = nat::MappingBehaviour;
     using Filtering = nat::FilteringBehaviour;
@@ -319,12 +334,12 @@ TEST_CASE("a text that is no configuration is one mistake", "[config]") {
          "hello\n",
          "f:1:1: found \"hello\", wanted a map with system, realms, links, routes, neighbours, "
          "pools, "
-         "policies, timeouts, limits and control"},
+         "policies, timeouts, limits, log and control"},
         {"a list",
          "- a\n",
          "f:1:1: found a list, wanted a map with system, realms, links, routes, neighbours, pools, "
          "policies, "
-         "timeouts, limits and control"},
+         "timeouts, limits, log and control"},
         {"a list that is not closed",
          "links:\n  - [1, 2\n",
          "f:3:1: found broken YAML (end of sequence flow not found), wanted well-formed YAML"},

@@ -46,6 +46,7 @@ TEST_CASE("the reference describes every key of every map", "[config][documentat
         {&kSubscriberLimits, "policies: limits"},
         {&kTimeouts, "timeouts"},
         {&kTableLimits, "limits"},
+        {&kLog, "log"},
         {&kControl, "control"},
     };
     REQUIRE(std::size(chapters) == std::size(kSections));

@@ -1,0 +1,96 @@
+// The section log.
+#include <algorithm>
+#include <bit>
+
+#include <fmt/format.h>
+
+#include "config/draft.h"
+#include "config/scalars.h"
+
+namespace sekisho::config {
+namespace {
+
+constexpr Choice<nat::EventClass> kClasses[] = {
+    {"mappings", nat::kLogMappings},
+    {"blocks", nat::kLogBlocks},
+    {"limits", nat::kLogLimits},
+    {"sessions", nat::kLogSessions}};
+constexpr Choice<nat::OnLogLoss> kOnLoss[] = {
+    {"refuse", nat::OnLogLoss::kRefuse}, {"count", nat::OnLogLoss::kCount}};
+constexpr uint8_t kByDefault = nat::kLogMappings | nat::kLogBlocks | nat::kLogLimits;
+
+void read_file(const Map& map, Draft& draft, Mistakes& mistakes) {
+    const Node* node = map.find("file");
+    if (node == nullptr) {
+        return;
+    }
+    const std::string wanted =
+        fmt::format("the absolute path of a file, at most {} bytes", kMaxLogPath);
+    const std::string* path = read_text(*node, wanted, mistakes);
+    if (path == nullptr) {
+        return;
+    }
+    const bool printable = std::none_of(path->begin(), path->end(), [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return byte < 0x20 || byte == 0x7f;
+    });
+    const std::string_view name = std::string_view(*path).substr(path->rfind('/') + 1);
+    const bool is_folder = name.empty() || name == "." || name == "..";
+    if (!printable || path->front() != '/' || is_folder || path->size() > kMaxLogPath) {
+        mistakes.add(node->place, describe(*node), wanted);
+        return;
+    }
+    draft.config.log.file = *path;
+}
+
+void read_events(const Node& node, uint8_t& logged, Mistakes& mistakes) {
+    const std::string wanted = "a list of mappings, blocks, limits and sessions, each once";
+    const auto* items = read_list(node, std::size(kClasses), wanted, mistakes);
+    if (items == nullptr) {
+        return;
+    }
+    ChoiceName names[std::size(kClasses)];
+    std::ranges::transform(kClasses, names, [](const auto& c) {
+        return ChoiceName{c.name, c.available};
+    });
+    uint8_t read = 0;
+    for (const Node& item : *items) {
+        const auto index = read_choice_name(item, names, mistakes);
+        if (!index) {
+            continue;
+        }
+        if ((read & kClasses[*index].value) != 0) {
+            mistakes.add(item.place, fmt::format("{} a second time", item.text), "each once");
+        }
+        read = static_cast<uint8_t>(read | kClasses[*index].value);
+    }
+    if (read != 0) {
+        logged = read;
+    }
+}
+
+}  // namespace
+
+void read_log(const Node& node, Draft& draft, Mistakes& mistakes) {
+    const auto map = Map::open(node, kLog, mistakes);
+    if (!map) {
+        return;
+    }
+    nat::EventSettings& events = draft.config.nat.events;
+    events.logged = kByDefault;
+    read_file(*map, draft, mistakes);
+    if (const Node* list = map->find("events")) {
+        read_events(*list, events.logged, mistakes);
+    }
+    if (const Node* ring = map->find("ring")) {
+        const auto value = read_number(*ring, kLogRing, mistakes);
+        if (value && !std::has_single_bit(*value)) {
+            mistakes.add(ring->place, describe(*ring), "a power of two from 2048 to 16777216");
+        } else if (value) {
+            events.ring = static_cast<uint32_t>(*value);
+        }
+    }
+    read_choice(*map, "on-log-loss", kOnLoss, events.on_loss, mistakes);
+}
+
+}  // namespace sekisho::config
