@@ -32,6 +32,7 @@ struct InspectorPlan {
     std::vector<unsigned> cpus;          // by WorkerId
     std::vector<Shard*> shards;          // by ShardId
     std::function<Occupancy()> buffers;  // packet buffers in use; may be empty
+    std::function<LogView()> log;        // empty: no log is kept
     std::function<Tick()> now;           // the workers' clock, for the age of neighbours
     std::function<void()>
         pump;  // runs the workers while waiting, where they have no threads; may be empty
@@ -50,6 +51,7 @@ class DataplaneInspector final : public Inspector {
     Result<std::vector<nat::PoolView>> pools() override;
     CounterTotals counters() override;
     void clear_counters() override;
+    LogView log() override { return plan_.log ? plan_.log() : LogView{}; }
     Result<void> sessions(const std::function<bool(const nat::SessionView&)>& visit) override;
     Result<void> mappings(const std::function<bool(const nat::MappingView&)>& visit) override;
     Result<void> subscribers(const std::function<bool(const nat::SubscriberView&)>& visit) override;

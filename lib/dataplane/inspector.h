@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "base/types.h"
 #include "dataplane/device.h"
+#include "dataplane/log_view.h"
 #include "dataplane/network.h"
 #include "dataplane/slow_path.h"
 #include "nat/nat_shard.h"
@@ -79,6 +80,7 @@ class Inspector {
     virtual CounterTotals counters(
     ) = 0;  // since start, or since the last clear (a baseline is kept)
     virtual void clear_counters() = 0;
+    virtual LogView log() = 0;  // of bindings; since start
     // Calls visit for every entry, slice by slice; visit returns false to stop.
     virtual Result<void> sessions(const std::function<bool(const nat::SessionView&)>& visit) = 0;
     virtual Result<void> mappings(const std::function<bool(const nat::MappingView&)>& visit) = 0;

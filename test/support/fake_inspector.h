@@ -80,6 +80,7 @@ class FakeInspector : public dataplane::Inspector {
     std::vector<dataplane::NeighbourView> neighbour_views;
     std::vector<nat::PoolView> pool_views;
     dataplane::CounterTotals totals;
+    dataplane::LogView log_view;
     std::vector<std::vector<nat::SessionView>> session_shards{{}};
     std::vector<std::vector<nat::MappingView>> mapping_shards{{}};
     std::vector<std::vector<nat::SubscriberView>> subscriber_shards{{}};
@@ -114,6 +115,7 @@ class FakeInspector : public dataplane::Inspector {
     }
     dataplane::CounterTotals counters() override { return totals; }
     void clear_counters() override { totals = {}; }
+    dataplane::LogView log() override { return log_view; }
 
     Result<void> sessions(const std::function<bool(const nat::SessionView&)>&) override {
         return failure("not asked by control");
