@@ -68,6 +68,7 @@ Result<std::unique_ptr<Appliance>> Appliance::create(const config::Config& confi
           &Appliance::make_stores,
           &Appliance::prepare_devices,
           &Appliance::make_shards,
+          &Appliance::make_logger,
           &Appliance::start_devices}) {
         if (auto done = (appliance.get()->*step)(); !done) {
             return tl::unexpected(done.error());
@@ -430,6 +431,9 @@ void Appliance::make_inspector() {
         }
         return buffers;
     };
+    if (logger_) {
+        plan.log = [this] { return logger_->view(); };
+    }
     plan.now = [this] { return clock_.now(); };
     inspector_ = std::make_unique<dataplane::DataplaneInspector>(plan);
 }
@@ -449,6 +453,7 @@ void Appliance::report() const {
         ),
         buffer_bytes(huge_pages_) >> 20,
         huge_pages_ ? "huge pages" : "without huge pages");
+    report_log();
     for (size_t i = 0; i < config_.links.size(); ++i) {
         const auto& device = *devices_[device_of_link_[i]];
         const bool handed = shards_count_ > 1;
@@ -509,6 +514,9 @@ void Appliance::run_slow_path() {
 
 Result<void> Appliance::start() {
     running_ = true;  // from here on stop() has something to end, also when only a part has started
+    if (logger_) {
+        logger_thread_ = std::thread([this] { run_logger(); });
+    }
     // What the configuration says of neighbours is to be there before the first packet.
     slow_path_->poll(clock_.now());
     worker_body_ = [this](unsigned worker) { run_worker(worker); };
@@ -550,6 +558,7 @@ void Appliance::stop() {
         slow_path_thread_.join();
     }
     dataplane::shut_down(workers_, *slow_path_);
+    finish_log();
     const auto totals = inspector_->counters();
     uint64_t dropped = 0;
     for (const uint64_t n : totals.dropped) {
@@ -566,6 +575,7 @@ void Appliance::stop() {
 Appliance::~Appliance() {
     stop();
     inspector_.reset();
+    logger_.reset();
     shards_.clear();
     workers_.clear();
     slow_path_.reset();

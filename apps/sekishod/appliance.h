@@ -27,6 +27,7 @@
 #include "dpdk/eal.h"
 #include "dpdk/eth_device.h"
 #include "dpdk/mbuf_store.h"
+#include "eventlog/logger.h"
 #include "nat/external_directory.h"
 #include "sekishod/opened_device.h"
 
@@ -43,6 +44,8 @@ class Appliance {
     void stop();
     // A few times a second while it runs: tends the devices, logs what has changed by itself.
     void watch();
+    // The log's file was renamed: writes to a new one. False if there is no log.
+    bool reopen_log();
     dataplane::Inspector& inspector() { return *inspector_; }
 
   private:
@@ -68,11 +71,15 @@ class Appliance {
     );
     void connect_transmission(std::vector<dataplane::WorkerPlan>& plans);
     Result<void> make_shard(unsigned number, const HashSecret& secret);
+    Result<void> make_logger();
     void make_inspector();
     void report() const;
+    void report_log() const;
     void report_queues(const dpdk::EthDevicePlan& device) const;
     void run_worker(unsigned worker);
     void run_slow_path();
+    void run_logger();
+    void finish_log();
     dataplane::Fabric::Sizes ring_sizes() const;
     unsigned buffers_per_worker() const;
     unsigned buffers_of(unsigned worker) const;
@@ -100,8 +107,11 @@ class Appliance {
     std::vector<std::unique_ptr<dataplane::Worker>> workers_;
     std::vector<std::unique_ptr<dataplane::Shard>> shards_;
     std::unique_ptr<dataplane::DataplaneInspector> inspector_;
+    std::unique_ptr<eventlog::Logger> logger_;  // empty: no log
     std::function<void(unsigned)> worker_body_;
     std::thread slow_path_thread_;
+    std::thread logger_thread_;
+    std::atomic<bool> stop_logger_{false};
     std::atomic<bool> stop_{false};
     bool running_ = false;
     uint64_t conflicts_seen_ = 0;

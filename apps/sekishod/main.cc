@@ -30,7 +30,8 @@ void print_mistakes(const config::Checked& checked) {
     }
 }
 
-// The signals that end the daemon; blocked in every thread, taken by run_until_signal(). A closed terminal is one of them.
+// The signals that end the daemon; blocked in every thread, taken by run_until_signal(). A closed terminal is one of them,
+// unless a log is kept: then SIGHUP says that its file was renamed.
 sigset_t ending_signals() {
     sigset_t set;
     sigemptyset(&set);
@@ -45,6 +46,9 @@ void run_until_signal(Appliance& appliance) {
     const timespec a_while{0, 200'000'000};
     for (;;) {
         const int number = sigtimedwait(&set, nullptr, &a_while);
+        if (number == SIGHUP && appliance.reopen_log()) {
+            continue;
+        }
         if (number > 0) {
             log("SIG{} received, ending", sigabbrev_np(number));
             return;

@@ -342,6 +342,7 @@ const std::vector<Command>& commands() {
         lists("sessions", "show.sessions", "mappings with their remote endpoints and states"),
         shows("counters", "show.counters", "where the packets have gone"),
         shows("drops", "show.drops", "why packets were dropped, and how many"),
+        shows("log", "show.log", "the log of bindings: what was written, lost, is waiting"),
         shows("config", "show.config", "the configuration in effect, with every default"),
         clears("sessions", "clear.sessions", "end sessions"),
         clears("mappings", "clear.mappings", "end mappings with all their sessions"),

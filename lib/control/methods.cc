@@ -20,6 +20,7 @@ const Methods::Entry Methods::kMethods[] = {
     {"show.sessions", &Methods::show_sessions},
     {"show.counters", &Methods::show_counters},
     {"show.drops", &Methods::show_drops},
+    {"show.log", &Methods::show_log},
     {"show.config", &Methods::show_config},
     {"clear.sessions", &Methods::clear_sessions},
     {"clear.mappings", &Methods::clear_mappings},
@@ -116,6 +117,10 @@ Reply Methods::show_counters(const Json& params) {
 
 Reply Methods::show_drops(const Json& params) {
     return without_params(params, [this] { return drops_object(inspector_.counters()); });
+}
+
+Reply Methods::show_log(const Json& params) {
+    return without_params(params, [this] { return log_object(inspector_.log(), config_); });
 }
 
 Reply Methods::show_config(const Json& params) {

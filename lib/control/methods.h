@@ -1,7 +1,7 @@
 // Methods: what a client may ask, by name. The only way from the control socket to the dataplane.
 //
 //   Names     show.status, .links, .workers, .neighbours, .routes, .pools, .subscribers, .mappings,
-//             .sessions, .counters, .drops, .config; clear.sessions, .mappings, .counters.
+//             .sessions, .counters, .drops, .log, .config; clear.sessions, .mappings, .counters.
 //             Parameters and results: doc/cli.md.
 //   Errors    kMethodNotFound, kInvalidParams, kServerBusy; kInternalError with the Inspector's
 //             sentence.
@@ -44,6 +44,7 @@ class Methods {
     Reply show_pools(const Json& params);
     Reply show_counters(const Json& params);
     Reply show_drops(const Json& params);
+    Reply show_log(const Json& params);
     Reply show_config(const Json& params);
     Reply clear_counters(const Json& params);
 

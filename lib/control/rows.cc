@@ -126,6 +126,40 @@ Document drops_object(const dataplane::CounterTotals& c) {
     return {{"drops", std::move(drops)}, {"total", total}};
 }
 
+Document log_object(const dataplane::LogView& log, const config::Config& config) {
+    Document rings = Document::array();
+    dataplane::LogRingView sum;
+    for (const dataplane::LogRingView& ring : log.rings) {
+        sum.events += ring.events;
+        sum.lost += ring.lost;
+        sum.pending += ring.pending;
+        rings.push_back(
+            {{"shard", rings.size()},
+             {"events", ring.events},
+             {"lost", ring.lost},
+             {"pending", ring.pending},
+             {"used", ring.used},
+             {"capacity", ring.capacity}}
+        );
+    }
+    const bool refuses = config.nat.events.on_loss == nat::OnLogLoss::kRefuse;
+    return {
+        {"state", name_of(log.state)},
+        {"file", log.file.empty() ? Document() : Document(log.file)},
+        {"on-log-loss", refuses ? "refuse" : "count"},
+        {"events", sum.events},
+        {"written", log.written},
+        {"written-bytes", log.bytes},
+        {"lost", sum.lost},
+        {"pending", sum.pending},
+        {"failures", log.failures},
+        {"opened", log.opened},
+        {"last-error", log.error.empty() ? Document() : Document(log.error)},
+        {"clock-synchronised", log.clock_synchronised},
+        {"rings", std::move(rings)},
+    };
+}
+
 Document link_row(const dataplane::LinkView& view, const config::Config& config) {
     Document row = {{"name", name_in(config.links, view.id.value)}};
     if (view.id.value < config.links.size()) {

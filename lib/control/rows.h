@@ -21,6 +21,7 @@ Document status_object(const dataplane::StatusView& status);
 Document counters_object(const dataplane::CounterTotals& counters);
 // Every reason, also those that have not occurred, and their sum.
 Document drops_object(const dataplane::CounterTotals& counters);
+Document log_object(const dataplane::LogView& log, const config::Config& config);
 
 Document link_row(const dataplane::LinkView& view, const config::Config& config);
 Document worker_row(const dataplane::WorkerView& view);

@@ -247,6 +247,43 @@ std::string counters_text(const Document& c) {
                   );
 }
 
+std::string log_text(const Document& log) {
+    std::string out;
+    const auto add = [&](std::string_view name, std::string_view key) {
+        out += fmt::format("{:<13}{}\n", name, text_of(value_of(log, key)));
+    };
+    add("state", "state");
+    if (text_of(value_of(log, "state")) == "off") {
+        return out;
+    }
+    add("file", "file");
+    add("last error", "last-error");
+    add("on log loss", "on-log-loss");
+    add("events", "events");
+    add("written", "written");
+    add("lost", "lost");
+    add("pending", "pending");
+    add("failures", "failures");
+    add("opened", "opened");
+    add("clock synced", "clock-synchronised");
+    TextTable table(
+        {{"SHARD", true},
+         {"EVENTS", true},
+         {"LOST", true},
+         {"PENDING", true},
+         {"USED", true},
+         {"CAPACITY", true}}
+    );
+    for (const Document& ring : value_of(log, "rings")) {
+        std::vector<std::string> cells;
+        for (const char* key : {"shard", "events", "lost", "pending", "used", "capacity"}) {
+            cells.push_back(text_of(value_of(ring, key)));
+        }
+        table.add(std::move(cells));
+    }
+    return out + "\n" + table.take();
+}
+
 }  // namespace
 
 TextView::TextView(const Command& command) : command_(command) {
@@ -284,6 +321,9 @@ std::string TextView::render(const Document& result) {
     }
     if (command_.object == "counters") {
         return counters_text(result);
+    }
+    if (command_.object == "log") {
+        return log_text(result);
     }
     if (command_.object == "config") {
         const Document effective = value_of(result, "effective");

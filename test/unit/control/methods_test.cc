@@ -170,6 +170,31 @@ TEST_CASE(
         "ports-in-use": 30, "ports-resting": 4, "refused": 2}]})"));
 }
 
+TEST_CASE("show.log tells of the log and of each ring", "[control][log]") {
+    Rig rig;
+    REQUIRE(rig.call("show.log") == Document::parse(R"({"state": "off", "file": null,
+        "on-log-loss": "refuse", "events": 0, "written": 0, "written-bytes": 0, "lost": 0,
+        "pending": 0, "failures": 0, "opened": 0, "last-error": null,
+        "clock-synchronised": false, "rings": []})"));
+    auto& log = rig.inspector.log_view;
+    log.state = dataplane::LogState::kFailing;
+    log.file = "/l";
+    log.error = "cannot write /l: No space left on device";
+    log.written = 90;
+    log.bytes = 18000;
+    log.failures = 3;
+    log.opened = 1;
+    log.clock_synchronised = true;
+    log.rings = {{64, 10, 60, 1, 2}, {64, 0, 40, 0, 5}};
+    REQUIRE(rig.call("show.log") == Document::parse(R"({"state": "failing", "file": "/l",
+        "on-log-loss": "refuse", "events": 100, "written": 90, "written-bytes": 18000, "lost": 1,
+        "pending": 7, "failures": 3, "opened": 1,
+        "last-error": "cannot write /l: No space left on device", "clock-synchronised": true,
+        "rings": [
+          {"shard": 0, "events": 60, "lost": 1, "pending": 2, "used": 10, "capacity": 64},
+          {"shard": 1, "events": 40, "lost": 0, "pending": 5, "used": 0, "capacity": 64}]})"));
+}
+
 TEST_CASE("show.config gives the file as read and what is in effect", "[control]") {
     Rig rig;
     const Document reply = rig.call("show.config");

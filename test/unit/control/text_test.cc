@@ -79,6 +79,33 @@ TEST_CASE("the counters' table shows that nothing is lost", "[control][cli]") {
     REQUIRE(view.render(counters).find("in exceeds out by 2") != std::string::npos);
 }
 
+TEST_CASE("the log shows its state and its rings", "[control][cli][log]") {
+    TextView view = view_of("show log");
+    REQUIRE(view.render(Document::parse(R"({"state": "off"})")) == "state        off\n");
+    const std::string text = view.render(Document::parse(R"({"state": "open", "file": "/l",
+        "last-error": null, "on-log-loss": "refuse", "events": 7, "written": 5, "lost": 0,
+        "pending": 1, "failures": 0, "opened": 1, "clock-synchronised": false,
+        "rings": [{"shard": 0, "events": 7, "lost": 0, "pending": 1, "used": 2,
+                   "capacity": 64}]})"));
+    REQUIRE(
+        text ==
+        "state        open\n"
+        "file         /l\n"
+        "last error   -\n"
+        "on log loss  refuse\n"
+        "events       7\n"
+        "written      5\n"
+        "lost         0\n"
+        "pending      1\n"
+        "failures     0\n"
+        "opened       1\n"
+        "clock synced no\n"
+        "\n"
+        "SHARD  EVENTS  LOST  PENDING  USED  CAPACITY\n"
+        "    0       7     0        1     2        64\n"
+    );
+}
+
 TEST_CASE("drops show the count, the reason and its sentence", "[control][cli]") {
     TextView view = view_of("show drops");
     REQUIRE(
@@ -123,6 +150,7 @@ TEST_CASE("answers of another shape than expected are shown, not crashed on", "[
           "show status",
           "show drops",
           "show config",
+          "show log",
           "clear sessions all"}) {
         for (const char* odd :
              {"null",
