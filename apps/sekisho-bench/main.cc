@@ -24,6 +24,7 @@ struct Options {
     unsigned times = 10;
     std::vector<unsigned> cpus;
     unsigned workers = 1;
+    bool no_log = false;
     bool json = false;
 };
 
@@ -130,7 +131,7 @@ class Session {
         uint64_t fixed = 0;
         for (unsigned i = 0; i < 2; ++i) {  // the first one also gets what is kept for the next
             const uint64_t before = resident_bytes_of_process();
-            const auto rig = make_rig(plan_of(*least));
+            const auto rig = make_rig(without_log(plan_of(*least)));
             if (!rig) {
                 return tl::unexpected(rig.error());
             }
@@ -141,7 +142,7 @@ class Session {
             fixed = *beside;
         }
         const uint64_t before = resident_bytes_of_process() + fixed;
-        auto rig = make_rig(plan_of(profile));
+        auto rig = make_rig(without_log(plan_of(profile)));
         if (!rig) {
             return tl::unexpected(rig.error());
         }
@@ -158,7 +159,8 @@ class Session {
         config::FlowgenProfile wide = profile;
         wide.flows = churn_flows(profile.flows);
         wide.subscribers = (wide.flows + wide.sessions - 1) / wide.sessions;
-        const RigPlan plan = {wide, profile.flows, profile.flows, wide.subscribers};
+        RigPlan plan = {wide, profile.flows, profile.flows, wide.subscribers};
+        plan.logs = !options_.no_log;
         auto fresh = make_rig(plan);
         auto worn = make_rig(plan);
         if (!fresh || !worn) {
@@ -178,9 +180,16 @@ class Session {
 
   private:
     // Tables just large enough.
-    static RigPlan plan_of(const config::FlowgenProfile& profile) {
-        return {
+    RigPlan plan_of(const config::FlowgenProfile& profile) const {
+        RigPlan plan{
             profile, profile.flows, flowgen::FlowPlan(profile).endpoints(), profile.subscribers};
+        plan.logs = !options_.no_log;
+        return plan;
+    }
+    // The ring is no part of what a session or a mapping takes.
+    static RigPlan without_log(RigPlan plan) {
+        plan.logs = false;
+        return plan;
     }
     // One on each worker, made by it.
     Result<Rigs> make_rigs(const RigPlan& plan) {
@@ -249,6 +258,7 @@ Result<uint64_t> run(const Options& options, Benchmark benchmark) {
 void add_common(CLI::App& command, Options& options) {
     command.add_option("--sessions", options.sessions, "how many sessions stand; several: in turn");
     command.add_option("--cpu", options.cpus, "the CPU to run on; several: one for each worker");
+    command.add_flag("--no-log", options.no_log, "no log of bindings is kept");
     command.add_flag("--json", options.json, "one JSON object for each number of sessions");
 }
 

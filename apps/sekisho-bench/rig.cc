@@ -45,6 +45,9 @@ config::Config make_config(const RigPlan& plan) {
     policy.source = {plan.profile.prefix};
     config.nat.policies = {policy};
     config.nat.limits = {plan.sessions, plan.mappings, plan.subscribers};
+    if (plan.logs) {
+        config.nat.events.logged = nat::kLogMappings | nat::kLogBlocks | nat::kLogLimits;
+    }
     return config;
 }
 
@@ -132,7 +135,21 @@ Result<void> Rig::make_shard(const RigPlan& plan, Machine& machine) {
     whole.transmitter = worker_.get();
     shard_ = std::make_unique<dataplane::Shard>(whole, std::move(*shard));
     worker_->carry({shard_.get()});
+    log_ = shard_->nat().event_reader();
     return {};
+}
+
+// Looks at every event, as the logger does before it makes a line of it.
+void Rig::read_log() {
+    if (!log_.is_made()) {
+        return;
+    }
+    for (auto events = log_.front(); !events.empty(); events = log_.front()) {
+        for (const nat::Event& event : events) {
+            mappings_logged_ += event.kind == nat::EventKind::kMappingCreated ? 1 : 0;
+        }
+        log_.pop(events.size());
+    }
 }
 
 // Both gateways answer before anything is sent through them.

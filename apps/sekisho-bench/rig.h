@@ -77,6 +77,7 @@ struct RigPlan {
     uint32_t mappings = 0;
     uint32_t subscribers = 0;
     unsigned worker = 0;  // of the machine
+    bool logs = false;    // mappings, blocks and limits, as sekishod does by default where it keeps a log
 };
 
 class Rig {
@@ -87,7 +88,11 @@ class Rig {
     Rig& operator=(const Rig&) = delete;
 
     // What sekishod's worker does in a turn of its loop.
-    void turn() { worker_->run_once(now()); }
+    // The log's reader has its turn then, too.
+    void turn() {
+        worker_->run_once(now());
+        read_log();
+    }
     // The harness alone: bursts go from one link to the other with their link addresses swapped.
     void io_turn();
     // A pass of each given direction with every frame checked; returns the frames sent.
@@ -110,6 +115,7 @@ class Rig {
     uint64_t received() const;  // by both far ends
     uint64_t faults() const;    // found so far
     uint64_t dropped() const;   // by the pipeline, for whatever reason
+    uint64_t mappings_logged() const { return mappings_logged_; }
     // What was found, and why packets were dropped: for people.
     std::string describe_faults() const;
 
@@ -118,6 +124,7 @@ class Rig {
     Result<void> make_devices(const RigPlan& plan, Machine& machine);
     Result<void> make_shard(const RigPlan& plan, Machine& machine);
     Result<void> resolve();
+    void read_log();
 
     TickClock clock_;
     uint32_t skipped_ms_ = 0;
@@ -133,6 +140,8 @@ class Rig {
     std::unique_ptr<dataplane::SlowPath> slow_path_;
     std::unique_ptr<dataplane::Worker> worker_;
     std::unique_ptr<dataplane::Shard> shard_;
+    nat::EventReader log_;
+    uint64_t mappings_logged_ = 0;
 };
 
 using Rigs = std::vector<std::unique_ptr<Rig>>;  // by worker

@@ -42,6 +42,9 @@ SetupResult measure_setup(Rig& rig, uint32_t sessions) {
     result.checked = rig.checked_pass(true, false);
     result.checked += rig.checked_pass(false, true);
     result.faults = rig.faults() + (sessions - result.standing);
+    if (rig.nat().log().ring().is_made()) {  // each of them a mapping, and each of those an event
+        result.faults += sessions - rig.mappings_logged();
+    }
     return result;
 }
 
