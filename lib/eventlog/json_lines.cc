@@ -1,5 +1,6 @@
 #include "eventlog/json_lines.h"
 
+#include <algorithm>
 #include <ctime>
 
 #include <fmt/format.h>
@@ -112,6 +113,7 @@ std::string utc_text(int64_t utc_ms) {
 }
 
 void JsonLines::append_time(std::string& out, int64_t utc_ms) {
+    utc_ms = std::max<int64_t>(utc_ms, 0);  // a clock that has never been set begins at 0
     const int64_t second = utc_ms / kMsPerSecond;
     if (second != second_) {
         second_ = second;

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,13 @@ int open_to_append(const std::string& path) {
     return ::open(
         path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, kMode
     );
+}
+
+// A file has one writer: lines of two processes could not be told apart. False: another one has it.
+bool claim(int file) {
+    struct stat facts {};
+    const bool is_regular = ::fstat(file, &facts) == 0 && S_ISREG(facts.st_mode);
+    return !is_regular || ::flock(file, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
 }
 
 // One that was killed in the middle of a line has left half of it.
@@ -66,7 +74,9 @@ bool LogFile::may_try(Tick now) const {
 }
 
 void LogFile::fail(std::string_view doing, int number, Tick now) {
-    const char* reason = number == ENXIO ? "nobody reads it" : std::strerror(number);
+    const char* reason = number == ENXIO         ? "nobody reads it"
+                         : number == EWOULDBLOCK ? "another process writes it"
+                                                 : std::strerror(number);
     trouble_ = fmt::format("cannot {} {}: {}", doing, path_, reason);
     state_ = LogState::kFailing;
     failed_ = now;
@@ -77,6 +87,11 @@ bool LogFile::try_open(Tick now) {
     const int opened = open_to_append(path_);
     if (opened < 0) {
         fail("open", errno, now);
+        return false;
+    }
+    if (!claim(opened)) {
+        ::close(opened);
+        fail("open", EWOULDBLOCK, now);
         return false;
     }
     close_now();

@@ -3,7 +3,9 @@
 //   Rotation  a file that was renamed is noticed within a second, or at once by reopen(): then one of
 //             the configured name is opened. One that cannot be opened leaves the renamed file in
 //             use; one that was removed is used no more, since what is written there is gone.
-//   Errors    state(), error() and failures() say what is wrong; write() takes nothing then, and the
+//   Claim     a regular file has one writer: it is locked (flock), and one that another process has
+//             locked cannot be opened.
+//   Errors    state(), trouble() and failures() say what is wrong; write() takes nothing then, and the
 //             next attempts are made by themselves. A line that was begun when the file changed is
 //             the caller's to begin again: generation() counts the files.
 //   Thread    the logger's.

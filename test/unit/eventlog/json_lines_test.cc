@@ -97,6 +97,7 @@ TEST_CASE("times are those of RFC 3339 in UTC", "[eventlog]") {
     CHECK(utc_text(951'782'399'999) == "2000-02-28T23:59:59.999Z");
     CHECK(utc_text(951'782'400'000) == "2000-02-29T00:00:00.000Z");
     CHECK(utc_text(4'107'542'400'001) == "2100-03-01T00:00:00.001Z");
+    CHECK(line(binding(EventKind::kMappingCreated), -7).find("1970-01-01T00:00:00.000Z") == 9);
     // The seconds' text is kept from line to line.
     JsonLines lines({}, {});
     for (const int64_t at : {1'000'000'000'001, 1'000'000'000'999, 1'000'000'001'000}) {

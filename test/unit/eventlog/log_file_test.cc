@@ -147,6 +147,22 @@ TEST_CASE("a FIFO that is not read is waited for by nobody", "[eventlog]") {
     CHECK_FALSE(file.is_ready({402}));
 }
 
+TEST_CASE("a file has one writer at a time", "[eventlog]") {
+    const Folder folder;
+    LogFile other(folder / "log");
+    {
+        LogFile one(folder / "log");
+        REQUIRE(one.open());
+        const auto opened = other.open();
+        REQUIRE_FALSE(opened);
+        CHECK(
+            opened.error().message ==
+            "cannot open " + (folder / "log") + ": another process writes it"
+        );
+    }
+    CHECK(other.open());
+}
+
 TEST_CASE("a path that cannot be opened is a sentence at the start", "[eventlog]") {
     LogFile file("/proc/nowhere/log");
     const auto opened = file.open();

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "folder.h"
 #include "../nat/cluster.h"
+#include "folder.h"
 
 using namespace sekisho;
 using namespace sekisho::test;
