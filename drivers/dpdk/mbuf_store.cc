@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include <fmt/format.h>
 #include <rte_errno.h>
@@ -107,6 +108,16 @@ void sync_chain(const PacketRef& packet, rte_mbuf* mbuf) {
 
 void MbufStore::sync(PacketRef& packet) {
     sync_mbuf(packet);
+}
+
+bool MbufStore::copy(const PacketRef& packet, size_t from, std::span<uint8_t> to) const {
+    const auto offset = static_cast<uint32_t>(from);
+    const auto length = static_cast<uint32_t>(to.size());
+    const void* bytes = rte_pktmbuf_read(sync_mbuf(packet), offset, length, to.data());
+    if (bytes != nullptr && bytes != to.data()) {  // it lay in one piece, and was not copied
+        std::memcpy(to.data(), bytes, to.size());
+    }
+    return bytes != nullptr;
 }
 
 size_t MbufStore::in_use() const {

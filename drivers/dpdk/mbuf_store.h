@@ -26,6 +26,7 @@ class MbufStore final : public PacketStore {
     PacketRef allocate() override;
     void free(std::span<const PacketRef> packets) override;
     void sync(PacketRef& packet) override;
+    bool copy(const PacketRef& packet, size_t from, std::span<uint8_t> to) const override;
     size_t in_use() const override;  // of this worker's own pool
     size_t capacity() const { return capacity_; }
     rte_mempool* pool() { return pool_; }

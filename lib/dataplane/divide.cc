@@ -1,5 +1,7 @@
 // Packets that are longer than their link takes, and may be cut (RFC 4787 REQ-13 a, RFC 1812 5.2.6).
+#include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "dataplane/shard.h"
 #include "packet/build.h"
@@ -22,56 +24,84 @@ namespace {
 
 using packet::Cutter;
 
-// Copies a piece of `whole`, whose IPv4 header lies at `l3`, into a buffer of its own.
-void fill_piece(
+// A frame that is to be cut: its IPv4 header lies at `l3`.
+struct Whole {
+    const PacketRef& frame;
+    size_t l3;
+    Be16 id;  // of the pieces
+};
+
+// Fills a buffer with a part of the frame and its own headers.
+bool fill_piece(
     PacketRef& piece,
-    const PacketRef& whole,
-    size_t l3,
+    const Whole& whole,
     const Cutter& cutter,
-    const Cutter::Piece& part
+    const Cutter::Piece& part,
+    const PacketStore& store
 ) {
     const size_t header = cutter.header_length(part);
-    const size_t payload = l3 + size_t{4} * (whole.data[l3] & 0x0f);
-    std::memcpy(piece.data, whole.data, l3);
-    std::memcpy(piece.data + l3 + header, whole.data + payload + part.begin, part.length);
-    piece.length = piece.frame_length = static_cast<uint16_t>(l3 + header + part.length);
-    piece.in_link = whole.in_link;
+    const size_t payload = whole.l3 + cutter.original().header_length();
+    std::memcpy(piece.data, whole.frame.data, whole.l3);
+    cutter.write_header(part, whole.id, piece.data + whole.l3);
+    piece.length = piece.frame_length = static_cast<uint16_t>(whole.l3 + header + part.length);
+    piece.in_link = whole.frame.in_link;
     piece.flags = packet::kCounted;
+    return store.copy(
+        whole.frame, payload + part.begin, {piece.data + whole.l3 + header, part.length}
+    );
 }
 
 }  // namespace
 
-// All buffers first: a datagram of which a piece is missing is of no use to anybody.
+// All pieces first: a datagram of which one is missing is of no use to anybody.
 void Shard::cut(Burst& burst, uint32_t i) {
-    const PacketRef& whole = burst.batch.ref[i];
-    const PacketMeta& meta = burst.batch.meta[i];
-    const Link& link = plan_.network->link(meta.out_link);
+    const PacketRef& frame = burst.batch.ref[i];
+    const Link& link = plan_.network->link(burst.batch.meta[i].out_link);
     const size_t l3 = packet::l2_length(link.vlans.size());
-    auto cutter = Cutter::of(packet::Bytes(whole.data, whole.length).subspan(l3), link.mtu);
+    const size_t room = std::min<size_t>(link.mtu, packet::kBufferRoom - l3);
+    auto cutter = Cutter::of(
+        packet::Bytes(frame.data, frame.length).subspan(l3), static_cast<uint16_t>(room)
+    );
     const unsigned count = cutter ? cutter->pieces() : 0;
-    std::array<PacketRef, kBurst> pieces;
-    if (count == 0 || count > pieces.size() || whole.length != whole.frame_length) {
-        counters_.drop(DropReason::kTooBig);
-        return free_later(whole);
+    std::array<PacketRef, kBurst> buffers;
+    const auto pieces = std::span(buffers).first(std::min<size_t>(count, buffers.size()));
+    if (count == 0 || count > pieces.size()) {
+        return end_cut(frame, DropReason::kTooBig);
     }
-    for (unsigned n = 0; n < count; ++n) {
-        pieces[n] = plan_.store->allocate();
-        if (pieces[n].handle == nullptr) {
-            plan_.store->free(std::span<const PacketRef>(pieces).first(n));
-            counters_.drop(DropReason::kNoBuffer);
-            return free_later(whole);
-        }
+    if (!allocate_all(pieces)) {
+        return end_cut(frame, DropReason::kNoBuffer);
     }
-    const Be16 id = id_of_pieces(cutter->original());
-    for (unsigned n = 0; n < count; ++n) {
-        const auto part = *cutter->next();
-        fill_piece(pieces[n], whole, l3, *cutter, part);
-        cutter->write_header(part, id, pieces[n].data + l3);
-        plan_.transmitter->transmit(static_cast<unsigned>(link.device), pieces[n]);
+    const Whole whole{frame, l3, id_of_pieces(cutter->original())};
+    bool good = true;
+    for (PacketRef& piece : pieces) {
+        good = fill_piece(piece, whole, *cutter, *cutter->next(), *plan_.store) && good;
+    }
+    if (!good) {  // parse has seen that all bytes are there
+        plan_.store->free(pieces);
+        return end_cut(frame, DropReason::kBug);
+    }
+    for (const PacketRef& piece : pieces) {
+        plan_.transmitter->transmit(static_cast<unsigned>(link.device), piece);
     }
     counters_.consumed.add(1);
     counters_.generated.add(count);
-    free_later(whole);
+    free_later(frame);
+}
+
+void Shard::end_cut(const PacketRef& frame, DropReason reason) {
+    counters_.drop(reason);
+    free_later(frame);
+}
+
+bool Shard::allocate_all(std::span<PacketRef> buffers) {
+    for (size_t n = 0; n < buffers.size(); ++n) {
+        buffers[n] = plan_.store->allocate();
+        if (buffers[n].handle == nullptr) {
+            plan_.store->free(buffers.first(n));
+            return false;
+        }
+    }
+    return true;
 }
 
 // A datagram that many senders' address stands in gets an identification that none of them chose; what was a fragment before

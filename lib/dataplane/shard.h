@@ -95,6 +95,8 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     void punt_error(Burst& burst, uint32_t i);
     // divide.cc: a packet too long for its link, in pieces.
     void cut(Burst& burst, uint32_t i);
+    void end_cut(const PacketRef& frame, DropReason reason);
+    bool allocate_all(std::span<PacketRef> buffers);
     Be16 id_of_pieces(const packet::Ipv4View& ip);
     void free_ended_fragments();
     void free_later(const PacketRef& packet);

@@ -68,6 +68,8 @@ class PacketStore {
     // Sets data, length and frame_length of the buffer itself to those of the ref (before transmission or a ring to
     // code that looks at the buffer).
     virtual void sync(PacketRef& packet) = 0;
+    // Copies bytes of the frame from `from` on, whatever segments they lie in; false: they are not all there.
+    virtual bool copy(const PacketRef& packet, size_t from, std::span<uint8_t> to) const = 0;
     // Buffers not in the store now; for leak checks.
     virtual size_t in_use() const = 0;
 };

@@ -482,6 +482,27 @@ TEST_CASE("without a buffer for all pieces none is sent", "[packet][fragments][r
 }
 
 TEST_CASE(
+    "a jumbo frame in several segments is cut into pieces of one buffer",
+    "[packet][fragments][rfc4787-req13a][pitfall-18]"
+) {
+    BedOptions options;
+    options.internal_mtu = 9000;
+    options.external_mtu = GENERATE(uint16_t{1500}, uint16_t{4000});
+    run_everywhere(options, [](TestBed& bed, Story& story) {
+        for (const size_t size : {4100, 6000, 8900}) {
+            const ByteVector sent =
+                udp_out(bed, host(5), 1000, kServer, 53).payload_size(size).bytes();
+            bed.push(kInternalLink, sent);
+            bed.run();
+            const Frames left = taken(bed);
+            CHECK(left.size() > 1);
+            CHECK(whole(left).payload == decode(sent).payload);
+        }
+        story.step(bed);
+    });
+}
+
+TEST_CASE(
     "a fragment that must not be cut and is too big is refused with all of its datagram",
     "[packet][fragments][rfc4787-req13]"
 ) {

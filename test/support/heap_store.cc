@@ -18,6 +18,7 @@ struct HeapStore::Buffer {
     uint16_t offset = 0;  // what sync() was told
     uint16_t length = 0;
     std::unique_ptr<uint8_t[]> memory;
+    std::vector<uint8_t> tail;  // a second segment
 };
 
 HeapStore::HeapStore(size_t capacity, Checking checking) : limit_(capacity), checking_(checking) {
@@ -88,6 +89,7 @@ void HeapStore::free(std::span<const PacketRef> packets) {
     for (const PacketRef& packet : packets) {
         Buffer& buffer = buffer_of(packet);
         buffer.out = false;
+        buffer.tail.clear();
         poison(buffer);
         free_.push_back(&buffer);
     }
@@ -107,17 +109,31 @@ void HeapStore::sync(PacketRef& packet) {
     buffer.length = packet.length;
 }
 
-PacketRef HeapStore::make(std::span<const uint8_t> frame, LinkId in_link, uint8_t flags) {
-    if (frame.size() > packet::kBufferRoom) {
-        throw std::logic_error("HeapStore: a frame larger than a buffer");
+bool HeapStore::copy(const PacketRef& packet, size_t from, std::span<uint8_t> to) const {
+    const std::vector<uint8_t>& tail = buffer_of(packet).tail;
+    if (from + to.size() > packet.frame_length) {
+        return false;
     }
+    for (size_t i = 0; i < to.size(); ++i) {
+        const size_t at = from + i;
+        to[i] = at < packet.length ? packet.data[at] : tail.at(at - packet.length);
+    }
+    return true;
+}
+
+PacketRef HeapStore::make(std::span<const uint8_t> frame, LinkId in_link, uint8_t flags) {
     PacketRef ref = allocate();
     if (ref.handle == nullptr) {
         throw std::logic_error("HeapStore: no buffer left for a test's own packet");
     }
-    std::copy(frame.begin(), frame.end(), ref.data);
-    ref.length = static_cast<uint16_t>(frame.size());
-    ref.frame_length = ref.length;
+    const auto first = frame.first(std::min(frame.size(), packet::kBufferRoom));
+    const auto rest = frame.subspan(first.size());
+    std::copy(first.begin(), first.end(), ref.data);
+    if (!rest.empty()) {
+        buffer_of(ref).tail.assign(rest.begin(), rest.end());
+    }
+    ref.length = static_cast<uint16_t>(first.size());
+    ref.frame_length = static_cast<uint16_t>(frame.size());
     ref.in_link = in_link;
     ref.flags = flags;
     return ref;

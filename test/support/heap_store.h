@@ -30,9 +30,10 @@ class HeapStore final : public PacketStore {
     PacketRef allocate() override;
     void free(std::span<const PacketRef> packets) override;
     void sync(PacketRef& packet) override;
+    bool copy(const PacketRef& packet, size_t from, std::span<uint8_t> to) const override;
     size_t in_use() const override { return buffers_.size() - free_.size(); }
 
-    // A buffer filled with `frame`, as if link `in_link` had received it.
+    // A buffer filled with `frame`, as if link `in_link` had received it; what is more than kBufferRoom is its second segment.
     PacketRef make(std::span<const uint8_t> frame, LinkId in_link = {}, uint8_t flags = 0);
     void free_one(const PacketRef& packet) { free({&packet, 1}); }
 
