@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 
 #include "allocation_counter.h"
+#include "fragmenter.h"
+#include "packet/fragment.h"
 #include "scenario.h"
 
 namespace sekisho::test {
@@ -178,6 +180,47 @@ TEST_CASE(
     CHECK(refused({DropReason::kSessionTableFull, DropReason::kMappingTableFull}) > 0);
     CHECK(refused({DropReason::kSubscriberTableFull}) > 0);
     CHECK(refused({DropReason::kHandOffRingFull, DropReason::kHeldOverflow}) > 0);
+}
+
+TEST_CASE(
+    "fragments, a table of them that is full, and cutting allocate nothing",
+    "[packet][allocation][fragments]"
+) {
+    BedOptions options;
+    options.shards = GENERATE(1U, 3U);
+    options.checking = HeapStore::Checking::kFast;
+    options.external_mtu = 600;
+    options.nat = nat_settings();
+    options.nat.limits.fragments = 512;
+    TestBed bed(options);
+    open_sessions(bed, 1000);
+    bed.run();
+    bed.take();
+    const size_t before = allocations();
+    for (uint16_t round = 1; round < 40; ++round) {
+        for (unsigned i = 0; i < kHosts; ++i) {
+            const auto whole = udp_out(bed, host(5 + i), 1000, kServer, 53)
+                                   .ip_id(static_cast<uint16_t>(i))
+                                   .payload_size(1300);
+            auto fragments = split(PacketBuilder(whole).ip_id(round).bytes(), 400);
+            std::swap(fragments[0], fragments[i % 4]);
+            for (const ByteVector& fragment : fragments) {
+                bed.push(kInternalLink, fragment);
+            }
+            fragments.erase(fragments.begin());
+            for (const ByteVector& fragment : fragments) {  // of a datagram without end
+                auto stray = fragment;
+                packet::rewrite_id(&stray[14], Be16::from_host(static_cast<uint16_t>(~round)));
+                bed.push(kInternalLink, stray);
+            }
+            bed.push_internal(whole);
+        }
+        work(bed);
+        bed.take();
+    }
+    CHECK(allocations() == before);
+    CHECK(bed.dropped(DropReason::kFragmentOverflow) > 0);
+    CHECK(bed.totals().consumed > 500);
 }
 
 }  // namespace sekisho::test
