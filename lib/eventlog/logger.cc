@@ -170,29 +170,21 @@ uint64_t Logger::finish(uint32_t patience_ms, const std::function<void()>& betwe
     constexpr std::chrono::milliseconds kPause{5};
     Tick moved = plan_.clocks.ticks();
     bool is_noted = false;
-    for (;;) {
+    do {
         between();
-        const unsigned written = turn();
-        const Tick now = plan_.clocks.ticks();
-        if (written > 0) {
-            moved = now;
+        if (turn() > 0) {
+            moved = plan_.clocks.ticks();
         }
-        const uint64_t left = waiting();
-        if (left == 0 && text_.empty()) {
-            if (is_noted && notes_.empty()) {
-                return 0;
-            }
-            if (!is_noted) {
-                note("stopped", "stop");
-                is_noted = true;
-                continue;
-            }
+        if (waiting() > 0 || !text_.empty() || !notes_.empty()) {
+            std::this_thread::sleep_for(kPause);
+        } else if (is_noted) {
+            return 0;
+        } else {
+            note("stopped", "stop");
+            is_noted = true;
         }
-        if (elapsed_ms(moved, now) >= static_cast<int32_t>(patience_ms)) {
-            return left;
-        }
-        std::this_thread::sleep_for(kPause);
-    }
+    } while (elapsed_ms(moved, plan_.clocks.ticks()) < static_cast<int32_t>(patience_ms));
+    return waiting();
 }
 
 // Events in the rings, and ends that have not even found room there.

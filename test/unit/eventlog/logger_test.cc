@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../nat/cluster.h"
+#include "unit/nat/cluster.h"
 #include "folder.h"
 
 using namespace sekisho;
@@ -123,7 +123,7 @@ TEST_CASE("events reach the file, with anchors, in order, and none twice", "[eve
     lines = lines_of(content(folder / "log"));
     REQUIRE(lines.size() == 22);
     CHECK(lines[21].find("\"cause\":\"minute\"") != std::string::npos);
-    CHECK(rig.logger->finish(0, [] {}) == 0);
+    CHECK(rig.logger->finish(100, [] {}) == 0);
     lines = lines_of(content(folder / "log"));
     REQUIRE(lines.size() == 23);
     CHECK(lines[22].find("\"event\":\"stopped\"") != std::string::npos);
