@@ -423,7 +423,7 @@ TEST_CASE(
 
 TEST_CASE(
     "a packet too big for the next link is cut if it may be, in order",
-    "[packet][fragments][rfc4787-req13a]"
+    "[packet][fragments][rfc4787-req13a-order]"
 ) {
     BedOptions options;
     options.external_mtu = 620;

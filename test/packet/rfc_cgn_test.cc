@@ -109,6 +109,20 @@ TEST_CASE(
     });
 }
 
+TEST_CASE("a pool of thousands of addresses spreads its subscribers", "[packet][rfc6888-req3]") {
+    BedOptions options;
+    options.nat = nat_settings("198.18.0.3", "198.18.15.250");
+    run_everywhere(options, [](TestBed& bed, Story& story) {
+        std::set<Ipv4Addr> used;
+        for (unsigned n = 0; n < 200; ++n) {
+            const auto external = try_udp(bed, host(5 + n), 1000);
+            REQUIRE(external);
+            CHECK(used.insert(external->address).second);
+        }
+        story.step(bed);
+    });
+}
+
 TEST_CASE(
     "a subscriber has no more ports and identifiers than its limit, over all protocols",
     "[packet][rfc6888-req4]"

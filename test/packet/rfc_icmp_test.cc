@@ -528,6 +528,16 @@ TEST_CASE(
     });
 }
 
+TEST_CASE("Parameter Problem passes out and in, Redirect does not", "[packet][rfc5508-req10b]") {
+    run_everywhere({}, [](TestBed& bed, Story& story) {
+        const Endpoint shown = udp_and_see(bed, host(5), 1000);
+        CHECK(!pass_in(bed, error_in(bed, shown, 12, 0, sent_from(shown).l3())).empty());
+        CHECK(!pass_out(bed, host(5), arrived_at(Protocol::kUdp, {host(5), 1000}), 12, 0).empty());
+        CHECK(pass_in(bed, error_in(bed, shown, 5, 1, sent_from(shown).l3())).empty());
+        story.step(bed);
+    });
+}
+
 TEST_CASE(
     "source quench and information requests are dropped, from either side",
     "[packet][rfc5508-req10c]"

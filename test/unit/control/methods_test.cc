@@ -76,7 +76,7 @@ nat::SubscriberView subscriber_of(const nat::SessionView& session) {
 
 }  // namespace
 
-TEST_CASE("show.status tells name, tables, buffers and memory", "[control]") {
+TEST_CASE("show.status tells name, tables, buffers and memory", "[control][rfc6888-req10]") {
     Rig rig;
     rig.inspector.status_view = {
         "lab", "0.1.0", 61, 2, 3, true, {1, 10}, {2, 20}, {3, 30}, {4, 40}, 4096};

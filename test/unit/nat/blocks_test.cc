@@ -88,7 +88,7 @@ TEST_CASE(
     CHECK(reason == DropReason::kSubscriberPortLimit);
 }
 
-TEST_CASE("random ports are not a sequence, sequential ones are", "[nat][rfc6888-req15]") {
+TEST_CASE("random ports are not a sequence, sequential ones are", "[nat][rfc7857-9]") {
     for (const auto selection : {nat::PortSelection::kRandom, nat::PortSelection::kSequential}) {
         nat::NatSettings settings = small_blocks(1024, 65535, 256);
         settings.pools[0].port_selection = selection;

@@ -280,7 +280,7 @@ TEST_CASE("under count nothing is refused, and what was lost is told", "[nat][lo
 }
 
 TEST_CASE(
-    "a limit that is reached again and again is told once a minute", "[nat][log][rfc6888-req4]"
+    "a limit that is reached again and again is told once a minute", "[nat][log][rfc6888-req11c]"
 ) {
     nat::NatSettings settings = logged(nat::kLogLimits);
     settings.policies[0].limits.ports = 2;
@@ -314,7 +314,7 @@ TEST_CASE(
     CHECK(take(cluster).size() == 1);
 }
 
-TEST_CASE("an exhausted pool is told once a minute, whoever asks", "[nat][log][rfc8158]") {
+TEST_CASE("an exhausted pool is told once a minute, whoever asks", "[nat][log][rfc6888-req11c]") {
     nat::NatSettings settings = logged(nat::kLogLimits);
     settings.pools[0].ports = {1024, 1024 + 255};
     Cluster cluster(settings);

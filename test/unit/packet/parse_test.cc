@@ -231,7 +231,7 @@ TEST_CASE("a wrong transport checksum is the ends' business", "[packet]") {
     CHECK(outcome(a_tcp().l4_checksum(0x1234)) == "pass");
 }
 
-TEST_CASE("what the NIC says of checksums is believed", "[packet]") {
+TEST_CASE("what the NIC says of checksums is believed", "[packet][pitfall-22]") {
     const auto wrong = a_udp().ip_checksum(0x1234);
     CHECK(outcome(wrong, kInternalLink, kIpChecksumGood) == "pass");
     CHECK(
