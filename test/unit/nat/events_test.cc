@@ -190,6 +190,31 @@ TEST_CASE(
     CHECK(cluster.audit().empty());
 }
 
+TEST_CASE("an end does not overtake those that wait", "[nat][log][log-full]") {
+    Cluster cluster(logged(nat::kLogMappings));
+    const auto kept = cluster.open(Protocol::kUdp, kHost, 7000);
+    unsigned made = 0;
+    open_until_refused(cluster, made);
+    cluster.pass(200'000);
+    cluster.shard().track(kept.session, Direction::kOutbound, nullptr, cluster.now);
+    cluster.pass(200'000);
+    const uint64_t waiting = cluster.shard().log().pending();
+    REQUIRE(waiting > 0);
+    std::vector<Event> all = take(cluster);
+    cluster.shard().clear_session(kept.session, cluster.now);  // there is room now
+    CHECK(cluster.shard().log().pending() == waiting + 1);
+    for (int i = 0; i < 10; ++i) {
+        cluster.tick();
+        const auto more = take(cluster);
+        all.insert(all.end(), more.begin(), more.end());
+    }
+    REQUIRE(all.size() == 2 * (made + 1));
+    CHECK(all.back().internal_port == port(7000).raw);
+    for (size_t i = 1; i < all.size(); ++i) {
+        CHECK(elapsed_ms({all[i - 1].tick_ms}, {all[i].tick_ms}) >= 0);
+    }
+}
+
 TEST_CASE("sessions' ends wait in order, before their mapping's", "[nat][log][log-full]") {
     Cluster cluster(logged(nat::kLogMappings | nat::kLogSessions));
     unsigned made = 0;
