@@ -88,23 +88,25 @@ uint32_t FragmentTable::find(const FragmentFacts& facts, uint32_t set, Tick now)
     return kNoIndex;
 }
 
-// Who goes first: one whose first fragment is missing, then the older one.
-bool FragmentTable::is_older(const Entry& a, const Entry& b) {
-    const bool a_waits = a.state == State::kWaiting;
-    const bool b_waits = b.state == State::kWaiting;
-    return a_waits != b_waits ? a_waits : is_before(a.since, b.since);
-}
-
-// Of one source, or, with 0, of all.
+// Who goes, of one source or, with 0, of all: the oldest of those whose first fragment is missing, if they are the more, else
+// the oldest of the others.
 uint32_t FragmentTable::oldest_in(uint32_t set, uint16_t source) const {
-    uint32_t oldest = kNoIndex;
+    struct Kind {
+        uint32_t oldest = kNoIndex;
+        unsigned count = 0;
+    };
+    Kind kinds[2];  // has its first one or not
     for (uint32_t i = set * kWays; i < (set + 1) * kWays; ++i) {
-        const bool counts = source == 0 || sources_[i] == source;
-        if (counts && (oldest == kNoIndex || is_older(entries_[i], entries_[oldest]))) {
-            oldest = i;
+        if (tags_[i] == 0 || (source != 0 && sources_[i] != source)) {
+            continue;
         }
+        Kind& kind = kinds[entries_[i].state == State::kWaiting ? 1 : 0];
+        ++kind.count;
+        const bool older =
+            kind.oldest == kNoIndex || is_before(entries_[i].since, entries_[kind.oldest].since);
+        kind.oldest = older ? i : kind.oldest;
     }
-    return oldest;
+    return kinds[kinds[1].count > kinds[0].count ? 1 : 0].oldest;
 }
 
 // A free place for a datagram, if need be that of another one.
@@ -209,6 +211,12 @@ bool FragmentTable::contradicts(const Entry& entry, const Extent& extent) {
                          }));
 }
 
+// Whether the first has come twice, to different ports: one of them is somebody else's.
+bool FragmentTable::is_of_another_flow(const Entry& entry, const FragmentFacts& facts) {
+    const bool first_has_come = entry.spans > 0 && entry.span[0].begin == 0;
+    return facts.is_first() && first_has_come && entry.first_ports != facts.ports;
+}
+
 // False: it would lie in too many parts.
 bool FragmentTable::add(Entry& entry, const Extent& extent) {
     Span* const end = entry.span + entry.spans;
@@ -244,12 +252,15 @@ bool FragmentTable::is_complete(const Entry& entry) {
 }
 
 // Adds a fragment to what has come, or says why it must not pass.
-std::optional<DropReason> FragmentTable::note(uint32_t index, const Extent& extent, Tick now) {
+std::optional<DropReason> FragmentTable::note(
+    uint32_t index, const FragmentFacts& facts, Tick now
+) {
     Entry& entry = entries_[index];
+    const Extent& extent = facts.extent;
     if (entry.state == State::kRefused) {
         return entry.reason;
     }
-    if (contradicts(entry, extent)) {
+    if (contradicts(entry, extent) || is_of_another_flow(entry, facts)) {
         refuse_entry(index, DropReason::kOverlappingFragment, now);
         return DropReason::kOverlappingFragment;
     }
@@ -270,11 +281,12 @@ FragmentTable::Outcome FragmentTable::take(
 ) {
     const uint32_t index = find_or_make(facts, now);
     Entry& entry = entries_[index];
-    if (const auto reason = note(index, facts.extent, now)) {
+    if (const auto reason = note(index, facts, now)) {
         return {Outcome::kDropped, *reason, {}};
     }
     if (facts.is_first()) {
         entry.state = State::kNoted;
+        entry.first_ports = facts.ports;
         return {Outcome::kNoted, {}, {}};
     }
     if (entry.state == State::kBound) {
@@ -302,6 +314,7 @@ bool FragmentTable::bind(const FragmentFacts& first, const FragmentBinding& bind
         return true;
     }
     entry.binding = binding;
+    entry.first_ports = first.ports;
     settle(index, State::kBound, now);
     release_held(index);
     if (is_complete(entry)) {
@@ -347,7 +360,7 @@ bool FragmentTable::has_room_in_set(uint32_t index) {
     uint32_t oldest = kNoIndex;
     for (uint32_t i = set * kWays; i < (set + 1) * kWays; ++i) {
         const bool gives = i != index && tags_[i] != 0 && entries_[i].held > 0;
-        if (gives && (oldest == kNoIndex || is_older(entries_[i], entries_[oldest]))) {
+        if (gives && (oldest == kNoIndex || is_before(entries_[i].since, entries_[oldest].since))) {
             oldest = i;
         }
     }

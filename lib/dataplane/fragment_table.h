@@ -8,10 +8,11 @@
 //             share its fate). It is forgotten when all its bytes have come, `lifetime` after it was made, or in favour of
 //             a newer one.
 //   Overlaps  what brings only bytes that have come is a duplicate and dropped. What brings some of them again, or another
-//             end, ends the whole datagram (RFC 5722): no two versions of a byte ever pass.
+//             end, or is a first one of another flow, ends the whole datagram (RFC 5722): no two versions of a byte ever pass,
+//             and nobody's later fragments go after a stranger's first one once their own has come.
 //   Bounds    `datagrams` in sets of kWays, by a keyed hash of the source: one source cannot crowd out those of other sets,
-//             and no more than half of its own. The oldest that waits goes first: a flood shortens the time that a first
-//             fragment may be late, and those that come in order pass. Held packets: kHeldPerDatagram, an eighth of all in
+//             and no more than half of its own. In a full set the oldest goes of those that wait or of those that have their first
+//             one, whichever are more: a flood of one kind shortens the time that its own kind has. Held packets: kHeldPerDatagram, an eighth of all in
 //             a set, and `held` in all.
 //   Owner     the shard's worker; size() and held() may be read by anyone. It owns the packets that it holds, until
 //             take_ready() or take_ended() gives them back: both must be empty again after every burst.
@@ -42,6 +43,7 @@ struct FragmentFacts {
     uint8_t protocol = 0;
     RealmId realm;
     packet::Extent extent;
+    uint32_t ports = 0;  // of a first one, as FlowKey::ports
 
     bool is_first() const { return extent.begin == 0; }
 };
@@ -111,7 +113,7 @@ class FragmentTable {
     static uint32_t most_held(const Sizes& sizes);
 
   private:
-    static constexpr unsigned kSpans = 36;
+    static constexpr unsigned kSpans = 35;
     enum class State : uint8_t { kFree, kWaiting, kNoted, kBound, kRefused };
     struct Span {
         uint16_t begin;
@@ -132,6 +134,7 @@ class FragmentTable {
         bool has_end;
         uint16_t end;
         uint16_t held;
+        uint32_t first_ports;  // once the first has come
         FragmentBinding binding;
         Tick since;  // made, or its state settled
         Chain chain;
@@ -162,14 +165,13 @@ class FragmentTable {
     uint32_t find_or_make(const FragmentFacts& facts, Tick now);
     uint32_t free_way(const Place& place);
     uint32_t oldest_in(uint32_t set, uint16_t source) const;
-    static bool is_older(const Entry& a, const Entry& b);
     void forget(uint32_t entry, DropReason reason);
     void settle(uint32_t entry, State state, Tick now);
     void refuse_entry(uint32_t entry, DropReason reason, Tick now);
     bool is_over(const Entry& entry, Tick now) const {
         return elapsed_ms(entry.since, now) >= lifetime_ms_;
     }
-    std::optional<DropReason> note(uint32_t entry, const packet::Extent& extent, Tick now);
+    std::optional<DropReason> note(uint32_t entry, const FragmentFacts& facts, Tick now);
 
     bool hold(uint32_t entry, PacketRef& packet, uint16_t l3_offset);
     bool has_room_in_set(uint32_t entry);
@@ -179,6 +181,7 @@ class FragmentTable {
 
     static bool has_come(const Entry& entry, const packet::Extent& extent);
     static bool contradicts(const Entry& entry, const packet::Extent& extent);
+    static bool is_of_another_flow(const Entry& entry, const FragmentFacts& facts);
     static bool add(Entry& entry, const packet::Extent& extent);
     static bool is_complete(const Entry& entry);
 

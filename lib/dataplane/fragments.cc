@@ -16,6 +16,7 @@ FragmentFacts facts_of(const PacketRef& ref, const PacketMeta& meta) {
     facts.protocol = static_cast<uint8_t>(meta.key.protocol());
     facts.realm = meta.key.realm();
     facts.extent = packet::extent_of(ip);
+    facts.ports = meta.key.ports();
     return facts;
 }
 

@@ -15,7 +15,7 @@ using Outcome = FragmentTable::Outcome;
 
 constexpr size_t kLongest = 1024;
 constexpr int32_t kLifetime = 2000;
-constexpr uint64_t kMostParts = 36;
+constexpr uint64_t kMostParts = 35;
 
 struct Datagram {
     enum State { kWaiting, kNoted, kBound, kRefused } state = kWaiting;
