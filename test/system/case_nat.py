@@ -7,7 +7,7 @@ import traffic
 from cases import case, changes, drops
 
 
-@case("an unsolicited inbound packet is dropped and nothing arrives inside")
+@case("an unsolicited inbound packet is dropped and nothing arrives inside", tags="[pitfall-21]")
 def unsolicited(world):
     listener = world.lab.raw("sub1", "eth0")
     stranger = traffic.udp_socket(world.lab, "net", town.SERVER)
@@ -20,7 +20,7 @@ def unsolicited(world):
     assert traffic.capture(listener, lambda frame: b"who is there?" in frame, 0.5) is None, "it went through"
 
 
-@case("endpoint-independent filtering admits another remote endpoint to a mapping")
+@case("endpoint-independent filtering admits another remote endpoint to a mapping", tags="[rfc6888-req7]")
 def endpoint_independent_filtering(world):
     client = traffic.udp_socket(world.lab, "sub1", "100.64.1.5")
     mapped = traffic.ask(client)
@@ -31,7 +31,8 @@ def endpoint_independent_filtering(world):
     assert stranger.recvfrom(100) == (b"come in", mapped)
 
 
-@case("address-dependent filtering admits only addresses that were written to", filtering="address-dependent")
+@case("address-dependent filtering admits only addresses that were written to", filtering="address-dependent",
+      tags="[rfc4787-req8]")
 def address_dependent_filtering(world):
     client = traffic.udp_socket(world.lab, "sub1", "100.64.1.5")
     mapped = traffic.ask(client)
@@ -44,7 +45,7 @@ def address_dependent_filtering(world):
 
 
 @case("address-and-port-dependent filtering admits only the endpoint that was written to",
-      filtering="address-and-port-dependent")
+      filtering="address-and-port-dependent", tags="[rfc4787-req8a]")
 def address_and_port_dependent_filtering(world):
     client = traffic.udp_socket(world.lab, "sub1", "100.64.1.5")
     mapped = traffic.ask(client)
@@ -56,7 +57,7 @@ def address_and_port_dependent_filtering(world):
     assert traffic.ask(client) == mapped
 
 
-@case("a hairpin costs one TTL and shows the external source")
+@case("a hairpin costs one TTL and shows the external source", tags="[rfc4787-req9a]")
 def hairpin(world):
     callee = traffic.udp_socket(world.lab, "sub2", "100.64.2.7")
     caller = traffic.udp_socket(world.lab, "sub1", "100.64.1.7")
@@ -73,7 +74,7 @@ def hairpin(world):
     assert (data, sender, ttl) == (b"hello back", callee_mapped, 63), (data, sender, ttl)
 
 
-@case("two subscribers connect over TCP by their external endpoints")
+@case("two subscribers connect over TCP by their external endpoints", tags="[rfc5382-req8]")
 def tcp_hairpin(world):
     mapped = tcp_mapping(world, "sub2", "100.64.2.8", 6100)
     outside = world.lab.socket("sub2", source=("100.64.2.8", 6100))
@@ -116,14 +117,14 @@ def is_refused(client):
     return laboratory.wait_until(probe, 5)
 
 
-@case("an ICMP error from outside reaches the subscriber's socket")
+@case("an ICMP error from outside reaches the subscriber's socket", tags="[rfc5508-req4c]")
 def icmp_error_inwards(world):
     client = traffic.udp_socket(world.lab, "sub1", "100.64.1.6")
     client.connect((town.SERVER, 9))  # nobody listens
     assert is_refused(client), "the port unreachable did not arrive"
 
 
-@case("an ICMP error from inside reaches the server's socket")
+@case("an ICMP error from inside reaches the server's socket", tags="[rfc5508-req5]")
 def icmp_error_outwards(world):
     client = traffic.udp_socket(world.lab, "sub1", "100.64.1.6", 6606)
     mapped = traffic.ask(client)
@@ -133,7 +134,8 @@ def icmp_error_outwards(world):
     assert is_refused(caller), "the port unreachable did not arrive"
 
 
-@case("a subscriber at its limit of ports gets no more, and keeps what it has", policy="limits: {ports: 8}")
+@case("a subscriber at its limit of ports gets no more, and keeps what it has", policy="limits: {ports: 8}",
+      tags="[rfc6888-req4a]")
 def port_limit(world):
     clients = [traffic.udp_socket(world.lab, "sub1", "100.64.1.3", timeout=1) for _ in range(9)]
     mapped = [traffic.ask(client) for client in clients[:8]]

@@ -151,7 +151,8 @@ def traceroute_to_appliance(world):
     assert traffic.traceroute(world.lab, "sub1", "100.64.0.11", target=town.INTERNAL_ADDRESS) == [town.INTERNAL_ADDRESS]
 
 
-@case("a packet too big for the external link is answered with fragmentation needed", ext_mtu="1400")
+@case("a packet too big for the external link is answered with fragmentation needed", ext_mtu="1400",
+      tags="[rfc4787-req13]")
 def path_mtu_outwards(world):
     status, output = traffic.ping(world.lab, "sub1", "100.64.0.11", more=["-M", "do", "-s", "1472"], count=1)
     assert status != 0 and re.search(r"mtu ?= ?1400", output), output

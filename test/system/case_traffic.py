@@ -96,7 +96,8 @@ def routed_subscriber(world):
         assert town.in_pool(seen[0]), seen
 
 
-@case("ping is answered by a server and by the appliance's own addresses")
+@case("ping is answered by a server and by the appliance's own addresses",
+      tags="[rfc5508-req10a-echo]")
 def ping(world):
     for target in (town.SERVER, town.INTERNAL_ADDRESS):
         status, output = traffic.ping(world.lab, "sub1", "100.64.0.11", target)
@@ -105,7 +106,8 @@ def ping(world):
     assert status == 0 and "3 received" in output, output
 
 
-@case("traceroute shows the appliance as the first hop, with UDP and with ICMP")
+@case("traceroute shows the appliance as the first hop, with UDP and with ICMP",
+      tags="[rfc5508-req10a-time-exceeded]")
 def traceroute(world):
     for more in ([], ["-I"]):
         hops = traffic.traceroute(world.lab, "sub1", "100.64.0.11", more)
