@@ -58,6 +58,8 @@
     X(kPoolExhausted,      "pool-exhausted",       "no free port block is left for the subscriber", "RFC 6888 REQ-11") \
     X(kSubscriberPortLimit,"subscriber-port-limit","the subscriber's limit of ports or port blocks is reached", "RFC 6888 REQ-4") \
     X(kSubscriberSessionLimit,"subscriber-session-limit","the subscriber's limit of sessions is reached", "RFC 6888 REQ-5") \
+    X(kSubscriberMappingLimit,"subscriber-mapping-limit","the subscriber's limit of mappings is reached", "RFC 6888 REQ-5") \
+    X(kSubscriberHalfOpen, "subscriber-half-open", "the subscriber's limit of TCP openings without a handshake is reached", "RFC 6888 REQ-5") \
     X(kSubscriberRate,     "subscriber-rate",      "the subscriber opens sessions faster than its limit", "RFC 6888 REQ-4") \
     X(kSessionTableFull,   "session-table-full",   "the session table is full", "RFC 6888 REQ-11")                    \
     X(kMappingTableFull,   "mapping-table-full",   "the mapping table is full", "RFC 6888 REQ-11")                    \

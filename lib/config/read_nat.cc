@@ -1,4 +1,5 @@
 // The sections pools and policies.
+#include <algorithm>
 #include <bit>
 
 #include <fmt/format.h>
@@ -28,6 +29,12 @@ constexpr Choice<nat::FilteringBehaviour> kFilteringBehaviours[] = {
     {"endpoint-independent", nat::FilteringBehaviour::kEndpointIndependent},
     {"address-dependent", nat::FilteringBehaviour::kAddressDependent},
     {"address-and-port-dependent", nat::FilteringBehaviour::kAddressAndPortDependent},
+};
+
+constexpr Choice<nat::Refusal> kRefusals[] = {
+    {"host-unreachable", nat::Refusal::kHostUnreachable},
+    {"administratively-prohibited", nat::Refusal::kProhibited},
+    {"silent", nat::Refusal::kSilent},
 };
 
 // `link: NAME` in place of an address: masquerade behind the link's own address.
@@ -206,6 +213,20 @@ void read_sources(
     }
 }
 
+void read_protocol_limits(
+    const Map& all, std::string_view key, nat::ProtocolLimits& limits, Mistakes& mistakes
+) {
+    const Node* node = all.find(key);
+    if (node == nullptr) {
+        return;
+    }
+    if (const auto map = Map::open(*node, kProtocolLimits, mistakes)) {
+        read_number(*map, "sessions", kOwnLimit, limits.sessions, mistakes);
+        read_number(*map, "ports", kOwnLimit, limits.ports, mistakes);
+        read_number(*map, "reserve", kOwnLimit, limits.reserve, mistakes);
+    }
+}
+
 void read_subscriber_limits(const Node& node, nat::SubscriberLimits& limits, Mistakes& mistakes) {
     const auto map = Map::open(node, kSubscriberLimits, mistakes);
     if (!map) {
@@ -215,6 +236,20 @@ void read_subscriber_limits(const Node& node, nat::SubscriberLimits& limits, Mis
     read_number(*map, "ports", kSubscriberPorts, limits.ports, mistakes);
     read_number(*map, "sessions-per-second", kSubscriberRate, limits.sessions_per_second, mistakes);
     read_number(*map, "inbound-openings", kInboundOpenings, limits.inbound_openings, mistakes);
+    read_number(*map, "mappings", kOwnLimit, limits.mappings, mistakes);
+    read_number(*map, "half-open", kOwnLimit, limits.half_open, mistakes);
+    read_protocol_limits(*map, "tcp", limits.tcp, mistakes);
+    read_protocol_limits(*map, "udp", limits.udp, mistakes);
+    read_protocol_limits(*map, "icmp", limits.icmp, mistakes);
+    const uint64_t kept = uint64_t{limits.tcp.reserve} + limits.udp.reserve + limits.icmp.reserve;
+    const uint32_t least = std::min(limits.sessions, limits.ports);
+    if (kept > least) {
+        mistakes.add(
+            node.place,
+            fmt::format("reserves of {} together", kept),
+            fmt::format("at most {}, the subscriber's sessions and ports", least)
+        );
+    }
 }
 
 // One value for all protocols, or one for each: {tcp: ..., udp: ...}.
@@ -289,6 +324,7 @@ void read_policy(
     if (const Node* node = map.find("port-overloading")) {
         read_overloading(*node, policy, mistakes);
     }
+    read_choice(map, "refusal", kRefusals, policy.refusal, mistakes);
     if (const Node* node = map.find("limits")) {
         read_subscriber_limits(*node, policy.limits, mistakes);
     }

@@ -182,6 +182,9 @@ void read_table_limits(const Node& node, Draft& draft, Mistakes& mistakes) {
     read_number(*map, "mappings", kMappings, limits.mappings, mistakes);
     read_number(*map, "subscribers", kSubscribers, limits.subscribers, mistakes);
     read_number(*map, "fragments", kFragments, limits.fragments, mistakes);
+    if (const Node* make_room = map->find("unreplied-make-room")) {
+        limits.unreplied_make_room = read_boolean(*make_room, mistakes).value_or(false);
+    }
 }
 
 void read_control(const Node& node, Draft& draft, Mistakes& mistakes) {

@@ -83,15 +83,26 @@ inline constexpr Key kPolicyKeys[] = {
     {"mapping"},
     {"filtering"},
     {"port-overloading"},
+    {"refusal"},
     {"limits"},
 };
 inline constexpr Key kProtocolKeys[] = {{"tcp"}, {"udp"}, {"icmp"}};
 inline constexpr Key kSubscriberLimitKeys[] = {
-    {"sessions"}, {"ports"}, {"sessions-per-second"}, {"inbound-openings"}};
+    {"sessions"},
+    {"ports"},
+    {"mappings"},
+    {"sessions-per-second"},
+    {"half-open"},
+    {"inbound-openings"},
+    {"tcp"},
+    {"udp"},
+    {"icmp"},
+};
+inline constexpr Key kProtocolLimitKeys[] = {{"sessions"}, {"ports"}, {"reserve"}};
 inline constexpr Key kTimeoutKeys[] = {
     {"tcp-established"}, {"tcp-transitory"}, {"tcp-closing"}, {"udp"}, {"icmp"}, {"fragment"}};
 inline constexpr Key kTableLimitKeys[] = {
-    {"sessions"}, {"mappings"}, {"subscribers"}, {"fragments"}};
+    {"sessions"}, {"mappings"}, {"subscribers"}, {"fragments"}, {"unreplied-make-room"}};
 inline constexpr Key kLogKeys[] = {{"file", true}, {"events"}, {"ring"}, {"on-log-loss"}};
 inline constexpr Key kControlKeys[] = {{"socket"}};
 
@@ -105,6 +116,7 @@ inline constexpr Section kPool{"a pool", kPoolKeys};
 inline constexpr Section kPolicy{"a policy", kPolicyKeys};
 inline constexpr Section kProtocols{"a setting by protocol", kProtocolKeys};
 inline constexpr Section kSubscriberLimits{"a policy's limits", kSubscriberLimitKeys};
+inline constexpr Section kProtocolLimits{"a protocol's limits", kProtocolLimitKeys};
 inline constexpr Section kTimeouts{"timeouts", kTimeoutKeys};
 inline constexpr Section kTableLimits{"limits", kTableLimitKeys};
 inline constexpr Section kLog{"log", kLogKeys};
@@ -121,6 +133,7 @@ inline constexpr const Section* kSections[] = {
     &kPolicy,
     &kProtocols,
     &kSubscriberLimits,
+    &kProtocolLimits,
     &kTimeouts,
     &kTableLimits,
     &kLog,
@@ -153,6 +166,7 @@ inline constexpr NumberRule kBlockReleaseDelay{0, 86400, Unit::kSeconds};
 inline constexpr NumberRule kSubscriberSessions{1, 134217728, Unit::kCount};
 inline constexpr NumberRule kSubscriberPorts{1, 1048576, Unit::kCount};
 inline constexpr NumberRule kSubscriberRate{0, 1000000, Unit::kCount};
+inline constexpr NumberRule kOwnLimit{0, 134217728, Unit::kCount};  // 0: none of its own
 inline constexpr NumberRule kInboundOpenings{0, 65535, Unit::kCount};
 inline constexpr NumberRule kTcpEstablished{7440, 604800, Unit::kSeconds, "RFC 5382 REQ-5"};
 inline constexpr NumberRule kTcpTransitory{240, 604800, Unit::kSeconds, "RFC 5382 REQ-5"};

@@ -67,6 +67,17 @@ std::string_view name_of(nat::Pairing pairing) {
     constexpr std::string_view kNames[] = {"hard", "soft", "none"};
     return kNames[static_cast<size_t>(pairing)];
 }
+std::string_view name_of(nat::Refusal refusal) {
+    switch (refusal) {
+        case nat::Refusal::kSilent:
+            return "silent";
+        case nat::Refusal::kHostUnreachable:
+            return "host-unreachable";
+        case nat::Refusal::kProhibited:
+            return "administratively-prohibited";
+    }
+    return {};
+}
 template <class Behaviour>  // of mapping or filtering: RFC 4787 has the same three names for both
 std::string_view name_of(Behaviour behaviour) {
     constexpr std::string_view kNames[] = {
@@ -178,6 +189,17 @@ void write_pool(const nat::PoolSettings& pool, Out out) {
     );
 }
 
+void write_protocol_limits(std::string_view name, const nat::ProtocolLimits& limits, Out out) {
+    fmt::format_to(
+        out,
+        "      {}: {{sessions: {}, ports: {}, reserve: {}}}\n",
+        name,
+        limits.sessions,
+        limits.ports,
+        limits.reserve
+    );
+}
+
 void write_policy(const Config& config, const nat::PolicySettings& policy, Out out) {
     const auto prefix = [](Ipv4Prefix p) { return format(p); };
     fmt::format_to(
@@ -198,16 +220,27 @@ void write_policy(const Config& config, const nat::PolicySettings& policy, Out o
         by_protocol(policy.mapping),
         by_protocol(policy.filtering)
     );
-    fmt::format_to(out, "    port-overloading: {}\n", policy.port_overloading);
+    fmt::format_to(
+        out,
+        "    port-overloading: {}\n    refusal: {}\n",
+        policy.port_overloading,
+        name_of(policy.refusal)
+    );
     const nat::SubscriberLimits& limits = policy.limits;
     fmt::format_to(
         out,
-        "    limits: {{sessions: {}, ports: {}, sessions-per-second: {}, inbound-openings: {}}}\n",
+        "    limits:\n      sessions: {}\n      ports: {}\n      mappings: {}\n"
+        "      sessions-per-second: {}\n      half-open: {}\n      inbound-openings: {}\n",
         limits.sessions,
         limits.ports,
+        limits.mappings,
         limits.sessions_per_second,
+        limits.half_open,
         limits.inbound_openings
     );
+    write_protocol_limits("tcp", limits.tcp, out);
+    write_protocol_limits("udp", limits.udp, out);
+    write_protocol_limits("icmp", limits.icmp, out);
 }
 
 void write_log(const Config& config, Out out) {
@@ -245,11 +278,13 @@ void write_rest(const Config& config, Out out) {
     const nat::TableLimits& l = config.nat.limits;
     fmt::format_to(
         out,
-        "\nlimits:\n  sessions: {}\n  mappings: {}\n  subscribers: {}\n  fragments: {}\n",
+        "\nlimits:\n  sessions: {}\n  mappings: {}\n  subscribers: {}\n  fragments: {}\n"
+        "  unreplied-make-room: {}\n",
         l.sessions,
         l.mappings,
         l.subscribers,
-        l.fragments
+        l.fragments,
+        l.unreplied_make_room
     );
     if (!config.log.file.empty()) {
         write_log(config, out);

@@ -37,14 +37,14 @@ struct Punt {
         kArp,          // an ARP frame
         kToAppliance,  // an IPv4 packet for an own address
         kUnresolved,  // translated and routed, but its next hop `address` on `link` has no address yet: hold, resolve, send back
-        kIcmpError,  // an error is owed for this packet (already counted as dropped); `reason`, `mtu`
+        kIcmpError,  // an error is owed for this packet (already counted as dropped); `reason`, `detail`
     };
     PacketRef packet;
     Kind kind{};
     LinkId link;             // kUnresolved: the link to resolve on; else the link it came from
     uint8_t reason = 0;      // DropReason
     uint8_t gateway = 0;     // kUnresolved
-    uint16_t mtu = 0;        // kIcmpError: to report
+    uint16_t detail = 0;     // kIcmpError: as in PacketMeta
     uint16_t l3_offset = 0;  // of the IPv4 header or the ARP body in the frame
     Ipv4Addr address;        // kUnresolved: next hop
 };

@@ -146,7 +146,7 @@ void Shard::punt_error(Burst& burst, uint32_t i) {
     punt.kind = Punt::kIcmpError;
     punt.link = ref.in_link;
     punt.reason = static_cast<uint8_t>(meta.reason);
-    punt.mtu = meta.error_mtu;
+    punt.detail = meta.error_detail;
     punt.l3_offset = meta.l3_offset;
     if (plan_.fabric->punt(tables_.self, PuntClass::kError).push(punt)) {
         counters_.punted.add(1);

@@ -31,7 +31,7 @@ void judge_size(const PacketRef& ref, PacketMeta& meta, const StageTables& table
     const bool owed = meta.kind < PacketKind::kIcmpError;
     meta.verdict = owed ? Verdict::kPuntError : Verdict::kDrop;
     meta.reason = DropReason::kTooBig;
-    meta.error_mtu = tables.network->link(hop.hop.link).mtu;
+    meta.error_detail = tables.network->link(hop.hop.link).mtu;
 }
 
 }  // namespace

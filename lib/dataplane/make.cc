@@ -28,6 +28,15 @@ void drop(PacketMeta& meta, DropReason reason) {
     meta.reason = reason;
 }
 
+// RFC 6888 REQ-11: dropped, and where the policy says so its sender is told.
+void refuse(PacketMeta& meta, const nat::MakeResult& refused) {
+    drop(meta, refused.reason);
+    if (refused.answer != nat::Refusal::kSilent) {
+        meta.verdict = Verdict::kPuntError;
+        meta.error_detail = static_cast<uint8_t>(refused.answer);
+    }
+}
+
 // A new session remembers its next hop if that is known: then the route stage need not look again.
 void remember_hop(SessionIndex index, const Hop& hop, const StageTables& tables) {
     flow::Session& session = tables.nat->session(index);
@@ -81,7 +90,10 @@ void judge_outbound(
         }
         hop = find_hop(tables, destination, Direction::kOutbound);
         if (!hop.found) {
-            return drop(meta, hop.reason);
+            drop(meta, hop.reason);
+            meta.verdict =
+                hop.reason == DropReason::kNoRoute ? Verdict::kPuntError : Verdict::kDrop;
+            return;
         }
     }
     const nat::MakeResult made =
@@ -97,7 +109,7 @@ void judge_outbound(
             burst.waiting[i] = made.waiting;
             return;
         case nat::MakeResult::kRefused:
-            return drop(meta, made.reason);
+            return refuse(meta, made);
     }
 }
 

@@ -308,7 +308,7 @@ void SlowPath::State::handle_error(ShardId from, const Punt& punt, Tick now) {
     const auto ip = packet::Ipv4View::at(
         has_body ? packet::Bytes(punt.packet.data, length).subspan(punt.l3_offset) : packet::Bytes()
     );
-    const auto kind = error_of(static_cast<DropReason>(punt.reason), punt.mtu);
+    const auto kind = error_of(static_cast<DropReason>(punt.reason), punt.detail);
     if (!ip || !kind || !may_be_answered(*ip, network)) {
         counters.errors_suppressed.add(1);
         return give_back(from, punt, Back::kFree);

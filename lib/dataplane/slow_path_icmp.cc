@@ -46,25 +46,26 @@ void change_byte(uint8_t* header, size_t at, uint8_t value, uint16_t& delta) {
 
 }  // namespace
 
-std::optional<IcmpErrorKind> error_of(DropReason reason, uint16_t mtu) {
+std::optional<IcmpErrorKind> error_of(DropReason reason, uint16_t detail) {
     switch (reason) {
         case DropReason::kTtlExceeded:
             return IcmpErrorKind{packet::kIcmpTimeExceeded, 0};
         case DropReason::kTooBig:
-            return IcmpErrorKind{packet::kIcmpUnreachable, packet::kCodeFragmentationNeeded, mtu};
+            return IcmpErrorKind{
+                packet::kIcmpUnreachable, packet::kCodeFragmentationNeeded, detail};
         case DropReason::kNoRoute:
             return IcmpErrorKind{packet::kIcmpUnreachable, packet::kCodeNetUnreachable};
         case DropReason::kNoPolicy:
-        case DropReason::kFiltered:
-            return IcmpErrorKind{packet::kIcmpUnreachable, packet::kCodeAdminProhibited};
-        case DropReason::kPoolExhausted:  // RFC 6888 REQ-11: code 1
+        case DropReason::kPoolExhausted:
         case DropReason::kSubscriberPortLimit:
         case DropReason::kSubscriberSessionLimit:
+        case DropReason::kSubscriberMappingLimit:
+        case DropReason::kSubscriberHalfOpen:
         case DropReason::kSubscriberRate:
         case DropReason::kSessionTableFull:
         case DropReason::kMappingTableFull:
         case DropReason::kSubscriberTableFull:
-            return IcmpErrorKind{packet::kIcmpUnreachable, packet::kCodeHostUnreachable};
+            return IcmpErrorKind{packet::kIcmpUnreachable, static_cast<uint8_t>(detail)};
         default:
             return std::nullopt;
     }

@@ -27,8 +27,8 @@ struct IcmpErrorKind {
     uint16_t mtu = 0;  // with fragmentation needed: that of the next hop
 };
 
-// The error that a drop owes; nothing for reasons that are silent.
-std::optional<IcmpErrorKind> error_of(DropReason reason, uint16_t mtu);
+// The error that a drop owes; nothing for reasons that are silent. `detail` as in PacketMeta.
+std::optional<IcmpErrorKind> error_of(DropReason reason, uint16_t detail);
 
 // Whether RFC 1812 4.3.2.7 lets an error answer this packet.
 bool may_be_answered(const packet::Ipv4View& ip, const Network& network);

@@ -30,8 +30,8 @@ std::string_view name_of(EventKind kind) {
 }
 
 std::string_view name_of(nat::EndCause cause) {
-    constexpr std::string_view kNames[] = {"idle", "closed", "cleared", "undone"};
-    return cause <= nat::EndCause::kUndone ? kNames[static_cast<size_t>(cause)] : "unknown";
+    constexpr std::string_view kNames[] = {"idle", "closed", "cleared", "undone", "made-room"};
+    return cause <= nat::EndCause::kMadeRoom ? kNames[static_cast<size_t>(cause)] : "unknown";
 }
 
 std::string_view limit_name(uint8_t reason) {

@@ -146,6 +146,7 @@ Result<void> NatShard::build(const NatShardPlan& plan, Tick now) {
     set_timeouts(settings_->timeouts);
     lay_out_records(plan, now);
     build_pools(now);
+    build_policies();
     home_ = HomeBlocks(*settings_, *directory_, shard_);
     empty_ = EmptyBlocks(*directory_, settings_->pools.size());
     recalls_ = RecallBook(directory_->size() / shards_ + 1 + settings_->pools.size());
@@ -202,6 +203,14 @@ void NatShard::build_pools(Tick now) {
         pool.release_delay_ms = p.block_release_delay.ms();
         pool.clock = RestClock(pool.quarantine_ms, now);
         pools_.push_back(pool);
+    }
+}
+
+void NatShard::build_policies() {
+    for (const PolicySettings& p : settings_->policies) {
+        constexpr ProtocolLimits kNone;
+        const bool has = p.limits.tcp != kNone || p.limits.udp != kNone || p.limits.icmp != kNone;
+        policies_.push_back({has});
     }
 }
 

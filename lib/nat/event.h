@@ -29,10 +29,11 @@ enum class EventKind : uint8_t {
 };
 
 enum class EndCause : uint8_t {
-    kIdle,     // its timeout has passed
-    kClosed,   // TCP: both sides have closed it
-    kCleared,  // by the operator
-    kUndone,   // what it was made for could not be made
+    kIdle,      // its timeout has passed
+    kClosed,    // TCP: both sides have closed it
+    kCleared,   // by the operator
+    kUndone,    // what it was made for could not be made
+    kMadeRoom,  // unanswered, in a full table, where that is set
 };
 
 struct alignas(64) Event {

@@ -12,6 +12,7 @@ namespace sekisho::nat {
 namespace {
 
 constexpr uint32_t kPendingSession = 0x80000000;  // in a link: the rest is a SessionIndex
+constexpr uint32_t kToldUnitMs = 1024;            // of Subscriber::limits_told_at
 constexpr uint16_t kEnded = 2;  // Mapping::state, low byte; the rest in the high one
 constexpr unsigned kCauseShift = 8;
 constexpr uint16_t kRests = 0x8000;
@@ -141,6 +142,8 @@ void NatShard::log_refusal(
     switch (reason) {
         case DropReason::kSubscriberPortLimit:
         case DropReason::kSubscriberSessionLimit:
+        case DropReason::kSubscriberMappingLimit:
+        case DropReason::kSubscriberHalfOpen:
         case DropReason::kSubscriberRate:
             if (is_subscriber_limit_due(subscribers_[subscriber], reason, now)) {
                 log_.write(event);
@@ -181,15 +184,18 @@ void NatShard::forget_limits(Tick now) {
     }
 }
 
-bool NatShard::is_subscriber_limit_due(Subscriber& s, DropReason reason, Tick now) const {
+bool NatShard::is_subscriber_limit_due(Subscriber& s, DropReason reason, Tick now) {
     const auto first = static_cast<unsigned>(DropReason::kSubscriberPortLimit);
     const uint32_t bit = 1U << (static_cast<unsigned>(reason) - first);
-    if (log_.is_due(s.limits_told != 0, s.limits_told_at, now)) {
+    const auto at = static_cast<uint16_t>(now.ms / kToldUnitMs);
+    const auto ago = static_cast<uint16_t>(at - s.limits_told_at);
+    const bool is_old = ago > EventLog::kTellAgainMs / kToldUnitMs;
+    if (s.limits_told == 0 || is_old) {
         s.limits_told = 0;
-        s.limits_told_at = now.ms;
+        s.limits_told_at = at;
     }
     const bool is_due = (s.limits_told & bit) == 0;
-    s.limits_told |= bit;
+    s.limits_told = static_cast<uint8_t>(s.limits_told | bit);
     return is_due;
 }
 

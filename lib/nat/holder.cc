@@ -101,7 +101,7 @@ NatShard::Outcome NatShard::allocate_neighbour(uint32_t subscriber, const FlowKe
 
 NatShard::Outcome NatShard::allocate_port(uint32_t subscriber, const FlowKey& key, Tick now) {
     const Subscriber& s = subscribers_[subscriber];
-    if (s.ports >= limits_of(s).ports) {
+    if (!may_take_port(subscriber, key.protocol())) {
         return Outcome::refused(DropReason::kSubscriberPortLimit);
     }
     const Outcome neighbour = allocate_neighbour(subscriber, key, now);
@@ -166,7 +166,7 @@ NatShard::Outcome NatShard::acquire_block(uint32_t subscriber, Tick now) {
         }
     }
     s.wait = BlockWait::kNeeded;
-    s.is_held = true;
+    s.marks.is_held = true;
     return Outcome::hold();
 }
 
@@ -196,7 +196,7 @@ bool NatShard::request_block(uint32_t subscriber, BlockWait wait, Tick now) {
     Subscriber& s = subscribers_[subscriber];
     ++waits_;
     s.wait = wait;
-    s.was_refused = false;
+    s.marks.was_refused = false;
     ShardMessage request;
     request.kind = MessageKind::kBlockRequest;
     request.from = shard_;
@@ -215,8 +215,8 @@ void NatShard::end_wait(uint32_t subscriber) {
     Subscriber& s = subscribers_[subscriber];
     s.wait = BlockWait::kNone;
     --waits_;
-    if (s.is_held) {
-        s.is_held = false;
+    if (s.marks.is_held) {
+        s.marks.is_held = false;
         if (listener_ != nullptr) {
             listener_->wait_is_over({subscriber});
         }

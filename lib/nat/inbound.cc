@@ -78,7 +78,7 @@ AdmitResult NatShard::admit_tcp_opening(const FlowKey& key, uint32_t mapping, Ti
     if (m.inbound_openings >= limits.inbound_openings || m.inbound_openings == m.sessions) {
         return refused(DropReason::kTcpUnsolicited);
     }
-    if (s.sessions >= share_for_inbound(limits.sessions)) {
+    if (s.all_sessions() >= share_for_inbound(limits.sessions)) {
         return refused(DropReason::kSubscriberSessionLimit);
     }
     if (sessions_.size() >= share_for_inbound(sessions_.capacity())) {

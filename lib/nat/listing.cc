@@ -75,7 +75,15 @@ bool NatShard::list_subscribers(
             s.external == kNoIndex ? Ipv4Addr{} : (*directory_)[{s.external}].address;
         const bool waits = s.wait == BlockWait::kNeeded;
         out[filled] = {
-            {s.address}, {s.realm}, paired, s.sessions, s.ports, s.blocks, s.policy, shard_, waits};
+            {s.address},
+            {s.realm},
+            paired,
+            s.all_sessions(),
+            s.ports,
+            s.blocks,
+            s.policy,
+            shard_,
+            waits};
         return true;
     });
 }

@@ -154,6 +154,10 @@ NatShard::Outcome NatShard::allocate_mapping(
     if (!mappings_.has_room() || !mapping_index_.has_room(LateInserts::kMost)) {
         return Outcome::refused(DropReason::kMappingTableFull);
     }
+    const uint32_t most = limits_of(subscribers_[subscriber]).mappings;
+    if (most != 0 && subscribers_[subscriber].mappings >= most) {
+        return Outcome::refused(DropReason::kSubscriberMappingLimit);
+    }
     Outcome port = allocate_port(subscriber, key, now);
     if (port.kind == MakeResult::kRefused && overloads(subscriber, key.protocol())) {
         const Outcome shared = share_port(subscriber, key);
@@ -163,6 +167,7 @@ NatShard::Outcome NatShard::allocate_mapping(
         return port;
     }
     const uint32_t mapping = make_mapping(key, subscriber, port);
+    ++subscribers_[subscriber].mappings;
     if (port.shared) {
         count_use(mappings_[mapping]);
     } else {
@@ -216,6 +221,7 @@ void NatShard::release_mapping(uint32_t mapping, bool rests, EndCause cause, Tic
 void NatShard::free_mapping(uint32_t mapping, bool rests, Tick now) {
     Mapping& m = mappings_[mapping];
     const uint32_t subscriber = m.subscriber;
+    --subscribers_[subscriber].mappings;
     if (!end_use(m)) {
         --subscribers_[subscriber].ports;
         --pools_[pool_of(subscribers_[subscriber]).value].in_use;

@@ -84,6 +84,7 @@ static_assert(sizeof(MappingRemote) == 8);
 struct MakeResult {
     enum Kind : uint8_t { kMade, kHold, kRefused } kind = kRefused;
     DropReason reason{};                // with kRefused
+    Refusal answer = Refusal::kSilent;  // with kRefused: what its sender is to be told
     SessionIndex session{kNoIndex};     // with kMade
     SubscriberIndex waiting{kNoIndex};  // with kHold: the subscriber whose block is being asked for
 };
@@ -292,6 +293,8 @@ class NatShard {
     // Whether a block lies free at its home here.
     bool is_free_at_home(ExternalIndex external, uint16_t block) const;
     size_t session_count() const { return sessions_.size(); }
+    // Sessions that nobody had answered, ended to make room.
+    uint64_t made_room() const { return made_room_; }
     uint64_t sessions_made() const { return sessions_made_; }  // since the shard was made
     size_t mapping_count() const { return mappings_.size(); }
     size_t subscriber_count() const { return subscribers_.size(); }
@@ -344,6 +347,7 @@ class NatShard {
     Result<void> build(const NatShardPlan& plan, Tick now);
     void lay_out_records(const NatShardPlan& plan, Tick now);
     void build_pools(Tick now);
+    void build_policies();
     void set_timeouts(const TimeoutSettings& timeouts);
 
     int32_t timeout_ms(SessionState state) const {
@@ -388,7 +392,7 @@ class NatShard {
         return settings_->policies[subscribers_[subscriber].policy].mapping[protocol];
     }
     // outbound.cc
-    std::optional<DropReason> check_limits(uint32_t subscriber, Tick now);
+    Refusal answer_to(const FlowKey& key) const;
     uint32_t make_outbound_session(const FlowKey& key, uint32_t mapping, Tick now);
     // inbound.cc
     bool admits(uint32_t mapping, Ipv4Addr remote) const;
@@ -406,6 +410,11 @@ class NatShard {
     void append_lingering(uint32_t subscriber);
     bool was_refused_now(const Subscriber& s, Tick now) const;
     void release_lingering(Tick now, uint32_t budget);
+    using ProtocolCounts = std::array<uint32_t, kProtocolSlots>;
+    std::optional<DropReason> check_limits(uint32_t subscriber, Protocol protocol, Tick now);
+    bool may_take_port(uint32_t subscriber, Protocol protocol) const;
+    static void count_half_open(Subscriber& s, SessionState before, SessionState after);
+    void make_room(Tick now);
     uint32_t available_tokens(const Subscriber& s, uint32_t rate, Tick now) const;
     void take_token(Subscriber& s, uint32_t rate, Tick now);
     const SubscriberLimits& limits_of(const Subscriber& s) const {
@@ -449,7 +458,7 @@ class NatShard {
         Ipv4Addr address, RealmId realm, uint32_t subscriber, DropReason reason, Tick now
     );
     void forget_limits(Tick now);
-    bool is_subscriber_limit_due(Subscriber& s, DropReason reason, Tick now) const;
+    static bool is_subscriber_limit_due(Subscriber& s, DropReason reason, Tick now);
     void end_session(uint32_t session, EndCause cause, Tick now);
     void end_mapping(uint32_t mapping, bool rests, EndCause cause, Tick now);
     uint32_t& pending_link(uint32_t pending);
@@ -491,7 +500,13 @@ class NatShard {
     PortBlockTable blocks_;
     EmptyBlocks empty_;
     flow::TimingWheel block_wheel_;
-    std::vector<Pool> pools_;        // by PoolId
+    std::vector<Pool> pools_;  // by PoolId
+    struct Policy {
+        bool has_protocol_limits = false;
+    };
+    std::vector<Policy> policies_;  // by PolicyId
+    uint32_t unreplied_hand_ = 0;   // of make_room()
+    uint64_t made_room_ = 0;
     uint32_t lingering_ = kNoIndex;  // first and last of the list of refused subscribers
     uint32_t lingering_last_ = kNoIndex;
     uint32_t waits_ = 0;  // requests under way

@@ -5,11 +5,11 @@
 namespace sekisho::nat {
 namespace {
 
-MakeResult refused(DropReason reason) {
-    return {MakeResult::kRefused, reason, {kNoIndex}, {kNoIndex}};
+MakeResult refused(DropReason reason, Refusal answer = Refusal::kSilent) {
+    return {.kind = MakeResult::kRefused, .reason = reason, .answer = answer};
 }
 MakeResult made(uint32_t session) {
-    return {MakeResult::kMade, {}, {session}, {kNoIndex}};
+    return {.kind = MakeResult::kMade, .session = {session}};
 }
 
 // Why a packet may not open a session, whoever sent it. Only a SYN opens a TCP session (RFC 5382
@@ -49,6 +49,13 @@ MakeResult NatShard::make_outbound(
     return result;
 }
 
+// Whom no policy covers is told so: what the appliance does not translate it prohibits.
+Refusal NatShard::answer_to(const FlowKey& key) const {
+    const PolicyId policy = policy_of(key.source(), key.realm());
+    return policy.value < settings_->policies.size() ? settings_->policies[policy.value].refusal
+                                                     : Refusal::kProhibited;
+}
+
 // NOLINTNEXTLINE(readability-function-size): a newcomer is what the caller knows of the key
 MakeResult NatShard::open_outbound(
     const FlowKey& key, const Newcomer& newcomer, PacketKind kind, uint8_t tcp_flags, Tick now
@@ -63,30 +70,30 @@ MakeResult NatShard::open_outbound(
     const Sought sought = seek_mapping(key, newcomer, now);
     if (sought.subscriber.kind != MakeResult::kMade) {
         log_refusal(key.source(), key.realm(), kNoIndex, sought.subscriber.reason, now);
-        return refused(sought.subscriber.reason);
+        return refused(sought.subscriber.reason, answer_to(key));
     }
     uint32_t mapping = sought.mapping;
     const uint32_t subscriber = sought.subscriber.index;
-    if (const auto reason = check_limits(subscriber, now)) {
+    if (const auto reason = check_limits(subscriber, key.protocol(), now)) {
         log_refusal(key.source(), key.realm(), subscriber, *reason, now);
         release_subscriber_if_idle(subscriber);
-        return refused(*reason);
+        return refused(*reason, answer_to(key));
     }
     if (mapping == kNoIndex) {
         const Outcome outcome = allocate_mapping(key, sought.hash, subscriber, now);
         if (outcome.kind == MakeResult::kHold) {
-            return {MakeResult::kHold, {}, {kNoIndex}, {subscriber}};
+            return {.kind = MakeResult::kHold, .waiting = {subscriber}};
         }
         if (outcome.kind == MakeResult::kRefused) {
             log_refusal(key.source(), key.realm(), subscriber, outcome.reason, now);
             release_subscriber_if_idle(subscriber);
-            return refused(outcome.reason);
+            return refused(outcome.reason, answer_to(key));
         }
         mapping = outcome.index;
     }
     const uint32_t session = make_outbound_session(key, mapping, now);
     if (session == kNoIndex) {
-        return refused(DropReason::kSessionTableFull);
+        return refused(DropReason::kSessionTableFull, answer_to(key));
     }
     Subscriber& s = subscribers_[subscriber];
     take_token(s, limits_of(s).sessions_per_second, now);

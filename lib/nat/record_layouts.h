@@ -36,13 +36,12 @@ inline constexpr FieldLayout kSubscriberFields[] = {
     SEKISHO_FIELD(Subscriber, realm),          SEKISHO_FIELD(Subscriber, state),
     SEKISHO_FIELD(Subscriber, policy),         SEKISHO_FIELD(Subscriber, external),
     SEKISHO_FIELD(Subscriber, first_block),    SEKISHO_FIELD(Subscriber, blocks),
+    SEKISHO_FIELD(Subscriber, limits_told),    SEKISHO_FIELD(Subscriber, half_open),
     SEKISHO_FIELD(Subscriber, sessions),       SEKISHO_FIELD(Subscriber, ports),
-    SEKISHO_FIELD(Subscriber, generation),     SEKISHO_FIELD(Subscriber, refused_at),
-    SEKISHO_FIELD(Subscriber, tokens_at),      SEKISHO_FIELD(Subscriber, tokens),
-    SEKISHO_FIELD(Subscriber, wait),           SEKISHO_FIELD(Subscriber, is_held),
-    SEKISHO_FIELD(Subscriber, was_refused),    SEKISHO_FIELD(Subscriber, lingers),
-    SEKISHO_FIELD(Subscriber, limits_told_at), SEKISHO_FIELD(Subscriber, limits_told),
-    SEKISHO_FIELD(Subscriber, reserved),
+    SEKISHO_FIELD(Subscriber, mappings),       SEKISHO_FIELD(Subscriber, generation),
+    SEKISHO_FIELD(Subscriber, refused_at),     SEKISHO_FIELD(Subscriber, tokens_at),
+    SEKISHO_FIELD(Subscriber, tokens),         SEKISHO_FIELD(Subscriber, wait),
+    SEKISHO_FIELD(Subscriber, marks),          SEKISHO_FIELD(Subscriber, limits_told_at),
 };
 inline constexpr FieldLayout kPortBlockFields[] = {
     SEKISHO_FIELD(PortBlock, next),

@@ -69,7 +69,9 @@ uint32_t NatShard::make_session(
     }
     index_session(index);
     ++m.sessions;
-    ++subscribers_[m.subscriber].sessions;
+    Subscriber& subscriber = subscribers_[m.subscriber];
+    ++subscriber.sessions[protocol_slot(static_cast<Protocol>(m.protocol))];
+    count_half_open(subscriber, SessionState::kFree, state);
     session_wheel_.schedule(index, now + static_cast<uint32_t>(timeout_ms(state)));
     sessions_.publish(index);
     ++sessions_made_;
@@ -124,7 +126,9 @@ void NatShard::expire_session(uint32_t session, EndCause cause, Tick now) {
     if ((s.flags & flow::kInboundOpened) != 0) {
         --m.inbound_openings;
     }
-    --subscribers_[m.subscriber].sessions;
+    Subscriber& subscriber = subscribers_[m.subscriber];
+    --subscriber.sessions[protocol_slot(static_cast<Protocol>(m.protocol))];
+    count_half_open(subscriber, s.state, SessionState::kFree);
     if (was_closed && cause == EndCause::kIdle) {
         cause = EndCause::kClosed;
     }

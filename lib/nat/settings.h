@@ -72,13 +72,30 @@ struct PoolSettings {
     friend bool operator==(const PoolSettings&, const PoolSettings&) = default;
 };
 
+// Of one protocol, within what all of them together may have.
+struct ProtocolLimits {
+    uint32_t sessions = 0;  // at most; 0: as many as all together
+    uint32_t ports = 0;     // the same
+    uint32_t reserve = 0;   // sessions, and ports, that the other protocols leave to this one
+    friend bool operator==(const ProtocolLimits&, const ProtocolLimits&) = default;
+};
+
 struct SubscriberLimits {
     uint32_t sessions = 4096;
     uint32_t ports = 2048;             // over all protocols together
     uint32_t sessions_per_second = 0;  // 0: no limit
     uint32_t inbound_openings = 16;    // unanswered TCP openings from outside, a mapping
+    uint32_t mappings = 0;             // 0: no limit but that of ports
+    uint32_t half_open = 0;            // TCP sessions without a handshake; 0: no limit
+    ProtocolLimits tcp{};
+    ProtocolLimits udp{};
+    ProtocolLimits icmp{};
     friend bool operator==(const SubscriberLimits&, const SubscriberLimits&) = default;
 };
+
+// What the sender of a refused first packet is told, beside the count (RFC 6888 REQ-11, RFC 5508
+// REQ-8). The value is the code of an ICMP destination unreachable.
+enum class Refusal : uint8_t { kSilent = 0, kHostUnreachable = 1, kProhibited = 13 };
 
 struct PolicySettings {
     std::string name;
@@ -90,6 +107,7 @@ struct PolicySettings {
     // A subscriber without a free port shares one of its own between different remote endpoints
     // (RFC 7857 3). Only where mapping and filtering are address-and-port-dependent.
     bool port_overloading = false;
+    Refusal refusal = Refusal::kHostUnreachable;
     SubscriberLimits limits;
     friend bool operator==(const PolicySettings&, const PolicySettings&) = default;
 };
@@ -109,6 +127,9 @@ struct TableLimits {  // of the whole appliance
     uint32_t mappings = 1048576;
     uint32_t subscribers = 65536;
     uint32_t fragments = 4096;  // datagrams that come in fragments, at a time
+    // In a full session table one that nobody has answered makes room for a new one. RFC 6888 REQ-11
+    // forbids it, so it is off.
+    bool unreplied_make_room = false;
     friend bool operator==(const TableLimits&, const TableLimits&) = default;
 };
 

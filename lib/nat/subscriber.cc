@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "nat/nat_shard.h"
+#include "nat/tcp_state.h"
 
 namespace sekisho::nat {
 namespace {
@@ -11,6 +12,27 @@ constexpr uint16_t kNoPolicy = 0xffff;
 constexpr uint32_t kTokensPerSession = 1000;
 constexpr uint32_t kMsPerSecond = 1000;
 constexpr int32_t kRefusalMs = 1;  // a refusal stands for this tick and the next
+
+const ProtocolLimits& of_protocol(const SubscriberLimits& limits, unsigned slot) {
+    return slot == 0 ? limits.tcp : slot == 1 ? limits.udp : limits.icmp;
+}
+
+// Whether one protocol may have one more: of all less what the others use or have kept for them,
+// and of its own (0: no such limit).
+// NOLINTNEXTLINE(readability-function-size): what is used, and the two limits
+bool is_within(
+    const SubscriberLimits& limits,
+    const std::array<uint32_t, kProtocolSlots>& used,
+    uint32_t all,
+    unsigned slot,
+    uint32_t own
+) {
+    uint64_t taken = 0;
+    for (unsigned p = 0; p < kProtocolSlots; ++p) {
+        taken += p == slot ? used[p] : std::max(used[p], of_protocol(limits, p).reserve);
+    }
+    return taken < all && (own == 0 || used[slot] < own);
+}
 
 }  // namespace
 
@@ -72,8 +94,8 @@ NatShard::Outcome NatShard::find_or_make_subscriber(
 
 void NatShard::release_subscriber_if_idle(uint32_t subscriber) {
     Subscriber& s = subscribers_[subscriber];
-    const bool is_idle = s.sessions == 0 && s.ports == 0 && s.blocks == 0 &&
-                         s.wait == BlockWait::kNone && !s.lingers;
+    const bool is_idle = s.state != 0 && s.all_sessions() == 0 && s.ports == 0 && s.blocks == 0 &&
+                         s.wait == BlockWait::kNone && !s.marks.lingers;
     if (!is_idle) {
         return;
     }
@@ -87,16 +109,16 @@ void NatShard::release_subscriber_if_idle(uint32_t subscriber) {
 // (PITFALLS 4). Its record stays that long even if the subscriber has nothing.
 void NatShard::note_refusal(uint32_t subscriber, Tick now) {
     Subscriber& s = subscribers_[subscriber];
-    s.was_refused = true;
+    s.marks.was_refused = true;
     s.refused_at = now.ms;
-    if (!s.lingers) {
+    if (!s.marks.lingers) {
         append_lingering(subscriber);
     }
 }
 
 void NatShard::append_lingering(uint32_t subscriber) {
     Subscriber& s = subscribers_[subscriber];
-    s.lingers = true;
+    s.marks.lingers = true;
     s.next_lingering = kNoIndex;
     (lingering_ == kNoIndex ? lingering_ : subscribers_[lingering_last_].next_lingering) =
         subscriber;
@@ -105,7 +127,7 @@ void NatShard::append_lingering(uint32_t subscriber) {
 
 bool NatShard::was_refused_now(const Subscriber& s, Tick now) const {
     const int32_t ago = elapsed_ms(Tick{s.refused_at}, now);
-    return s.was_refused && ago >= 0 && ago <= kRefusalMs;
+    return s.marks.was_refused && ago >= 0 && ago <= kRefusalMs;
 }
 
 // One that was refused again meanwhile goes to the end, so that it holds up none behind it.
@@ -120,8 +142,8 @@ void NatShard::release_lingering(Tick now, uint32_t budget) {
             append_lingering(subscriber);
             continue;
         }
-        s.lingers = false;
-        s.was_refused = false;
+        s.marks.lingers = false;
+        s.marks.was_refused = false;
         release_subscriber_if_idle(subscriber);
     }
 }
@@ -141,23 +163,84 @@ void NatShard::take_token(Subscriber& s, uint32_t rate, Tick now) {
     }
 }
 
-std::optional<DropReason> NatShard::check_limits(uint32_t subscriber, Tick now) {
+// Only asked where a protocol has limits of its own: the ports of each are counted by block.
+bool NatShard::may_take_port(uint32_t subscriber, Protocol protocol) const {
     const Subscriber& s = subscribers_[subscriber];
     const SubscriberLimits& limits = limits_of(s);
-    if (s.sessions >= limits.sessions) {
+    if (s.ports >= limits.ports) {
+        return false;
+    }
+    if (!policies_[s.policy].has_protocol_limits) {
+        return true;
+    }
+    ProtocolCounts used{};
+    for (uint32_t block = s.first_block; block != kNoIndex; block = blocks_[block].next) {
+        for (unsigned p = 0; p < kProtocolSlots; ++p) {
+            used[p] += blocks_[block].in_use[p];
+        }
+    }
+    const unsigned slot = protocol_slot(protocol);
+    return is_within(limits, used, limits.ports, slot, of_protocol(limits, slot).ports);
+}
+
+void NatShard::count_half_open(Subscriber& s, SessionState before, SessionState after) {
+    constexpr uint16_t kMost = 0xffff;
+    const bool was = is_half_open(before);
+    const bool is = is_half_open(after);
+    if (was != is && (is ? s.half_open < kMost : s.half_open > 0)) {
+        s.half_open = static_cast<uint16_t>(s.half_open + (is ? 1 : -1));
+    }
+}
+
+std::optional<DropReason> NatShard::check_limits(uint32_t subscriber, Protocol protocol, Tick now) {
+    const Subscriber& s = subscribers_[subscriber];
+    const SubscriberLimits& limits = limits_of(s);
+    if (s.all_sessions() >= limits.sessions) {
         return DropReason::kSubscriberSessionLimit;
+    }
+    if (policies_[s.policy].has_protocol_limits) {
+        const ProtocolCounts used{s.sessions[0], s.sessions[1], s.sessions[2]};
+        const unsigned slot = protocol_slot(protocol);
+        const uint32_t own = of_protocol(limits, slot).sessions;
+        if (!is_within(limits, used, limits.sessions, slot, own)) {
+            return DropReason::kSubscriberSessionLimit;
+        }
+    }
+    if (protocol == Protocol::kTcp && limits.half_open != 0 && s.half_open >= limits.half_open) {
+        return DropReason::kSubscriberHalfOpen;
     }
     const uint32_t rate = limits.sessions_per_second;
     if (rate != 0 && available_tokens(s, rate, now) < kTokensPerSession) {
         return DropReason::kSubscriberRate;
     }
     if (!has_room_for_session()) {
+        make_room(now);
         return DropReason::kSessionTableFull;
     }
     if (!log_.may_start(kLogSessions, waits_)) {
         return DropReason::kLogFull;
     }
     return std::nullopt;
+}
+
+// Where it is switched on, a session that nobody has answered ends when the table is full. What it
+// frees serves from the next burst on, so the one that asked comes again. A hand goes round the
+// table, a few entries a refusal.
+void NatShard::make_room(Tick now) {
+    constexpr unsigned kLooked = 16;
+    constexpr uint16_t kAnswered = flow::kSeenInbound | flow::kSeenOutbound;
+    if (!settings_->limits.unreplied_make_room) {
+        return;
+    }
+    for (unsigned i = 0; i < kLooked; ++i) {
+        unreplied_hand_ = unreplied_hand_ + 1 < sessions_.high_water() ? unreplied_hand_ + 1 : 0;
+        const Session& s = sessions_[unreplied_hand_];
+        if ((s.flags & flow::kLive) != 0 && (s.flags & kAnswered) != kAnswered) {
+            expire_session(unreplied_hand_, EndCause::kMadeRoom, now);
+            ++made_room_;
+            return;
+        }
+    }
 }
 
 }  // namespace sekisho::nat

@@ -30,20 +30,25 @@ struct alignas(64) Subscriber {
     uint16_t policy;       // PolicyId
     uint32_t external;     // ExternalIndex, or kNoIndex while it has none
     uint32_t first_block;  // newest first
-    uint32_t blocks;
-    uint32_t sessions;
-    uint32_t ports;       // in use, all protocols: its mappings
-    uint32_t generation;  // of the record: survives the subscriber
-    uint32_t refused_at;  // Tick of the last refusal, if was_refused
-    uint32_t tokens_at;   // Tick
+    uint8_t blocks;
+    uint8_t limits_told;   // of which limits, a bit each, the log was told since limits_told_at
+    uint16_t half_open;    // TCP sessions without a handshake; saturates
+    uint32_t sessions[3];  // by protocol_slot()
+    uint32_t ports;        // in use, all protocols
+    uint32_t mappings;     // as many, but where mappings share ports
+    uint32_t generation;   // of the record: survives the subscriber
+    uint32_t refused_at;   // Tick of the last refusal, if was_refused
+    uint32_t tokens_at;    // Tick
     uint32_t tokens;
     BlockWait wait;
-    bool is_held;  // somebody was told kHold
-    bool was_refused;
-    bool lingers;             // in the list of next_lingering
-    uint32_t limits_told_at;  // Tick; of which limits (a bit each) the log was told since
-    uint32_t limits_told;
-    uint32_t reserved;
+    struct Marks {
+        bool is_held : 1;  // somebody was told kHold
+        bool was_refused : 1;
+        bool lingers : 1;  // in the list of next_lingering
+    } marks;
+    uint16_t limits_told_at;  // Tick / 1024
+
+    uint32_t all_sessions() const { return sessions[0] + sessions[1] + sessions[2]; }
 };
 static_assert(sizeof(Subscriber) == 64 && offsetof(Subscriber, generation) != 0);
 

@@ -25,6 +25,12 @@
 
 namespace sekisho::nat {
 
+// A TCP session without a handshake.
+constexpr bool is_half_open(SessionState s) {
+    return s == SessionState::kTcpOpenOutbound || s == SessionState::kTcpOpenInbound ||
+           s == SessionState::kTcpHalfOpen;
+}
+
 // What a segment says, reduced to what the states need. The order is that of the table in
 // tcp_state.cc.
 enum class TcpEvent : uint8_t {

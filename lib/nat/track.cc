@@ -69,6 +69,7 @@ void NatShard::change_state(uint32_t session, SessionState next, Direction direc
     Session& s = sessions_[session];
     const SessionState last = s.state;
     s.state = next;
+    count_half_open(subscribers_[mappings_[s.mapping].subscriber], last, next);
     if (is_closed(last) && is_open(next)) {
         s.flags = static_cast<uint16_t>(
             s.flags & ~(flow::kHasAckOutbound | flow::kHasAckInbound | flow::kWasEstablished)

@@ -94,7 +94,8 @@ struct alignas(64) PacketMeta {
     LinkId out_link;                             // route
     uint32_t session_index = kNoIndex;           // find, make
     NeighbourId next_hop;                        // route
-    uint16_t error_mtu = 0;                      // with kPuntError and kTooBig: the MTU to report
+    uint16_t error_detail =
+        0;  // with kPuntError: of kTooBig the MTU to report, of a refusal the ICMP code
 };
 static_assert(sizeof(PacketMeta) == 64);
 

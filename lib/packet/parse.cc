@@ -41,7 +41,7 @@ static_assert(offsetof(PacketMeta, verdict) == 40 && offsetof(PacketMeta, reason
 static_assert(offsetof(PacketMeta, kind) == 42 && offsetof(PacketMeta, direction) == 43);
 static_assert(offsetof(PacketMeta, tcp_flags) == 44 && offsetof(PacketMeta, ttl) == 45);
 static_assert(offsetof(PacketMeta, target) == 46 && offsetof(PacketMeta, session_index) == 48);
-static_assert(offsetof(PacketMeta, error_mtu) == 54);
+static_assert(offsetof(PacketMeta, error_detail) == 54);
 static_assert(static_cast<uint8_t>(Verdict::kPending) == 0);
 
 // By the first byte of an address: neither 0, 127 nor 224 and above.

@@ -25,6 +25,22 @@ PacketBuilder translated(
                                       : builder.tcp(from.port, 53, kSyn);
 }
 
+// Sends three flows of a subscriber that may have two sessions; returns what the third is told.
+std::vector<Decoded> told_at_the_limit(TestBed& bed, Story& story) {
+    for (uint16_t n = 0; n < 2; ++n) {
+        bed.push_internal(udp_out(bed, host(5), static_cast<uint16_t>(1000 + n), kServer, 53));
+    }
+    story.step(bed);
+    bed.push_internal(udp_out(bed, host(5), 1002, kServer, 53).payload("refused"));
+    bed.run();
+    CHECK(bed.dropped(DropReason::kSubscriberSessionLimit) == 1);
+    std::vector<Decoded> told;
+    for (const auto& sent : bed.take()) {
+        told.push_back(decode(sent.bytes));
+    }
+    return told;
+}
+
 }  // namespace
 
 TEST_CASE(
@@ -125,6 +141,44 @@ TEST_CASE(
         bed.push_internal(bed.from_internal().ipv4(host(6), ip(kServer)).icmp_error(3, 3, strange));
         story.step(bed);
         CHECK(bed.dropped(DropReason::kIcmpNoSession) == 1);
+    });
+}
+
+TEST_CASE("a subscriber who may open nothing more is told so", "[packet][rfc6888-req11]") {
+    BedOptions options;
+    options.nat = nat_settings();
+    options.nat.policies[0].limits.sessions = 2;
+    run_everywhere(options, [](TestBed& bed, Story& story) {
+        const auto told = told_at_the_limit(bed, story);
+        REQUIRE(told.size() == 1);
+        CHECK(told[0].destination == host(5));
+        CHECK(told[0].icmp_type == 3);
+        CHECK(told[0].icmp_code == 1);
+        REQUIRE(told[0].quote.size() == 1);
+        CHECK(told[0].quote[0].source_port == 1002);
+    });
+}
+
+TEST_CASE("a refusal can be told as prohibited", "[packet][rfc5508-req8]") {
+    BedOptions options;
+    options.nat = nat_settings();
+    options.nat.policies[0].limits.sessions = 2;
+    options.nat.policies[0].refusal = nat::Refusal::kProhibited;
+    run_everywhere(options, [](TestBed& bed, Story& story) {
+        const auto told = told_at_the_limit(bed, story);
+        REQUIRE(told.size() == 1);
+        CHECK(told[0].icmp_type == 3);
+        CHECK(told[0].icmp_code == 13);
+    });
+}
+
+TEST_CASE("a refusal can be silent", "[packet][rfc5508-req9]") {
+    BedOptions options;
+    options.nat = nat_settings();
+    options.nat.policies[0].limits.sessions = 2;
+    options.nat.policies[0].refusal = nat::Refusal::kSilent;
+    run_everywhere(options, [](TestBed& bed, Story& story) {
+        CHECK(told_at_the_limit(bed, story).empty());
     });
 }
 

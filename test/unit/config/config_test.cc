@@ -118,9 +118,13 @@ TEST_CASE("every setting reaches its value", "[config]") {
     const nat::PolicySettings& policy = d.nat.policies[0];
     CHECK(policy.filtering == nat::FilteringBehaviour::kAddressAndPortDependent);
     CHECK(policy.realm == kInternalRealm);
-    CHECK(policy.limits == nat::SubscriberLimits{1000, 64, 5, 0});
+    CHECK(
+        policy.limits ==
+        nat::SubscriberLimits{
+            .sessions = 1000, .ports = 64, .sessions_per_second = 5, .inbound_openings = 0}
+    );
     CHECK(d.nat.timeouts == nat::TimeoutSettings{{10800}, {241}, {9}, {121}, {61}, {5}});
-    CHECK(d.nat.limits == nat::TableLimits{1048576, 3, 2, 1000});
+    CHECK(d.nat.limits == nat::TableLimits{1048576, 3, 2, 1000, false});
     CHECK(d.control.socket == "/tmp/s");
     CHECK(d.log.file == "/var/log/x y");
     CHECK(
@@ -154,6 +158,20 @@ TEST_CASE("every setting reaches its value", "[config]") {
     CHECK(apart.nat.policies[0].filtering.icmp == Filtering::kAddressDependent);
     CHECK(apart.nat.policies[0].filtering.tcp == Filtering::kEndpointIndependent);
     CHECK(must_parse(to_yaml(apart)).nat == apart.nat);
+    const Config limited = must_parse(base_with(
+        22,
+        "    refusal: administratively-prohibited\n    limits: {mappings: 7, half-open: 5,\n"
+        "      tcp: {sessions: 9, ports: 8}, icmp: {reserve: 6}}\n"
+        "limits: {unreplied-make-room: true}"
+    ));
+    const nat::SubscriberLimits& limits = limited.nat.policies[0].limits;
+    CHECK(limited.nat.policies[0].refusal == nat::Refusal::kProhibited);
+    CHECK(limits.mappings == 7);
+    CHECK(limits.half_open == 5);
+    CHECK(limits.tcp == nat::ProtocolLimits{9, 8, 0});
+    CHECK(limits.icmp == nat::ProtocolLimits{0, 0, 6});
+    CHECK(limited.nat.limits.unreplied_make_room);
+    CHECK(must_parse(to_yaml(limited)).nat == limited.nat);
     const Config shared = must_parse(base_with(
         22,
         "    mapping: address-and-port-dependent\n    filtering: address-and-port-dependent\n"

@@ -44,6 +44,7 @@ TEST_CASE("the reference describes every key of every map", "[config][documentat
         {&kPolicy, "policies"},
         {&kProtocols, "a setting by protocol"},
         {&kSubscriberLimits, "policies: limits"},
+        {&kProtocolLimits, "policies: limits: a protocol"},
         {&kTimeouts, "timeouts"},
         {&kTableLimits, "limits"},
         {&kLog, "log"},

@@ -205,6 +205,16 @@ TEST_CASE("policies are checked", "[config]") {
          "    limits: {sessions: 0}",
          "f:22:24: found \"0\", wanted a count from 1 to 134217728, with k, M, Ki or Mi if need "
          "be"},
+        {"reserves that no limit holds",
+         22,
+         "    limits: {sessions: 100, tcp: {reserve: 60}, udp: {reserve: 41}}",
+         "f:22:13: found reserves of 101 together, wanted at most 100, the subscriber's sessions "
+         "and ports"},
+        {"an unknown refusal",
+         22,
+         "    refusal: reject",
+         "f:22:14: found \"reject\", wanted host-unreachable, administratively-prohibited or "
+         "silent"},
         {"an unknown limit",
          22,
          "    limits: {session: 1}",

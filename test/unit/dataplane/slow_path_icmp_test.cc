@@ -196,17 +196,23 @@ TEST_CASE("each reason owes its error", "[dataplane][rfc1812]") {
         DropReason reason;
         int type;  // negative: none
         int code;
+        uint16_t detail = 1400;
     };
     const Case cases[] = {
         {DropReason::kTtlExceeded, 11, 0},
         {DropReason::kTooBig, 3, 4},
         {DropReason::kNoRoute, 3, 0},
-        {DropReason::kNoPolicy, 3, 13},
-        {DropReason::kPoolExhausted, 3, 1},  // RFC 6888 REQ-11
-        {DropReason::kSubscriberPortLimit, 3, 1},
-        {DropReason::kSubscriberSessionLimit, 3, 1},
-        {DropReason::kSessionTableFull, 3, 1},
-        {DropReason::kMappingTableFull, 3, 1},
+        {DropReason::kNoPolicy, 3, 13, 13},
+        {DropReason::kPoolExhausted, 3, 1, 1},    // RFC 6888 REQ-11
+        {DropReason::kPoolExhausted, 3, 13, 13},  // RFC 5508 REQ-8
+        {DropReason::kSubscriberPortLimit, 3, 1, 1},
+        {DropReason::kSubscriberSessionLimit, 3, 13, 13},
+        {DropReason::kSubscriberMappingLimit, 3, 1, 1},
+        {DropReason::kSubscriberHalfOpen, 3, 1, 1},
+        {DropReason::kSubscriberRate, 3, 1, 1},
+        {DropReason::kSessionTableFull, 3, 1, 1},
+        {DropReason::kMappingTableFull, 3, 1, 1},
+        {DropReason::kSubscriberTableFull, 3, 1, 1},
         {DropReason::kNoMapping, -1, 0},
         {DropReason::kMartianSource, -1, 0},
         {DropReason::kBug, -1, 0},
@@ -216,7 +222,7 @@ TEST_CASE("each reason owes its error", "[dataplane][rfc1812]") {
         SlowPathRig rig;
         rig.start();
         const PacketBuilder packet = datagram("100.64.0.9", "8.8.8.8").ttl(1).tos(0x10);
-        REQUIRE(rig.punt_error(packet.bytes(), kInt, each.reason, 1400));
+        REQUIRE(rig.punt_error(packet.bytes(), kInt, each.reason, each.detail));
         const Outcome out = only(rig.poll());
         if (each.type < 0) {
             CHECK(out.back.kind == Back::kFree);

@@ -118,7 +118,7 @@ class SlowPathRig {
         const ByteVector& bytes,
         LinkId link,
         DropReason reason,
-        uint16_t mtu = 0,
+        uint16_t detail = 0,
         unsigned shard = 0
     ) {
         Punt out;
@@ -126,7 +126,7 @@ class SlowPathRig {
         out.link = link;
         out.l3_offset = packet::kEthernetHeader;
         out.reason = static_cast<uint8_t>(reason);
-        out.mtu = mtu;
+        out.detail = detail;
         out.packet = store.make(bytes, link, packet::kCounted);
         return push(out, PuntClass::kError, shard);
     }

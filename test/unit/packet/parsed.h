@@ -52,7 +52,7 @@ inline void require_same(const Parsed& p, const PacketRef& ref, const PacketMeta
     CHECK(p.meta.ttl == meta.ttl);
     CHECK(p.meta.session_index == kNoIndex);
     CHECK(p.meta.next_hop == meta.next_hop);
-    CHECK(p.meta.error_mtu == meta.error_mtu);
+    CHECK(p.meta.error_detail == meta.error_detail);
     CHECK(p.meta.out_link == meta.out_link);
 }
 
