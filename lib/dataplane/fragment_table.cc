@@ -111,11 +111,11 @@ uint32_t FragmentTable::oldest_in(uint32_t set, uint16_t source) const {
 
 // A free place for a datagram, if need be that of another one.
 uint32_t FragmentTable::free_way(const Place& place) {
-    const auto first = sources_.begin() + static_cast<std::ptrdiff_t>(place.set * kWays);
-    const auto own = std::count(first, first + kWays, place.source);
-    const auto empty = std::find(first, first + kWays, 0);
-    if (own < kMostPerSource && empty != first + kWays) {
-        return static_cast<uint32_t>(empty - sources_.begin());
+    const auto ways = std::span(sources_).subspan(size_t{place.set} * kWays, kWays);
+    const auto own = std::ranges::count(ways, place.source);
+    const auto empty = std::ranges::find(ways, 0);
+    if (own < kMostPerSource && empty != ways.end()) {
+        return place.set * kWays + static_cast<uint32_t>(empty - ways.begin());
     }
     const uint32_t victim = oldest_in(place.set, own < kMostPerSource ? uint16_t{0} : place.source);
     forget(victim, DropReason::kFragmentOverflow);

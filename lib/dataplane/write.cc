@@ -19,9 +19,7 @@ Ipv4Addr speaker(const Session& session, Ipv4Addr destination, const StageTables
                : tables.network->own_address(hop->link, destination);
 }
 
-[[gnu::noinline]] void write_icmp_error(
-    PacketRef& ref, PacketMeta& meta, const StageTables& tables
-) {
+void write_icmp_error(PacketRef& ref, PacketMeta& meta, const StageTables& tables) {
     const auto& session = *static_cast<const Session*>(meta.session);
     const bool outbound = meta.direction == Direction::kOutbound;
     const size_t room = std::min<size_t>(meta.l3_length, size_t{ref.length} - meta.l3_offset);
@@ -48,12 +46,21 @@ Ipv4Addr speaker(const Session& session, Ipv4Addr destination, const StageTables
     return (session.flags & flow::kSessionHairpin) != 0 && meta.direction == Direction::kOutbound;
 }
 
-[[gnu::noinline]] void write_later_fragment(PacketRef& ref, PacketMeta& meta) {
+void write_later_fragment(PacketRef& ref, PacketMeta& meta) {
     const auto& session = *static_cast<const Session*>(meta.session);
     nat::rewrite_later_fragment(ref, meta, session);
     if (begins_hairpin(session, meta)) {
         ref.fragment_ports = nat::hairpin_ports(session);
         meta.verdict = Verdict::kHairpin;
+    }
+}
+
+// What has no transport header of its own flow.
+[[gnu::noinline]] void write_unusual(PacketRef& ref, PacketMeta& meta, const StageTables& tables) {
+    if (meta.kind == PacketKind::kIcmpError) {
+        write_icmp_error(ref, meta, tables);
+    } else {
+        write_later_fragment(ref, meta);
     }
 }
 
@@ -67,11 +74,7 @@ void write(Burst& burst, const StageTables& tables) {
             continue;
         }
         if (meta.kind >= PacketKind::kIcmpError) [[unlikely]] {
-            if (meta.kind == PacketKind::kIcmpError) {
-                write_icmp_error(batch.ref[i], meta, tables);
-            } else {
-                write_later_fragment(batch.ref[i], meta);
-            }
+            write_unusual(batch.ref[i], meta, tables);
             continue;
         }
         const auto& session = *static_cast<const Session*>(meta.session);
