@@ -144,7 +144,7 @@ TEST_CASE(
     });
 }
 
-TEST_CASE("a subscriber who may open nothing more is told so", "[packet][rfc6888-req11]") {
+TEST_CASE("a subscriber who may open nothing more is told so", "[packet][rfc6888-req11b]") {
     BedOptions options;
     options.nat = nat_settings();
     options.nat.policies[0].limits.sessions = 2;

@@ -466,12 +466,16 @@ TEST_CASE("an ICMP error from inside does not keep a mapping alive", "[packet][r
         for (unsigned n = 0; n < 4; ++n) {
             bed.advance(70 * kSecond);
             CHECK(passes_in(bed, udp_in(bed, kOther, 9, host(5), 1000)));
-            const auto quote =
-                frame().ipv4(ip(kOther), host(5)).udp(9, 1000).payload("12345678").l3();
-            bed.push_internal(bed.from_internal().ipv4(host(5), ip(kOther)).icmp_error(3, 3, quote)
-            );
-            bed.run();
-            CHECK(bed.take().size() == 1);
+            // About what a stranger has sent, and about what the session's far end has.
+            for (const auto& [from, from_port] : {std::pair{kOther, 9}, {kServer, 53}}) {
+                auto quote =
+                    frame().ipv4(ip(from), host(5)).udp(static_cast<uint16_t>(from_port), 1000);
+                bed.push_internal(bed.from_internal()
+                                      .ipv4(host(5), ip(from))
+                                      .icmp_error(3, 3, quote.payload("12345678").l3()));
+                bed.run();
+                CHECK(bed.take().size() == 1);
+            }
         }
         bed.advance(24 * kSecond);
         CHECK(bed.mapping_count() == 0);

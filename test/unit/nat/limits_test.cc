@@ -32,7 +32,7 @@ DropReason reason_of_next(Cluster& c, Protocol protocol) {
 
 }  // namespace
 
-TEST_CASE("sessions and ports are limited by protocol", "[nat][rfc6888-req4]") {
+TEST_CASE("sessions and ports are limited by protocol", "[nat][rfc6888-req4b]") {
     nat::SubscriberLimits limits{.sessions = 100, .ports = 100};
     SECTION("sessions") {
         limits.udp.sessions = 10;
@@ -98,7 +98,7 @@ TEST_CASE("TCP openings without a handshake are limited", "[nat][rfc6888-req5]")
     CHECK(open_many(c, Protocol::kTcp, 50, 3000) == 1);
 }
 
-TEST_CASE("what the sender of a refused packet is told is the policy's", "[nat][rfc6888-req11]") {
+TEST_CASE("what the sender of a refused packet is told is the policy's", "[nat][rfc6888-req11b]") {
     for (const Refusal answer :
          {Refusal::kHostUnreachable, Refusal::kProhibited, Refusal::kSilent}) {
         nat::NatSettings settings = limited({.sessions = 1});
@@ -114,7 +114,7 @@ TEST_CASE("what the sender of a refused packet is told is the policy's", "[nat][
 }
 
 TEST_CASE(
-    "in a full table the unanswered make room only where that is set", "[nat][rfc6888-req11]"
+    "in a full table the unanswered make room only where that is set", "[nat][rfc6888-req11d]"
 ) {
     for (const bool make_room : {false, true}) {
         nat::NatSettings settings = lab();
