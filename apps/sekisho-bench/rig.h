@@ -77,7 +77,8 @@ struct RigPlan {
     uint32_t mappings = 0;
     uint32_t subscribers = 0;
     unsigned worker = 0;  // of the machine
-    bool logs = false;    // mappings, blocks and limits, as sekishod does by default where it keeps a log
+    bool logs =
+        false;  // mappings, blocks and limits, as sekishod does by default where it keeps a log
 };
 
 class Rig {

@@ -40,6 +40,13 @@ bool refreshes_inbound(const Session& s, SessionState next) {
     return has_handshake(next) || (next != s.state && took_part);
 }
 
+// Nor does a subscriber's reset that answers a stranger (RFC 7857 7.1).
+bool refreshes_outbound(const Session& s, const TcpSegment& segment) {
+    const bool was_theirs =
+        (s.flags & flow::kWasEstablished) == 0 && (s.flags & flow::kInboundOpened) != 0;
+    return (segment.flags & packet::kRst) == 0 || !was_theirs;
+}
+
 }  // namespace
 
 void NatShard::track_tcp(uint32_t session, Direction direction, const uint8_t* tcp, Tick now) {
@@ -54,7 +61,9 @@ void NatShard::track_tcp(uint32_t session, Direction direction, const uint8_t* t
         opener,
         (s.flags & flow::kWasEstablished) != 0
     );
-    if (direction == Direction::kOutbound || refreshes_inbound(s, next)) {
+    const bool refreshes = direction == Direction::kOutbound ? refreshes_outbound(s, segment)
+                                                             : refreshes_inbound(s, next);
+    if (refreshes) {
         s.last_activity = now.ms;
     }
     if (next != s.state) {

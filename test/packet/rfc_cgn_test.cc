@@ -485,7 +485,7 @@ TEST_CASE("an ICMP error from inside does not keep a mapping alive", "[packet][r
 
 TEST_CASE(
     "a RST from inside in answer to a stranger's SYN does not keep a mapping alive",
-    "[packet][!shouldfail][rfc7857-7.1-rst]"
+    "[packet][rfc7857-7.1-rst]"
 ) {
     run_everywhere({}, [](TestBed& bed, Story& story) {
         bed.push_internal(tcp_out(bed, host(5), 1000, kServer, 80, kSyn).sequence(100));

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "unit/nat/cluster.h"
 #include "folder.h"
+#include "unit/nat/cluster.h"
 
 using namespace sekisho;
 using namespace sekisho::test;

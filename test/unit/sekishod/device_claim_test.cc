@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "../dpdk/temporary_folder.h"
+#include "temporary_folder.h"
 
 namespace sekisho::daemon {
 namespace {
