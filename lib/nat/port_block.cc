@@ -115,6 +115,7 @@ uint32_t PortBlockTable::first_free(const Bitmaps& maps, uint32_t from, uint32_t
     return kNoPort;
 }
 
+// NOLINTNEXTLINE(readability-function-size): where to look, and for what
 uint32_t PortBlockTable::allocate_port(
     uint32_t block, unsigned slot, BitSpan span, uint32_t start, RestClock& clock, PortWish wish
 ) {
