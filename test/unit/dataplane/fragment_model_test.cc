@@ -196,7 +196,8 @@ TEST_CASE(
         const Model::Key key{source, id};
         // Mostly pieces of one plan, as senders cut; some of any size.
         const uint32_t step = draw(24) == 0 ? 8 * (1 + draw(20)) : 64;
-        const auto begin = static_cast<uint16_t>(step * draw(kLongest / step / 2));
+        const auto begin =
+            static_cast<uint16_t>(step * draw(static_cast<uint32_t>(kLongest / step / 2)));
         const auto end = static_cast<uint16_t>(begin + step);
         const bool more = draw(12) != 0;
         const FragmentFacts f = facts(source, id, begin, end, more);
