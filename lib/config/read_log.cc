@@ -24,23 +24,9 @@ void read_file(const Map& map, Draft& draft, Mistakes& mistakes) {
     if (node == nullptr) {
         return;
     }
-    const std::string wanted =
-        fmt::format("the absolute path of a file, at most {} bytes", kMaxLogPath);
-    const std::string* path = read_text(*node, wanted, mistakes);
-    if (path == nullptr) {
-        return;
+    if (const std::string* path = read_absolute_path(*node, "a file", kMaxLogPath, mistakes)) {
+        draft.config.log.file = *path;
     }
-    const bool printable = std::none_of(path->begin(), path->end(), [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte < 0x20 || byte == 0x7f;
-    });
-    const std::string_view name = std::string_view(*path).substr(path->rfind('/') + 1);
-    const bool is_folder = name.empty() || name == "." || name == "..";
-    if (!printable || path->front() != '/' || is_folder || path->size() > kMaxLogPath) {
-        mistakes.add(node->place, describe(*node), wanted);
-        return;
-    }
-    draft.config.log.file = *path;
 }
 
 void read_events(const Node& node, uint8_t& logged, Mistakes& mistakes) {

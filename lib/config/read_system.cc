@@ -193,23 +193,10 @@ void read_control(const Node& node, Draft& draft, Mistakes& mistakes) {
     if (socket == nullptr) {
         return;
     }
-    const std::string wanted =
-        fmt::format("the absolute path of a socket, at most {} bytes", kMaxSocketPath);
-    const std::string* path = read_text(*socket, wanted, mistakes);
-    if (path == nullptr) {
-        return;
+    if (const std::string* path =
+            read_absolute_path(*socket, "a socket", kMaxSocketPath, mistakes)) {
+        draft.config.control.socket = *path;
     }
-    const bool printable = std::none_of(path->begin(), path->end(), [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte < 0x20 || byte == 0x7f;
-    });
-    const std::string_view name = std::string_view(*path).substr(path->rfind('/') + 1);
-    const bool is_folder = name.empty() || name == "." || name == "..";
-    if (!printable || path->front() != '/' || is_folder || path->size() > kMaxSocketPath) {
-        mistakes.add(socket->place, describe(*socket), wanted);
-        return;
-    }
-    draft.config.control.socket = *path;
 }
 
 }  // namespace sekisho::config

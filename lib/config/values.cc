@@ -141,6 +141,27 @@ std::optional<uint64_t> read_number(const Node& node, const NumberRule& rule, Mi
     return value;
 }
 
+const std::string* read_absolute_path(
+    const Node& node, std::string_view what, size_t most, Mistakes& mistakes
+) {
+    const std::string wanted = fmt::format("the absolute path of {}, at most {} bytes", what, most);
+    const std::string* path = read_text(node, wanted, mistakes);
+    if (path == nullptr) {
+        return nullptr;
+    }
+    const bool is_printable = std::none_of(path->begin(), path->end(), [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return byte < 0x20 || byte == 0x7f;
+    });
+    const std::string_view name = std::string_view(*path).substr(path->rfind('/') + 1);
+    const bool is_folder = name.empty() || name == "." || name == "..";
+    if (!is_printable || path->front() != '/' || is_folder || path->size() > most) {
+        mistakes.add(node.place, describe(node), wanted);
+        return nullptr;
+    }
+    return path;
+}
+
 std::optional<bool> read_boolean(const Node& node, Mistakes& mistakes) {
     const bool plain = node.kind == Node::Kind::kScalar && !node.quoted;
     if (plain && (node.text == "true" || node.text == "false")) {

@@ -61,6 +61,10 @@ class Names {
 };
 
 std::optional<uint64_t> read_number(const Node& node, const NumberRule& rule, Mistakes& mistakes);
+// The absolute path of a file, `what` it is, in at most `most` bytes; nullptr after a mistake.
+const std::string* read_absolute_path(
+    const Node& node, std::string_view what, size_t most, Mistakes& mistakes
+);
 std::optional<bool> read_boolean(const Node& node, Mistakes& mistakes);
 const std::string* read_text(const Node& node, std::string_view wanted, Mistakes& mistakes);
 // A name: 1 to 32 letters, digits, '.', '_' and '-', a letter or digit first.

@@ -387,11 +387,16 @@ bool FragmentTable::has_room_in_all(uint32_t index) {
     return false;
 }
 
-void FragmentTable::end_held(uint32_t index, DropReason reason) {
+void FragmentTable::count_none_held(uint32_t index) {
     Entry& entry = entries_[index];
     held_in_set_[index / kWays] = static_cast<uint16_t>(held_in_set_[index / kWays] - entry.held);
     waiting_packets_ -= entry.held;
     entry.held = 0;
+}
+
+void FragmentTable::end_held(uint32_t index, DropReason reason) {
+    Entry& entry = entries_[index];
+    count_none_held(index);
     while (entry.chain.head != kNoIndex) {
         const uint32_t node = entry.chain.head;
         entry.chain.head = nodes_[node].next;
@@ -402,9 +407,7 @@ void FragmentTable::end_held(uint32_t index, DropReason reason) {
 
 void FragmentTable::release_held(uint32_t index) {
     Entry& entry = entries_[index];
-    held_in_set_[index / kWays] = static_cast<uint16_t>(held_in_set_[index / kWays] - entry.held);
-    waiting_packets_ -= entry.held;
-    entry.held = 0;
+    count_none_held(index);
     while (entry.chain.head != kNoIndex) {
         const uint32_t node = entry.chain.head;
         entry.chain.head = nodes_[node].next;

@@ -176,6 +176,7 @@ class FragmentTable {
     bool hold(uint32_t entry, PacketRef& packet, uint16_t l3_offset);
     bool has_room_in_set(uint32_t entry);
     bool has_room_in_all(uint32_t entry);
+    void count_none_held(uint32_t index);
     void end_held(uint32_t entry, DropReason reason);
     void release_held(uint32_t entry);
 
