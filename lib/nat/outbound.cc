@@ -49,7 +49,7 @@ MakeResult NatShard::make_outbound(
     return result;
 }
 
-// Whom no policy covers is told so: what the appliance does not translate it prohibits.
+// To one without a record: whom no policy covers is told so, what is not translated is prohibited.
 Refusal NatShard::answer_to(const FlowKey& key) const {
     const PolicyId policy = policy_of(key.source(), key.realm());
     return policy.value < settings_->policies.size() ? settings_->policies[policy.value].refusal
@@ -74,10 +74,11 @@ MakeResult NatShard::open_outbound(
     }
     uint32_t mapping = sought.mapping;
     const uint32_t subscriber = sought.subscriber.index;
+    const Refusal answer = settings_->policies[subscribers_[subscriber].policy].refusal;
     if (const auto reason = check_limits(subscriber, key.protocol(), now)) {
         log_refusal(key.source(), key.realm(), subscriber, *reason, now);
         release_subscriber_if_idle(subscriber);
-        return refused(*reason, answer_to(key));
+        return refused(*reason, answer);
     }
     if (mapping == kNoIndex) {
         const Outcome outcome = allocate_mapping(key, sought.hash, subscriber, now);
@@ -87,13 +88,13 @@ MakeResult NatShard::open_outbound(
         if (outcome.kind == MakeResult::kRefused) {
             log_refusal(key.source(), key.realm(), subscriber, outcome.reason, now);
             release_subscriber_if_idle(subscriber);
-            return refused(outcome.reason, answer_to(key));
+            return refused(outcome.reason, answer);
         }
         mapping = outcome.index;
     }
     const uint32_t session = make_outbound_session(key, mapping, now);
     if (session == kNoIndex) {
-        return refused(DropReason::kSessionTableFull, answer_to(key));
+        return refused(DropReason::kSessionTableFull, answer);
     }
     Subscriber& s = subscribers_[subscriber];
     take_token(s, limits_of(s).sessions_per_second, now);
