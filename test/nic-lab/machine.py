@@ -33,7 +33,10 @@ class Model:
         self.ring = ring  # frames that its driver may keep in a transmit queue after they were sent
 
 
-VIRTIO = "virtio-net-pci,disable-legacy=on,iommu_platform=on,mq=on,rss=on,vectors=6"
+# The emulator chooses the receive queue itself. When that queue has no buffer left, the tap's queue that the frame came
+# from waits until its own namesake gets buffers, which may be never. So the rings hold more than the peers' windows.
+VIRTIO_RING = 1024
+VIRTIO = f"virtio-net-pci,disable-legacy=on,iommu_platform=on,mq=on,rss=on,vectors=6,rx_queue_size={VIRTIO_RING}"
 MODELS = {
     "virtio": Model("net_virtio", VIRTIO, queues=2, ring=256),
     "e1000e": Model("net_e1000_em", "e1000e", queues=1, ring=1024),
