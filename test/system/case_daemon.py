@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import time
 
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
@@ -209,3 +210,37 @@ def carrier_lost_af_xdp(world):
     need_af_xdp()
     world.nat.start()
     goes_down_and_up(world, "af_xdp:int0", peer_goes(world, "down"), peer_goes(world, "up"))
+
+
+# Workers without work.
+
+def loops_and_pauses(world, seconds=1.0):
+    """How often the worker has gone round and has paused within a while without packets."""
+    def look():
+        worker, = world.nat.show("workers")["workers"]
+        return worker["heartbeat"], worker["pauses"]
+
+    before = look()
+    time.sleep(seconds)
+    return tuple(now - then for now, then in zip(look(), before))
+
+
+@case("a worker without work pauses, a tenth of a millisecond at most, and answers at once")
+def adaptive(world):
+    client = traffic.udp_socket(world.lab, "sub1", "100.64.1.7")
+    loops, pauses = loops_and_pauses(world)
+    assert 500 < pauses <= loops, f"{pauses} pauses in {loops} rounds"
+    bound = traffic.ask(client)
+    _, pauses = loops_and_pauses(world)
+    assert pauses > 500, f"after a packet {pauses} pauses"
+    assert traffic.ask(client) == bound
+
+
+@case("with idle: busy a worker never pauses", system="idle: busy")
+def busy(world):
+    client = traffic.udp_socket(world.lab, "sub1", "100.64.1.7")
+    bound = traffic.ask(client)
+    loops, _ = loops_and_pauses(world)
+    worker, = world.nat.show("workers")["workers"]
+    assert worker["pauses"] == 0 and loops > 20_000, f"{worker}, {loops} rounds in a second"
+    assert traffic.ask(client) == bound

@@ -1,11 +1,19 @@
 """Far ends played from memory: both links of an appliance are flowgen devices, which check all that comes back."""
+import re
+import time
+
 import lab as laboratory
+from appliance import program_path
 from case_devices import Named
 from cases import case
 
 FLOWS = 2000
+MILLION = 1_000_000
 BUFFERS = 4096 + 512  # that go round at a far end, and those on their way (drivers/flowgen/rotation.h)
 PROFILE = f"subscribers=100,sessions=20,flows={FLOWS},"
+MILLION_PROFILE = f"subscribers=20000,sessions=64,flows={MILLION},check=sample"
+LIMITS = "{sessions: 65536, mappings: 65536, subscribers: 4096}"
+MILLION_LIMITS = "{sessions: 1200000, mappings: 1200000, subscribers: 32768}"
 PLAYED = """\
 system: {{name: played, workers: {workers}, huge-pages: never}}
 links:
@@ -19,7 +27,7 @@ neighbours:
   - {{address: 198.51.100.1, mac: "02:66:67:00:01:01"}}
 pools: [{{name: main, addresses: [203.0.113.0/24]}}]
 policies: [{{name: all, source: [10.0.0.0/8], pool: main}}]
-limits: {{sessions: 65536, mappings: 65536, subscribers: 4096}}
+limits: {limits}
 control: {{socket: {socket}}}
 """
 
@@ -27,8 +35,8 @@ control: {{socket: {socket}}}
 class Played(Named):
     """An appliance between two far ends. Where they never rest, packets pass while counters are read, one after another."""
 
-    def __init__(self, world, inside, outside, rests=False):
-        super().__init__(world, "played", PLAYED, inside=PROFILE + inside, outside=PROFILE + outside)
+    def __init__(self, world, inside, outside, rests=False, limits=LIMITS):
+        super().__init__(world, "played", PLAYED, inside=inside, outside=outside, limits=limits)
         self.slack = 0 if rests else 4096
         self.kept = 0 if rests else 1024  # of a far end whose buffers are on their way
 
@@ -55,7 +63,7 @@ class Played(Named):
 
 @case("two far ends from memory find no fault, both directions, all protocols and sizes", starts=False)
 def both_directions(world):
-    profile = "protocol=mix,size=imix,fan-out=3"
+    profile = PROFILE + "protocol=mix,size=imix,fan-out=3"
     world.nat = Played(world, profile, profile).start()
     world.nat.forwards(100 * FLOWS)
     links = {link["name"]: link for link in world.nat.show("links")["links"]}
@@ -65,7 +73,8 @@ def both_directions(world):
 
 @case("a far end from memory that only receives keeps no buffers", starts=False)
 def one_direction(world):
-    world.nat = Played(world, "direction=outbound,check=sample", "direction=outbound,check=sample").start()
+    profile = PROFILE + "direction=outbound,check=sample"
+    world.nat = Played(world, profile, profile).start()
     world.nat.forwards(100 * FLOWS)
     in_use = world.nat.buffers_in_use()
     assert in_use <= 2 * BUFFERS + world.nat.kept, f"{in_use} buffers are in use, {BUFFERS} a far end are enough"
@@ -73,9 +82,40 @@ def one_direction(world):
 
 @case("one pass of every session through the appliance is counted to the packet", starts=False)
 def one_pass(world):
-    world.nat = Played(world, "direction=inbound", "direction=outbound", rests=True).start()
+    world.nat = Played(world, PROFILE + "direction=inbound", PROFILE + "direction=outbound", rests=True).start()
     world.nat.forwards(FLOWS)
     assert not world.nat.broken_laws(), world.nat.broken_laws()
     counters = world.nat.counters()
     assert counters["received"] == FLOWS, counters
     assert counters["forwarded"] == FLOWS + counters["generated"], counters  # it also tells its own addresses
+
+
+def rates_until(nat, is_over):
+    """Packets forwarded a second, from one look at the counters to the next."""
+    rates = []
+    then, before = time.monotonic(), nat.counters()["forwarded"]
+    while not is_over():
+        time.sleep(0.1)
+        now, forwarded = time.monotonic(), nat.counters()["forwarded"]
+        rates.append((forwarded - before) / (now - then))
+        then, before = now, forwarded
+    return rates
+
+
+@case("a million sessions are listed, each once, while their packets go on", starts=False)
+def listing(world):
+    world.nat = nat = Played(world, MILLION_PROFILE, MILLION_PROFILE, limits=MILLION_LIMITS).start()
+    stand = laboratory.wait_until(lambda: nat.show("status")["sessions"]["used"] == MILLION, 60)
+    assert stand, nat.show("status")
+    end = time.monotonic() + 2
+    alone = sorted(rates_until(nat, lambda: time.monotonic() > end))
+    client = [program_path(nat.build, "sekisho"), "--socket", nat.socket, "show", "sessions", "--json"]
+    lister = world.lab.spawn(None, "lister", client)
+    beside = sorted(rates_until(nat, lambda: lister.process.poll() is not None))
+    assert lister.process.returncode == 0, lister.output()[-500:]
+    internal = re.findall(r'"internal-src-address": ?"([0-9.]+)",\s*"internal-src-port": ?([0-9]+)', lister.output())
+    assert len(internal) == len(set(internal)) == MILLION, f"{len(internal)} rows, {len(set(internal))} sessions"
+    # The client and this test want a share of the processors, too.
+    assert beside[0] > 0 and beside[len(beside) // 2] > alone[len(alone) // 2] / 4, (alone, beside)
+    assert not nat.faults(), nat.faults()
+    assert not nat.drops(), nat.drops()
