@@ -1,9 +1,6 @@
-// What must hold between values of different keys.
+// What must hold between values of different keys: links, routes and neighbours.
 #include <algorithm>
-#include <iterator>
 #include <map>
-#include <optional>
-#include <set>
 #include <tuple>
 #include <utility>
 
@@ -11,12 +8,11 @@
 
 #include "config/device.h"
 #include "config/draft.h"
+#include "config/on_link.h"
 #include "config/scalars.h"
 
 namespace sekisho::config {
 namespace {
-
-constexpr const char* kWantHosts = "pool addresses that may be a host's";
 
 void check_both_sides(const Draft& draft, Mistakes& mistakes) {
     bool internal = false;
@@ -126,27 +122,6 @@ void check_devices(const Draft& draft, Mistakes& mistakes) {
     }
 }
 
-struct OnLink {
-    uint32_t first;
-    uint32_t last;
-    size_t link;
-    size_t address;
-    Ipv4Addr own;
-};
-
-std::vector<OnLink> on_link_prefixes(const Draft& draft) {
-    std::vector<OnLink> prefixes;
-    for (size_t i = 0; i < draft.links.size(); ++i) {
-        const auto& addresses = draft.config.links[i].addresses;
-        for (size_t k = 0; k < addresses.size(); ++k) {
-            const Ipv4Prefix prefix = addresses[k].on_link();
-            const uint32_t first = prefix.address.host();
-            prefixes.push_back({first, first | ~prefix.mask_host(), i, k, addresses[k].address});
-        }
-    }
-    return prefixes;
-}
-
 void check_link_addresses(const Draft& draft, Mistakes& mistakes) {
     std::map<uint32_t, int> first_line;
     for (const OnLink& p : on_link_prefixes(draft)) {
@@ -221,21 +196,6 @@ const OnLink* find_on_link(const std::vector<OnLink>& prefixes, Ipv4Addr address
     return best;
 }
 
-// The first and the last address of a prefix are no host's (RFC 1122 3.2.1.3, RFC 919), but where
-// there are no others (RFC 3021).
-bool is_end(const OnLink& prefix, Ipv4Addr address) {
-    return prefix.last - prefix.first > 1 &&
-           (address.host() == prefix.first || address.host() == prefix.last);
-}
-
-std::string name_end(const Draft& draft, const OnLink& prefix, uint32_t end) {
-    return fmt::format(
-        "{} of the link {}'s prefix",
-        end == prefix.first ? "the first address" : "the last address",
-        draft.config.links[prefix.link].name
-    );
-}
-
 bool all_addresses_read(const Draft& draft) {
     return std::all_of(draft.links.begin(), draft.links.end(), [](const LinkPlaces& p) {
         return p.addresses_read;
@@ -306,212 +266,6 @@ void check_route_prefixes(const Draft& draft, Mistakes& mistakes) {
     }
 }
 
-struct PlacedRange {
-    nat::AddressRange range;
-    Place place;
-};
-
-bool is_before_in_file(Place a, Place b) {
-    return std::tie(a.line, a.column) < std::tie(b.line, b.column);
-}
-
-std::vector<PlacedRange> pool_ranges(const Draft& draft) {
-    std::vector<PlacedRange> ranges;
-    for (size_t i = 0; i < draft.pools.size(); ++i) {
-        const auto& addresses = draft.config.nat.pools[i].addresses;
-        for (size_t k = 0; k < addresses.size(); ++k) {
-            ranges.push_back({addresses[k], draft.pools[i].addresses[k]});
-        }
-    }
-    std::stable_sort(ranges.begin(), ranges.end(), [](const PlacedRange& a, const PlacedRange& b) {
-        return a.range.first < b.range.first;
-    });
-    return ranges;
-}
-
-void check_pool_overlaps(const std::vector<PlacedRange>& ranges, Mistakes& mistakes) {
-    const PlacedRange* furthest = nullptr;  // of those before, the one that reaches furthest
-    for (const PlacedRange& r : ranges) {
-        if (furthest != nullptr && r.range.first <= furthest->range.last) {
-            const bool later = is_before_in_file(furthest->place, r.place);
-            const PlacedRange& second = later ? r : *furthest;
-            const PlacedRange& first = later ? *furthest : r;
-            mistakes.add(
-                second.place,
-                fmt::format(
-                    "{}, which overlaps {} on line {}",
-                    format(second.range),
-                    format(first.range),
-                    first.place.line
-                ),
-                "pool addresses that are in no other range"
-            );
-        }
-        if (furthest == nullptr || r.range.last > furthest->range.last) {
-            furthest = &r;
-        }
-    }
-}
-
-// What no pool may have, by address: whose it is, and what is wanted instead.
-struct Taken {
-    std::string what;
-    std::string wanted;
-};
-using TakenAddresses = std::map<uint32_t, Taken>;
-
-TakenAddresses own_addresses(const Draft& draft) {
-    TakenAddresses taken;
-    for (const OnLink& p : on_link_prefixes(draft)) {
-        const std::string& link = draft.config.links[p.link].name;
-        taken.try_emplace(
-            p.own.host(),
-            Taken{fmt::format("the link {}'s own address", link), "pool addresses that no link has"}
-        );
-    }
-    return taken;
-}
-
-TakenAddresses known_neighbours(const Draft& draft) {
-    TakenAddresses taken;
-    const auto take = [&](Ipv4Addr address, std::string_view what, const Place& place) {
-        taken.try_emplace(
-            address.host(),
-            Taken{
-                fmt::format("the {} on line {}", what, place.line),
-                "pool addresses that no neighbour has"}
-        );
-    };
-    for (size_t i = 0; i < draft.routes.size(); ++i) {
-        if (draft.routes[i].next_hop_read) {
-            take(draft.config.routes[i].next_hop, "next hop", draft.routes[i].next_hop);
-        }
-    }
-    for (size_t i = 0; i < draft.neighbours.size(); ++i) {
-        if (draft.neighbours[i].address_read) {
-            take(draft.config.neighbours[i].address, "neighbour", draft.neighbours[i].address);
-        }
-    }
-    return taken;
-}
-
-TakenAddresses prefix_ends(const Draft& draft) {
-    TakenAddresses taken;
-    for (const OnLink& p : on_link_prefixes(draft)) {
-        if (is_end(p, Ipv4Addr::from_host(p.first))) {
-            taken.try_emplace(p.first, Taken{name_end(draft, p, p.first), kWantHosts});
-            taken.try_emplace(p.last, Taken{name_end(draft, p, p.last), kWantHosts});
-        }
-    }
-    return taken;
-}
-
-// One mistake a range, the gravest: its first address that is taken says enough.
-void check_taken_addresses(
-    const Draft& draft, const std::vector<PlacedRange>& ranges, Mistakes& mistakes
-) {
-    const TakenAddresses by_gravity[] = {
-        own_addresses(draft), known_neighbours(draft), prefix_ends(draft)};
-    const auto report = [&](const PlacedRange& r, const TakenAddresses& taken) {
-        const auto at = taken.lower_bound(r.range.first.host());
-        if (at == taken.end() || at->first > r.range.last.host()) {
-            return false;
-        }
-        const std::string address = format(Ipv4Addr::from_host(at->first));
-        mistakes.add(
-            r.place,
-            fmt::format("{}, which holds {}, {}", format(r.range), address, at->second.what),
-            at->second.wanted
-        );
-        return true;
-    };
-    for (const PlacedRange& r : ranges) {
-        std::ignore = std::any_of(
-            std::begin(by_gravity),
-            std::end(by_gravity),
-            [&](const TakenAddresses& taken) { return report(r, taken); }
-        );
-    }
-}
-
-// Subscribers whose address is given out to others would never be answered.
-void check_source(
-    const std::vector<PlacedRange>& ranges, Ipv4Prefix source, Place place, Mistakes& mistakes
-) {
-    const uint32_t last = source.address.host() | ~source.mask_host();
-    const auto after = std::upper_bound(
-        ranges.begin(),
-        ranges.end(),
-        source.address,
-        [](Ipv4Addr address, const PlacedRange& r) { return address < r.range.first; }
-    );
-    if (after == ranges.begin()) {
-        return;
-    }
-    const PlacedRange& r = *std::prev(after);  // the only one that may hold it: none overlap
-    if (last <= r.range.last.host()) {
-        mistakes.add(
-            place,
-            fmt::format(
-                "{}, which lies in the pool's {} on line {}",
-                format(source),
-                format(r.range),
-                r.place.line
-            ),
-            "the subscribers' addresses, which no pool has"
-        );
-    }
-}
-
-// Realms in which a link is, as the file names them; nothing where that is not sure, or where a
-// link is missing for another reason, which is said already.
-std::optional<std::set<RealmId>> realms_with_subscribers(const Draft& draft) {
-    std::set<RealmId> realms;
-    for (size_t i = 0; i < draft.links.size(); ++i) {
-        if (!draft.links[i].realm_read) {
-            return std::nullopt;
-        }
-        if (draft.config.links[i].side == Side::kInternal) {
-            realms.insert(draft.config.links[i].realm);
-        }
-    }
-    return realms.empty() ? std::nullopt : std::optional(realms);
-}
-
-void check_policy_realm(
-    const Draft& draft, const std::set<RealmId>& realms, size_t policy, Mistakes& mistakes
-) {
-    const RealmId realm = draft.config.nat.policies[policy].realm;
-    if (!draft.policies[policy].realm_read || realms.contains(realm)) {
-        return;
-    }
-    std::string names;
-    for (const RealmId id : realms) {
-        names += (names.empty() ? "" : ", ") + draft.config.realms[id.value].name;
-    }
-    mistakes.add(
-        draft.policies[policy].realm,
-        fmt::format("the realm {}, in which no link is", draft.config.realms[realm.value].name),
-        "a realm with a link: " + names
-    );
-}
-
-void check_pool_size(const std::vector<PlacedRange>& ranges, Mistakes& mistakes) {
-    uint64_t count = 0;
-    const PlacedRange* last = nullptr;  // in the file
-    for (const PlacedRange& r : ranges) {
-        count += uint64_t{r.range.last.host()} - r.range.first.host() + 1;
-        last = last == nullptr || is_before_in_file(last->place, r.place) ? &r : last;
-    }
-    if (count > kMaxPoolAddresses) {
-        mistakes.add(
-            last->place,
-            fmt::format("{} pool addresses in all with {}", count, format(last->range)),
-            fmt::format("at most {}", kMaxPoolAddresses)
-        );
-    }
-}
-
 }  // namespace
 
 Ipv4Prefix InterfaceAddress::on_link() const {
@@ -566,27 +320,6 @@ void check_neighbours(Draft& draft, Mistakes& mistakes) {
         }
         neighbour.link =
             find_neighbour(draft, prefixes, {"neighbour", neighbour.address, place}, mistakes);
-    }
-}
-
-void check_pools(const Draft& draft, Mistakes& mistakes) {
-    const std::vector<PlacedRange> ranges = pool_ranges(draft);
-    check_pool_overlaps(ranges, mistakes);
-    check_taken_addresses(draft, ranges, mistakes);
-    check_pool_size(ranges, mistakes);
-}
-
-void check_policies(const Draft& draft, Mistakes& mistakes) {
-    const std::vector<PlacedRange> ranges = pool_ranges(draft);
-    const auto realms = realms_with_subscribers(draft);
-    for (size_t i = 0; i < draft.policies.size(); ++i) {
-        const auto& source = draft.config.nat.policies[i].source;
-        for (size_t k = 0; k < source.size(); ++k) {
-            check_source(ranges, source[k], draft.policies[i].source[k], mistakes);
-        }
-        if (realms) {
-            check_policy_realm(draft, *realms, i, mistakes);
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 //
 // A file is read in three steps, none of which stops at its first mistake: the text becomes a tree
 // with places (yaml_tree.h, where only broken YAML ends the matter), the tree is read against the
-// schema (schema.h, values.h, read_*.cc), and what must hold between values is checked (check.cc).
+// schema (schema.h, values.h, read_*.cc), and what must hold between values is checked (check*.cc).
 // Only a file without a mistake gives a Config.
 //
 //   Thread    immutable after load(). Source: shared configuration language, doc/configuration.md.
