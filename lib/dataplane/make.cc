@@ -152,7 +152,7 @@ void foresee(const Batch& batch, const StageTables& tables, Newcomers& newcomers
     for (uint32_t i = 0; i < batch.count; ++i) {
         const PacketMeta& meta = batch.meta[i];
         if (is_newcomer(meta)) {
-            newcomers[i] = nat.foresee(meta.key);
+            newcomers[i] = nat.foresee(meta.key, meta.hash);
         } else if (meta.verdict == Verdict::kMiss) {
             nat.foresee_inbound(meta.key);
         }

@@ -156,12 +156,27 @@ void Network::compile_intervals() {
             run_routes_.push_back(route);
         }
     }
+    index_runs();
+}
+
+// The runs that an address's first octet leaves to be searched.
+void Network::index_runs() {
+    const auto run_of = [this](uint32_t address) {
+        return std::upper_bound(run_starts_.begin(), run_starts_.end(), address) -
+               run_starts_.begin() - 1;
+    };
+    for (uint32_t octet = 0; octet < by_octet_.size(); ++octet) {
+        const auto first = run_of(octet << 24);
+        const auto last = run_of(octet << 24 | 0xffffff);
+        by_octet_[octet] = {static_cast<uint32_t>(first), static_cast<uint32_t>(last - first + 1)};
+    }
 }
 
 std::optional<Hop> Network::route(Ipv4Addr destination) const {
     const uint32_t wanted = destination.host();
-    const uint32_t* run = run_starts_.data();
-    for (size_t left = run_starts_.size(); left > 1;) {
+    const auto [first, count] = by_octet_[wanted >> 24];
+    const uint32_t* run = run_starts_.data() + first;
+    for (size_t left = count; left > 1;) {
         const size_t half = left / 2;
         run += run[half] <= wanted ? half : 0;
         left -= half;

@@ -1,11 +1,12 @@
 // Network: the links, own addresses and routes of the appliance, compiled from the configuration.
 // Immutable once made.
 //
-//   Cost      route(): a binary search over the runs of addresses that the routes make, at most 2n + 1 of n routes and a few
-//             for each connected prefix; no branch to guess. is_own(): one probe.
+//   Cost      route(): a binary search over the runs of addresses that the routes make within a first octet (of n routes at
+//             most 2n + 1 in all, and a few for each connected prefix); no branch to guess. is_own(): one probe.
 //   Thread    read by all.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -111,6 +112,7 @@ class Network {
     );
     void compile_routes();
     void compile_intervals();
+    void index_runs();
     std::vector<uint32_t> borders() const;
     uint32_t meaning_of(uint32_t route, Ipv4Addr destination) const;
 
@@ -121,6 +123,11 @@ class Network {
     // and the index in routes_ or kNoIndex.
     std::vector<uint32_t> run_starts_;
     std::vector<uint32_t> run_routes_;
+    struct Runs {
+        uint32_t first;
+        uint32_t count;
+    };
+    std::array<Runs, 256> by_octet_;  // the runs in which addresses with this first octet lie
     Table own_;
 };
 

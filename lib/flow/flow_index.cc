@@ -143,6 +143,10 @@ bool FlowIndex::make_room(uint32_t first, uint32_t second, Place& room) {
     if (second != first) {
         steps[count++] = {second, kNoParent, 0, 0};
     }
+    // Most often one of the first few looks finds room: they wait for memory together.
+    for (unsigned slot = 0; slot < kBucketSlots; ++slot) {
+        __builtin_prefetch(&buckets_[other_of(first, buckets_[first].tags[slot] >> 1)], 1);
+    }
     for (unsigned look = 0; look < count * kBucketSlots; ++look) {
         const unsigned at = look / kBucketSlots;
         const unsigned slot = look % kBucketSlots;

@@ -91,6 +91,13 @@ class FlowIndex {
         __builtin_prefetch(&buckets_[other_of(first_of(hash), tag_of(hash))]);
     }
 
+    // Before an insert, the first bucket being here: asks for the second one if the first is full.
+    void prefetch_spare(uint64_t hash) const {
+        if (slots_with(buckets_[first_of(hash)], 0) == 0) {
+            prefetch_second(hash);
+        }
+    }
+
     // Calls match(value) for each entry whose tag fits until it returns true; returns that value,
     // or kNoIndex.
     template <class Match>

@@ -1,9 +1,9 @@
-// LateInserts: entries of an index whose bucket is still on its way from memory. It is asked for when an entry is added;
-// all are inserted together, when somebody is about to look or the burst is at its end.
+// LateInserts: entries of an index whose buckets are not here yet. They are inserted together, when somebody is about to
+// look or the burst is at its end, so that all their buckets are waited for at once.
 //
 //   Bound     kMost entries; one more settles those before it. Whoever adds has asked the index for room for kMost.
 //   Errors    with that room no insert fails. One that does is a bug of ours; it is counted in failed().
-//   Cost      one prefetch and one store an entry, then its insert. Allocates nothing. Thread: the shard's worker.
+//   Cost      one store an entry, then its insert. Allocates nothing. Thread: the shard's worker.
 #pragma once
 
 #include <array>
@@ -22,7 +22,6 @@ class LateInserts {
         if (count_ == kMost) {
             settle();
         }
-        index.prefetch_first(hash);
         entries_[count_++] = {&index, hash, value};
     }
     // The same for an entry whose bucket is here.
@@ -30,6 +29,12 @@ class LateInserts {
         failed_ += index.insert(hash, value) ? 0 : 1;
     }
     void settle() {
+        for (uint32_t i = 0; i < count_; ++i) {
+            entries_[i].index->prefetch_first(entries_[i].hash);
+        }
+        for (uint32_t i = 0; i < count_; ++i) {
+            entries_[i].index->prefetch_spare(entries_[i].hash);
+        }
         for (uint32_t i = 0; i < count_; ++i) {
             insert_now(*entries_[i].index, entries_[i].hash, entries_[i].value);
         }

@@ -92,8 +92,9 @@ MappingIndex NatShard::find_mapping_of_outbound(const FlowKey& key) const {
     return {find_mapping(hash_of(wanted), wanted, kInternal)};
 }
 
-NatShard::Newcomer NatShard::foresee(const FlowKey& key) const {
+NatShard::Newcomer NatShard::foresee(const FlowKey& key, uint64_t session_hash) const {
     Newcomer newcomer;
+    session_index_.prefetch_spare(session_hash);
     newcomer.mapping_hash = hash_of(endpoint_key(key));
     newcomer.subscriber_hash = hash_of(subscriber_key(key.source(), key.realm()));
     mapping_index_.prefetch_first(newcomer.mapping_hash);
@@ -102,6 +103,7 @@ NatShard::Newcomer NatShard::foresee(const FlowKey& key) const {
 }
 
 void NatShard::foresee_subscriber(Newcomer& newcomer) const {
+    mapping_index_.prefetch_spare(newcomer.mapping_hash);
     newcomer.subscriber =
         subscriber_index_.find(newcomer.subscriber_hash, [](uint32_t) { return true; });
     if (newcomer.subscriber != kNoIndex) {
@@ -166,6 +168,11 @@ NatShard::Outcome NatShard::allocate_mapping(
     if (port.kind != MakeResult::kMade) {
         return port;
     }
+    // From what is at hand: the record that is written next would have to be read back for it.
+    const Ipv4Addr address =
+        (*directory_)[ExternalIndex{subscribers_[subscriber].external}].address;
+    const uint64_t external =
+        hash_of(external_key(address, Port::from_host(port.port), key.protocol()));
     const uint32_t mapping = make_mapping(key, subscriber, port);
     ++subscribers_[subscriber].mappings;
     if (port.shared) {
@@ -175,7 +182,6 @@ NatShard::Outcome NatShard::allocate_mapping(
         ++pools_[pool_of(subscribers_[subscriber]).value].in_use;
     }
     late_.insert_now(mapping_index_, internal_hash, mapping << 1 | kInternal);
-    const uint64_t external = hash_of(mapping_key(mapping, kExternal));
     late_.add(mapping_index_, external, mapping << 1 | kExternal);
     log_mapping(mapping, now);
     return Outcome::made(mapping);

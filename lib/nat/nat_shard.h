@@ -209,7 +209,7 @@ class NatShard {
         uint64_t subscriber_hash = 0;
         uint32_t subscriber = kNoIndex;  // a guess
     };
-    Newcomer foresee(const FlowKey& key) const;
+    Newcomer foresee(const FlowKey& key, uint64_t session_hash) const;
     void foresee_subscriber(Newcomer& newcomer) const;
     void foresee_port(const Newcomer& newcomer, Protocol protocol) const;
     // The same for an inbound packet: its mapping.

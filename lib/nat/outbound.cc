@@ -44,7 +44,7 @@ SessionState first_state(Protocol protocol) {
 MakeResult NatShard::make_outbound(
     const FlowKey& key, PacketKind kind, uint8_t tcp_flags, Tick now
 ) {
-    const MakeResult result = open_outbound(key, foresee(key), kind, tcp_flags, now);
+    const MakeResult result = open_outbound(key, foresee(key, hash_of(key)), kind, tcp_flags, now);
     settle();
     return result;
 }

@@ -12,9 +12,9 @@ bool translates_icmp(const Mapping& m) {
     return static_cast<Protocol>(m.protocol) == Protocol::kIcmp;
 }
 
-// Everything of a session that follows from its mapping and its remote endpoint.
-Session translation_of(const Mapping& m, uint32_t mapping, Ipv4Addr remote, Port remote_port) {
-    Session s{};
+// Everything of a session that follows from its mapping and its remote endpoint; all else is zero. Written where it lies: a
+// copy would read in wide pieces what has just been written in narrow ones, and wait for it.
+void translate(Session& s, const Mapping& m, uint32_t mapping, Ipv4Addr remote, Port remote_port) {
     s.internal_address = m.internal_address;
     s.remote_address = remote.raw;
     s.external_address = m.external_address;
@@ -27,8 +27,15 @@ Session translation_of(const Mapping& m, uint32_t mapping, Ipv4Addr remote, Port
     s.ip_delta = packet::checksum_delta(m.internal_address, m.external_address);
     const uint16_t port_delta = packet::checksum_delta16(m.internal_port, m.external_port);
     s.l4_delta = translates_icmp(m) ? port_delta : packet::add_deltas(s.ip_delta, port_delta);
+    s.last_activity = 0;
+    s.packets[0] = s.packets[1] = 0;
+    s.verdict = 0;
+    s.next_hop[0] = s.next_hop[1] = 0;
+    s.tcp_ack[0] = s.tcp_ack[1] = 0;
+    s.tcp_window[0] = s.tcp_window[1] = 0;
+    s.state = SessionState::kFree;
     s.window_scales = static_cast<uint8_t>(kNoScale << 4 | kNoScale);
-    return s;
+    s.flags = 0;
 }
 
 }  // namespace
@@ -61,7 +68,7 @@ uint32_t NatShard::make_session(
     const uint32_t index = sessions_.allocate();
     Mapping& m = mappings_[mapping];
     Session& s = sessions_[index];
-    s = translation_of(m, mapping, remote, remote_port);
+    translate(s, m, mapping, remote, remote_port);
     s.last_activity = now.ms;
     s.state = state;
     if (directory_->find(remote).value != kNoIndex) {
@@ -157,7 +164,8 @@ void NatShard::clear_session(SessionIndex index, Tick now) {
 }
 
 Session NatShard::scratch_session(MappingIndex index, Ipv4Addr remote, Port remote_port) const {
-    Session s = translation_of(mappings_[index.value], index.value, remote, remote_port);
+    Session s{};
+    translate(s, mappings_[index.value], index.value, remote, remote_port);
     s.flags = flow::kLive;
     if (directory_->find(remote).value != kNoIndex) {
         s.flags = static_cast<uint16_t>(s.flags | flow::kSessionHairpin);
