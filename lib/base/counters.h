@@ -27,12 +27,13 @@ class Counter {
 };
 
 struct alignas(64) PacketCounters {
-    Counter received;    // frames taken from links
-    Counter generated;   // packets that the appliance made: ARP, ICMP answers and errors
-    Counter forwarded;   // accepted by a link's transmit queue
-    Counter consumed;    // ARP and packets to the appliance that it has dealt with
-    Counter handed_off;  // passed to another shard (each pass counts; no end of a packet)
-    Counter punted;      // passed to the slow path (no end of a packet)
+    Counter received;      // frames taken from links
+    Counter generated;     // packets that the appliance made: ARP, ICMP answers and errors
+    Counter forwarded;     // accepted by a link's transmit queue
+    Counter consumed;      // ARP and packets to the appliance that it has dealt with
+    Counter handed_off;    // passed to another shard (each pass counts; no end of a packet)
+    Counter punted;        // passed to the slow path (no end of a packet)
+    Counter untranslated;  // exempt from translation (no end of a packet)
     std::array<Counter, kDropReasonCount> dropped;
 
     void drop(DropReason r, uint64_t n = 1) { dropped[static_cast<size_t>(r)].add(n); }

@@ -145,31 +145,39 @@ void check_taken_addresses(
     }
 }
 
-// Subscribers whose address is given out to others would never be answered.
-void check_source(
-    const std::vector<PlacedRange>& ranges, Ipv4Prefix source, Place place, Mistakes& mistakes
-) {
-    const uint32_t last = source.address.host() | ~source.mask_host();
+// The pool range that holds the whole prefix, or nullptr.
+const PlacedRange* find_around(const std::vector<PlacedRange>& ranges, Ipv4Prefix prefix) {
+    const uint32_t last = prefix.address.host() | ~prefix.mask_host();
     const auto after = std::upper_bound(
         ranges.begin(),
         ranges.end(),
-        source.address,
+        prefix.address,
         [](Ipv4Addr address, const PlacedRange& r) { return address < r.range.first; }
     );
     if (after == ranges.begin()) {
-        return;
+        return nullptr;
     }
     const PlacedRange& r = *std::prev(after);  // the only one that may hold it: none overlap
-    if (last <= r.range.last.host()) {
+    return last <= r.range.last.host() ? &r : nullptr;
+}
+
+void check_outside_pools(
+    const std::vector<PlacedRange>& ranges,
+    Ipv4Prefix prefix,
+    Place place,
+    std::string_view wanted,
+    Mistakes& mistakes
+) {
+    if (const PlacedRange* r = find_around(ranges, prefix)) {
         mistakes.add(
             place,
             fmt::format(
                 "{}, which lies in the pool's {} on line {}",
-                format(source),
-                format(r.range),
-                r.place.line
+                format(prefix),
+                format(r->range),
+                r->place.line
             ),
-            "the subscribers' addresses, which no pool has"
+            std::string(wanted)
         );
     }
 }
@@ -238,7 +246,25 @@ void check_policies(const Draft& draft, Mistakes& mistakes) {
     for (size_t i = 0; i < draft.policies.size(); ++i) {
         const auto& source = draft.config.nat.policies[i].source;
         for (size_t k = 0; k < source.size(); ++k) {
-            check_source(ranges, source[k], draft.policies[i].source[k], mistakes);
+            // Subscribers whose address is given out to others would never be answered.
+            check_outside_pools(
+                ranges,
+                source[k],
+                draft.policies[i].source[k],
+                "the subscribers' addresses, which no pool has",
+                mistakes
+            );
+        }
+        const auto& exempt = draft.config.nat.policies[i].exempt;
+        for (size_t k = 0; k < exempt.size(); ++k) {
+            // What goes to a pool's address is translated, or it would be routed out again.
+            check_outside_pools(
+                ranges,
+                exempt[k].destination,
+                draft.policies[i].exempt[k],
+                "destinations that no pool has",
+                mistakes
+            );
         }
         if (realms) {
             check_policy_realm(draft, *realms, i, mistakes);

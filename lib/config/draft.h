@@ -46,6 +46,7 @@ struct PolicyPlaces {
     Place realm;  // of the policy where the realm is not named
     bool realm_read = true;
     std::vector<Place> source;  // in step with PolicySettings::source
+    std::vector<Place> exempt;  // in step with PolicySettings::exempt
 };
 
 struct Draft {
@@ -72,6 +73,10 @@ void read_routes(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_neighbours(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_pools(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_policies(const Node& node, Draft& draft, Mistakes& mistakes);
+// Of a policy.
+void read_exempt(
+    const Node& node, nat::PolicySettings& policy, PolicyPlaces& places, Mistakes& mistakes
+);
 void read_timeouts(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_table_limits(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_log(const Node& node, Draft& draft, Mistakes& mistakes);

@@ -319,6 +319,9 @@ void read_policy(
             );
         }
     }
+    if (const Node* node = map.find("exempt")) {
+        read_exempt(*node, policy, places, mistakes);
+    }
     read_by_protocol(map, "mapping", kMappingBehaviours, policy.mapping, mistakes);
     read_by_protocol(map, "filtering", kFilteringBehaviours, policy.filtering, mistakes);
     if (const Node* node = map.find("port-overloading")) {

@@ -175,6 +175,17 @@ Parsed<nat::PortRange> parse_port_range(std::string_view text) {
     return nat::PortRange{static_cast<uint16_t>(*first), static_cast<uint16_t>(*last)};
 }
 
+Parsed<nat::PortRange> parse_ports(std::string_view text) {
+    if (text.find('-') != std::string_view::npos) {
+        return parse_port_range(text);
+    }
+    const auto port = base::parse_decimal(text, UINT16_MAX);
+    if (!port || *port < 1) {
+        return want("a port or a range of ports from 1 to 65535, such as 80 or 8000-8015");
+    }
+    return nat::PortRange{static_cast<uint16_t>(*port), static_cast<uint16_t>(*port)};
+}
+
 bool is_unicast(Ipv4Addr address) {
     const uint32_t top = address.host() >> 24;
     return top != 0 && top != 127 && top < 224;

@@ -37,6 +37,7 @@ Parsed<InterfaceAddress> parse_interface_address(std::string_view text
 );  // 192.0.2.1/24, a host's address
 Parsed<nat::AddressRange> parse_address_range(std::string_view text);  // A, A/len or A-B
 Parsed<nat::PortRange> parse_port_range(std::string_view text);        // 1024-65535
+Parsed<nat::PortRange> parse_ports(std::string_view text);             // 80 or 8000-8015
 
 // An address that a host may have: not of 0/8, 127/8, multicast or class E (RFC 1812 5.3.7).
 bool is_unicast(Ipv4Addr address);

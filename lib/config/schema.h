@@ -80,12 +80,14 @@ inline constexpr Key kPolicyKeys[] = {
     {"realm"},
     {"source", true},
     {"pool", true},
+    {"exempt"},
     {"mapping"},
     {"filtering"},
     {"port-overloading"},
     {"refusal"},
     {"limits"},
 };
+inline constexpr Key kExemptionKeys[] = {{"destination", true}, {"ports", true}};
 inline constexpr Key kProtocolKeys[] = {{"tcp"}, {"udp"}, {"icmp"}};
 inline constexpr Key kSubscriberLimitKeys[] = {
     {"sessions"},
@@ -114,6 +116,7 @@ inline constexpr Section kRoute{"a route", kRouteKeys};
 inline constexpr Section kNeighbour{"a neighbour", kNeighbourKeys};
 inline constexpr Section kPool{"a pool", kPoolKeys};
 inline constexpr Section kPolicy{"a policy", kPolicyKeys};
+inline constexpr Section kExemption{"an exemption", kExemptionKeys};
 inline constexpr Section kProtocols{"a setting by protocol", kProtocolKeys};
 inline constexpr Section kSubscriberLimits{"a policy's limits", kSubscriberLimitKeys};
 inline constexpr Section kProtocolLimits{"a protocol's limits", kProtocolLimitKeys};
@@ -131,6 +134,7 @@ inline constexpr const Section* kSections[] = {
     &kNeighbour,
     &kPool,
     &kPolicy,
+    &kExemption,
     &kProtocols,
     &kSubscriberLimits,
     &kProtocolLimits,

@@ -200,6 +200,17 @@ void write_protocol_limits(std::string_view name, const nat::ProtocolLimits& lim
     );
 }
 
+std::string text_of(const nat::Exemption& exemption) {
+    const std::string destination = format(exemption.destination);
+    return exemption.is_by_port() ? fmt::format(
+                                        "{{destination: {}, ports: {}-{}}}",
+                                        destination,
+                                        exemption.ports.first,
+                                        exemption.ports.last
+                                    )
+                                  : destination;
+}
+
 void write_policy(const Config& config, const nat::PolicySettings& policy, Out out) {
     const auto prefix = [](Ipv4Prefix p) { return format(p); };
     fmt::format_to(
@@ -214,6 +225,9 @@ void write_policy(const Config& config, const nat::PolicySettings& policy, Out o
         list(policy.source, prefix),
         scalar(config.nat.pools[policy.pool.value].name)
     );
+    if (!policy.exempt.empty()) {
+        fmt::format_to(out, "    exempt: {}\n", list(policy.exempt, text_of));
+    }
     fmt::format_to(
         out,
         "    mapping: {}\n    filtering: {}\n",

@@ -107,6 +107,7 @@ Document counters_object(const dataplane::CounterTotals& c) {
         {"dropped", std::move(dropped)},
         {"handed-off", c.handed_off},
         {"punted", c.punted},
+        {"untranslated", c.untranslated},
     };
 }
 

@@ -156,6 +156,7 @@ CounterTotals DataplaneInspector::totals() const {
         sum.forwarded += counters.forwarded.read();
         sum.consumed += counters.consumed.read();
         sum.handed_off += counters.handed_off.read();
+        sum.untranslated += counters.untranslated.read();
         sum.punted += counters.punted.read();
         sum.held += shard->held();
         for (size_t reason = 0; reason < base::kDropReasonCount; ++reason) {
@@ -173,6 +174,7 @@ CounterTotals DataplaneInspector::counters() {
     since.forwarded -= baseline_.forwarded;
     since.consumed -= baseline_.consumed;
     since.handed_off -= baseline_.handed_off;
+    since.untranslated -= baseline_.untranslated;
     since.punted -= baseline_.punted;
     for (size_t reason = 0; reason < base::kDropReasonCount; ++reason) {
         since.dropped[reason] -= baseline_.dropped[reason];

@@ -28,7 +28,8 @@ void judge_size(const PacketRef& ref, PacketMeta& meta, const StageTables& table
     if ((fragment_word & packet::kDontFragment) == 0) {
         return;  // divide will tell
     }
-    const bool owed = meta.kind < PacketKind::kIcmpError;
+    // Of those that are exempt, the slow path knows about which no error is owed.
+    const bool owed = meta.kind < PacketKind::kIcmpError || meta.kind == PacketKind::kUntranslated;
     meta.verdict = owed ? Verdict::kPuntError : Verdict::kDrop;
     meta.reason = DropReason::kTooBig;
     meta.error_detail = tables.network->link(hop.hop.link).mtu;

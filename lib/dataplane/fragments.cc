@@ -31,12 +31,21 @@ ShardId home_of(const PacketMeta& meta, const StageTables& tables) {
     if (meta.direction == Direction::kOutbound) {
         return tables.shard_of(meta.key.source());
     }
-    return (*tables.directory)[tables.directory->find(meta.key.destination())].home;
+    const ExternalIndex external = tables.directory->find(meta.key.destination());
+    return external.value != kNoIndex ? (*tables.directory)[external].home
+                                      : tables.shard_of(meta.key.destination());
 }
 
-bool is_translated(const PacketMeta& meta, const StageTables& tables) {
+// Inbound fragments that are exempt go on by themselves, unless it takes a port to tell.
+bool has_exempt_ports(const PacketMeta& meta, const StageTables& tables) {
+    const auto flow = tables.exemptions->are_any() ? flow_as_sent(meta, tables) : std::nullopt;
+    return flow && tables.exemptions->covers_by_port(*flow);
+}
+
+bool has_flow(const PacketMeta& meta, const StageTables& tables) {
     if (meta.direction == Direction::kInbound) {
-        return tables.is_pool(meta.key.destination()) && !tables.is_ours(meta.key.source());
+        return !tables.is_ours(meta.key.source()) &&
+               (tables.is_pool(meta.key.destination()) || has_exempt_ports(meta, tables));
     }
     return !tables.network->is_own(meta.key.destination());
 }
@@ -99,7 +108,7 @@ void gather(Burst& burst, const StageTables& tables, Tick now) {
         PacketMeta& meta = batch.meta[i];
         const bool is_new =
             (ref.fragment & packet::kFragment) != 0 && (ref.fragment & packet::kFragmentNoted) == 0;
-        if (meta.verdict != Verdict::kPending || !is_new || !is_translated(meta, tables)) {
+        if (meta.verdict != Verdict::kPending || !is_new || !has_flow(meta, tables)) {
             continue;
         }
         const ShardId home = home_of(meta, tables);
@@ -118,15 +127,19 @@ void bind_one(PacketRef& ref, PacketMeta& meta, const StageTables& tables, Tick 
     const auto& session = *static_cast<const flow::Session*>(meta.session);
     FragmentBinding binding;
     binding.ports = meta.key.ports();
-    binding.has_new_id = true;
-    binding.new_id = tables.fragment_ids->next(
-        {session.external_address}, meta.key.destination(), session.protocol
-    );
+    binding.has_new_id = meta.kind != PacketKind::kUntranslated;
+    if (binding.has_new_id) {
+        binding.new_id = tables.fragment_ids->next(
+            {session.external_address}, meta.key.destination(), session.protocol
+        );
+    }
     if (!tables.fragments->bind(facts_of(ref, meta), binding, now)) {
         return drop(meta, DropReason::kOverlappingFragment);
     }
     ref.fragment = static_cast<uint8_t>(ref.fragment | packet::kFragmentBound);
-    packet::rewrite_id(ref.data + meta.l3_offset, binding.new_id);
+    if (binding.has_new_id) {
+        packet::rewrite_id(ref.data + meta.l3_offset, binding.new_id);
+    }
 }
 
 }  // namespace

@@ -192,11 +192,16 @@ void foresee(const Batch& batch, const StageTables& tables, Newcomers& newcomers
 void make(Burst& burst, const StageTables& tables, Tick now) {
     Batch& batch = burst.batch;
     const uint64_t failed = tables.nat->failed_inserts();
+    burst.untranslated = 0;
     Newcomers newcomers;
     foresee(batch, tables, newcomers);
     for (uint32_t i = 0; i < batch.count; ++i) {
         const PacketMeta& meta = batch.meta[i];
         if (meta.verdict != Verdict::kMiss) {
+            continue;
+        }
+        if (tables.exemptions->are_any() && pass_untranslated(burst, i, tables)) {
+            ++burst.untranslated;
             continue;
         }
         if (is_newcomer(meta)) {

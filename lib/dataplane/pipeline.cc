@@ -23,6 +23,7 @@ void Shard::run(Burst& burst, Tick now) {
     find(burst, tables_, now);
     if (burst.misses > 0) {
         make(burst, tables_, now);
+        counters_.untranslated.add(burst.untranslated);
     }
     if (burst.batch.longest > tables_.smallest_mtu) {
         fit(burst, tables_);

@@ -22,6 +22,7 @@ Shard::Shard(const ShardPlan& plan, std::unique_ptr<nat::NatShard> nat)
       held_(plan.held_packets),
       fragments_(plan.fragments, nat_->secret()),
       fragment_ids_(nat_->secret(), plan.id, plan.fabric->shards()),
+      exemptions_(*plan.settings),
       links_(plan.network->link_views()) {
     tables_.self = plan.id;
     tables_.shards = plan.fabric->shards();
@@ -33,6 +34,7 @@ Shard::Shard(const ShardPlan& plan, std::unique_ptr<nat::NatShard> nat)
     tables_.hops = &hops_;
     tables_.fragments = &fragments_;
     tables_.fragment_ids = &fragment_ids_;
+    tables_.exemptions = &exemptions_;
     tables_.links = links_;
     tables_.smallest_mtu = smallest_mtu(*plan.network);
     nat_->connect(this, this);

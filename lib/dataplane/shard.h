@@ -131,6 +131,7 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     HeldList held_;
     FragmentTable fragments_;
     FragmentIds fragment_ids_;
+    nat::Exemptions exemptions_;
     std::vector<packet::LinkView> links_;
     StageTables tables_;
     std::array<Burst, kTogether> fresh_;

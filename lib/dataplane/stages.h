@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "base/toeplitz.h"
@@ -19,6 +20,7 @@
 #include "dataplane/network.h"
 #include "nat/external_directory.h"
 #include "nat/nat_shard.h"
+#include "nat/policy.h"
 #include "packet/batch.h"
 #include "packet/parse.h"
 
@@ -44,6 +46,7 @@ struct StageTables {
     HopTable* hops = nullptr;
     FragmentTable* fragments = nullptr;
     FragmentIds* fragment_ids = nullptr;
+    const nat::Exemptions* exemptions = nullptr;
     std::span<const packet::LinkView> links;  // by LinkId
     uint16_t smallest_mtu = 1500;             // of all links: what fits there fits everywhere
 
@@ -55,8 +58,9 @@ struct StageTables {
 struct Burst {
     Batch batch;
     Origin origin = Origin::kFresh;
-    bool steered = false;  // kFresh: the device has put outbound packets on their shard
-    uint32_t misses = 0;   // find: packets without a session
+    bool steered = false;       // kFresh: the device has put outbound packets on their shard
+    uint32_t misses = 0;        // find: packets without a session
+    uint32_t untranslated = 0;  // make, if it was called: of them, those that are exempt
     std::array<uint32_t, kBurst> candidate;  // probe: what the index says first, not compared yet
     // Beside the metadata, for the few packets that need it:
     std::array<flow::Session, kBurst> scratch;    // make: translation from a mapping alone
@@ -127,6 +131,11 @@ NeighbourId known_neighbour(const StageTables& tables, const Hop& hop, Ipv4Addr 
 void hand_off(PacketRef& ref, PacketMeta& meta, ShardId target);
 void pass_by_session(PacketMeta& meta, SessionIndex index, const StageTables& tables);
 void pass_by_mapping(Burst& burst, uint32_t i, MappingIndex mapping, const StageTables& tables);
+// make, of a miss that is exempt from translation; false: it is not, and nothing has changed.
+bool pass_untranslated(Burst& burst, uint32_t i, const StageTables& tables);
+// The flow of a packet as its subscriber's packets show it. Inbound: of the address to which a link on the internal side
+// leads, nothing if none does.
+std::optional<FlowKey> flow_as_sent(const PacketMeta& meta, const StageTables& tables);
 // make, of a later fragment without session.
 void judge_later_fragment(Burst& burst, uint32_t i, const StageTables& tables, Tick now);
 

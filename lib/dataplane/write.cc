@@ -57,7 +57,9 @@ void write_later_fragment(PacketRef& ref, PacketMeta& meta) {
 
 // What has no transport header of its own flow.
 [[gnu::noinline]] void write_unusual(PacketRef& ref, PacketMeta& meta, const StageTables& tables) {
-    if (meta.kind == PacketKind::kIcmpError) {
+    if (meta.kind == PacketKind::kUntranslated) {
+        nat::step_ttl(ref, meta);
+    } else if (meta.kind == PacketKind::kIcmpError) {
         write_icmp_error(ref, meta, tables);
     } else {
         write_later_fragment(ref, meta);

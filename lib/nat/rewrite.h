@@ -94,4 +94,9 @@ inline void rewrite_transport(
     );
 }
 
+// A packet that is only forwarded.
+inline void step_ttl(const PacketRef& ref, const PacketMeta& meta) {
+    detail::rewrite_header(ref.data + meta.l3_offset, 0, 1);
+}
+
 }  // namespace sekisho::nat

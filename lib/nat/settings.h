@@ -97,10 +97,20 @@ struct SubscriberLimits {
 // REQ-8). The value is the code of an ICMP destination unreachable.
 enum class Refusal : uint8_t { kSilent = 0, kHostUnreachable = 1, kProhibited = 13 };
 
+// What a policy's subscribers are not translated to (RFC 6888 REQ-6): a prefix, whatever the
+// protocol, or of TCP and UDP just these remote ports there.
+struct Exemption {
+    Ipv4Prefix destination;
+    PortRange ports{0, 65535};
+    bool is_by_port() const { return ports.first != 0; }
+    friend bool operator==(const Exemption&, const Exemption&) = default;
+};
+
 struct PolicySettings {
     std::string name;
     RealmId realm = kInternalRealm;
     std::vector<Ipv4Prefix> source;
+    std::vector<Exemption> exempt;
     PoolId pool;
     PerProtocol<MappingBehaviour> mapping = MappingBehaviour::kEndpointIndependent;
     PerProtocol<FilteringBehaviour> filtering = FilteringBehaviour::kEndpointIndependent;

@@ -3,12 +3,12 @@
 #include <atomic>
 
 #include "nat/nat_shard.h"
+#include "nat/policy.h"
 #include "nat/tcp_state.h"
 
 namespace sekisho::nat {
 namespace {
 
-constexpr uint16_t kNoPolicy = 0xffff;
 constexpr uint32_t kTokensPerSession = 1000;
 constexpr uint32_t kMsPerSecond = 1000;
 constexpr int32_t kRefusalMs = 1;  // a refusal stands for this tick and the next
@@ -44,16 +44,7 @@ uint32_t NatShard::find_subscriber(uint64_t hash, Ipv4Addr address, RealmId real
 }
 
 PolicyId NatShard::policy_of(Ipv4Addr address, RealmId realm) const {
-    for (size_t p = 0; p < settings_->policies.size(); ++p) {
-        const PolicySettings& policy = settings_->policies[p];
-        const auto covers = [address](const Ipv4Prefix& prefix) {
-            return prefix.contains(address);
-        };
-        if (policy.realm == realm && std::ranges::any_of(policy.source, covers)) {
-            return {static_cast<uint16_t>(p)};
-        }
-    }
-    return {kNoPolicy};
+    return find_policy(*settings_, address, realm);
 }
 
 NatShard::Outcome NatShard::find_or_make_subscriber(
@@ -64,7 +55,7 @@ NatShard::Outcome NatShard::find_or_make_subscriber(
         return Outcome::made(found);
     }
     const PolicyId policy = policy_of(address, realm);
-    if (policy.value == kNoPolicy) {
+    if (policy == kNoPolicy) {
         return Outcome::refused(DropReason::kNoPolicy);
     }
     const uint32_t index = subscribers_.allocate();

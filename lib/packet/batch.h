@@ -30,7 +30,8 @@ enum class Verdict : uint8_t {
     kKept,           // a fragment that the table of fragments owns now
 };
 
-// From kIcmpError on: no transport header of the packet's own flow. A first fragment is what its header says.
+// From kIcmpError on: no transport header of the packet's own flow, or none that is translated. A first fragment is what its
+// header says.
 enum class PacketKind : uint8_t {
     kOther,
     kTcp,
@@ -38,7 +39,8 @@ enum class PacketKind : uint8_t {
     kIcmpQuery,
     kIcmpError,
     kArp,
-    kLaterFragment
+    kLaterFragment,
+    kUntranslated  // make: whatever it is, it is exempt
 };
 
 // The flow as the packet shows it, in two words of network-order bytes, as they stand in the packet:

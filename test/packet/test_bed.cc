@@ -372,6 +372,7 @@ dataplane::CounterTotals TestBed::totals() const {
         sum.forwarded += counters.forwarded.read();
         sum.consumed += counters.consumed.read();
         sum.handed_off += counters.handed_off.read();
+        sum.untranslated += counters.untranslated.read();
         sum.punted += counters.punted.read();
         sum.held += shard->held();
         for (size_t reason = 0; reason < base::kDropReasonCount; ++reason) {

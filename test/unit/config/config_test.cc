@@ -172,6 +172,19 @@ TEST_CASE("every setting reaches its value", "[config]") {
     CHECK(limits.icmp == nat::ProtocolLimits{0, 0, 6});
     CHECK(limited.nat.limits.unreplied_make_room);
     CHECK(must_parse(to_yaml(limited)).nat == limited.nat);
+    const Config exempt = must_parse(base_with(
+        22,
+        "    exempt: [192.0.2.0/24, {destination: 0.0.0.0/0, ports: 53},\n"
+        "      {destination: 192.0.2.7/32, ports: 5060-5061}]"
+    ));
+    CHECK(
+        exempt.nat.policies[0].exempt ==
+        std::vector<nat::Exemption>{
+            {{Ipv4Addr::of(192, 0, 2, 0), 24}, {0, 65535}},
+            {{Ipv4Addr{}, 0}, {53, 53}},
+            {{Ipv4Addr::of(192, 0, 2, 7), 32}, {5060, 5061}}}
+    );
+    CHECK(must_parse(to_yaml(exempt)).nat == exempt.nat);
     const Config shared = must_parse(base_with(
         22,
         "    mapping: address-and-port-dependent\n    filtering: address-and-port-dependent\n"

@@ -42,6 +42,7 @@ TEST_CASE("the reference describes every key of every map", "[config][documentat
         {&kNeighbour, "neighbours"},
         {&kPool, "pools"},
         {&kPolicy, "policies"},
+        {&kExemption, "policies: exempt"},
         {&kProtocols, "a setting by protocol"},
         {&kSubscriberLimits, "policies: limits"},
         {&kProtocolLimits, "policies: limits: a protocol"},

@@ -1,0 +1,53 @@
+#include "nat/policy.h"
+
+#include <algorithm>
+
+namespace sekisho::nat {
+namespace {
+
+template <class Match>
+bool any_of_policy(const NatSettings& settings, const FlowKey& outbound, Match match) {
+    const PolicyId policy = find_policy(settings, outbound.source(), outbound.realm());
+    return policy != kNoPolicy &&
+           std::ranges::any_of(settings.policies[policy.value].exempt, [&](const Exemption& e) {
+               return e.destination.contains(outbound.destination()) && match(e);
+           });
+}
+
+}  // namespace
+
+PolicyId find_policy(const NatSettings& settings, Ipv4Addr address, RealmId realm) {
+    for (size_t p = 0; p < settings.policies.size(); ++p) {
+        const PolicySettings& policy = settings.policies[p];
+        const auto covers = [address](const Ipv4Prefix& prefix) {
+            return prefix.contains(address);
+        };
+        if (policy.realm == realm && std::ranges::any_of(policy.source, covers)) {
+            return {static_cast<uint16_t>(p)};
+        }
+    }
+    return kNoPolicy;
+}
+
+Exemptions::Exemptions(const NatSettings& settings) : settings_(&settings) {
+    for (const PolicySettings& policy : settings.policies) {
+        are_any_ = are_any_ || !policy.exempt.empty();
+        are_by_port_ = are_by_port_ || std::ranges::any_of(policy.exempt, &Exemption::is_by_port);
+    }
+}
+
+bool Exemptions::covers(const FlowKey& outbound) const {
+    const uint16_t port = outbound.destination_port().host();
+    const bool has_ports = outbound.protocol() != Protocol::kIcmp;
+    return are_any_ && any_of_policy(*settings_, outbound, [&](const Exemption& e) {
+               return !e.is_by_port() ||
+                      (has_ports && e.ports.first <= port && port <= e.ports.last);
+           });
+}
+
+bool Exemptions::covers_by_port(const FlowKey& outbound) const {
+    return are_by_port_ && outbound.protocol() != Protocol::kIcmp &&
+           any_of_policy(*settings_, outbound, [](const Exemption& e) { return e.is_by_port(); });
+}
+
+}  // namespace sekisho::nat
