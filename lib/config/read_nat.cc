@@ -20,6 +20,9 @@ constexpr Choice<nat::Pairing> kPairings[] = {
     {"hard", nat::Pairing::kHard},
     {"soft", nat::Pairing::kSoft, false},
     {"none", nat::Pairing::kNone, false}};
+constexpr Choice<nat::UnsolicitedSyn> kUnsolicitedSyns[] = {
+    {"port-unreachable", nat::UnsolicitedSyn::kPortUnreachable},
+    {"silent", nat::UnsolicitedSyn::kSilent}};
 constexpr Choice<nat::MappingBehaviour> kMappingBehaviours[] = {
     {"endpoint-independent", nat::MappingBehaviour::kEndpointIndependent},
     {"address-dependent", nat::MappingBehaviour::kAddressDependent},
@@ -161,6 +164,7 @@ void read_pool(const Map& map, nat::PoolSettings& pool, PoolPlaces& places, Mist
     read_number(map, "block-release-delay", kBlockReleaseDelay, pool.block_release_delay, mistakes);
     read_choice(map, "pairing", kPairings, pool.pairing, mistakes);
     read_parity(map, pool, mistakes);
+    read_choice(map, "unsolicited-syn", kUnsolicitedSyns, pool.unsolicited_syn, mistakes);
 }
 
 void read_policy_realm(

@@ -74,6 +74,7 @@ inline constexpr Key kPoolKeys[] = {
     {"pairing"},
     {"port-parity"},
     {"port-contiguity"},
+    {"unsolicited-syn"},
 };
 inline constexpr Key kPolicyKeys[] = {
     {"name", true},

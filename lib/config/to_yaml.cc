@@ -182,10 +182,12 @@ void write_pool(const nat::PoolSettings& pool, Out out) {
     );
     fmt::format_to(
         out,
-        "    pairing: {}\n    port-parity: {}\n    port-contiguity: {}\n",
+        "    pairing: {}\n    port-parity: {}\n    port-contiguity: {}\n    "
+        "unsolicited-syn: {}\n",
         name_of(pool.pairing),
         pool.port_parity,
-        pool.port_contiguity
+        pool.port_contiguity,
+        pool.unsolicited_syn == nat::UnsolicitedSyn::kSilent ? "silent" : "port-unreachable"
     );
 }
 

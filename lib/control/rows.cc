@@ -108,6 +108,8 @@ Document counters_object(const dataplane::CounterTotals& c) {
         {"handed-off", c.handed_off},
         {"punted", c.punted},
         {"untranslated", c.untranslated},
+        {"syns-waiting", c.syns_waiting},
+        {"syns-answered", c.syns_answered},
     };
 }
 

@@ -234,8 +234,9 @@ std::string counters_text(const Document& c) {
         row("  " + printable(reason), count_of(count));
     }
     row("= out", out);
-    row("handed-off", number_of(c, "handed-off"));
-    row("punted", number_of(c, "punted"));
+    for (const char* name : {"handed-off", "punted", "syns-waiting", "syns-answered"}) {
+        row(name, number_of(c, name));
+    }
     std::string text = table.take();
     if (in == out) {
         return text + "\nin = out: every packet is accounted for\n";

@@ -159,6 +159,8 @@ CounterTotals DataplaneInspector::totals() const {
         sum.untranslated += counters.untranslated.read();
         sum.punted += counters.punted.read();
         sum.held += shard->held();
+        sum.syns_waiting += shard->unsolicited_syns().size();
+        sum.syns_answered += shard->unsolicited_syns().answered();
         for (size_t reason = 0; reason < base::kDropReasonCount; ++reason) {
             sum.dropped[reason] += counters.dropped[reason].read();
         }
@@ -176,6 +178,7 @@ CounterTotals DataplaneInspector::counters() {
     since.handed_off -= baseline_.handed_off;
     since.untranslated -= baseline_.untranslated;
     since.punted -= baseline_.punted;
+    since.syns_answered -= baseline_.syns_answered;
     for (size_t reason = 0; reason < base::kDropReasonCount; ++reason) {
         since.dropped[reason] -= baseline_.dropped[reason];
     }

@@ -113,6 +113,24 @@ void judge_outbound(
     }
 }
 
+// RFC 5382 REQ-4: nobody inside has asked for it yet.
+[[gnu::noinline]] void note_unsolicited_syn(
+    const Burst& burst, uint32_t i, DropReason reason, const StageTables& tables, Tick now
+) {
+    constexpr uint8_t kAll = packet::kSyn | packet::kAck | packet::kRst | packet::kFin;
+    const PacketMeta& meta = burst.batch.meta[i];
+    const PacketRef& ref = burst.batch.ref[i];
+    const bool is_unsolicited = reason == DropReason::kNoMapping || reason == DropReason::kFiltered;
+    if (!is_unsolicited || meta.kind != PacketKind::kTcp || ref.fragment != 0 ||
+        (meta.tcp_flags & kAll) != packet::kSyn || (ref.flags & packet::kHairpin) != 0) {
+        return;
+    }
+    const ExternalIndex external = tables.directory->find(meta.key.destination());
+    if (tables.nat->answers_unsolicited_syns((*tables.directory)[external].pool)) {
+        tables.unsolicited_syns->note(ref, meta, now);
+    }
+}
+
 void judge_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
     PacketMeta& meta = burst.batch.meta[i];
     const bool hairpin = (burst.batch.ref[i].flags & packet::kHairpin) != 0;
@@ -134,6 +152,7 @@ void judge_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now
         case nat::AdmitResult::kMappingOnly:
             return pass_by_mapping(burst, i, admitted.mapping, tables);
         case nat::AdmitResult::kRefused:
+            note_unsolicited_syn(burst, i, admitted.reason, tables, now);
             return drop(meta, admitted.reason);
     }
 }

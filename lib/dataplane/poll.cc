@@ -22,6 +22,7 @@ unsigned Shard::poll(Tick now) {
     nat_->advance(now, kTimersAPoll);
     nat_->end_of_burst();
     work += resume_held(now);
+    work += answer_unsolicited_syns(now);
     work += fragments_.advance(now, kTimersAPoll);
     free_ended_fragments();
     free_now();

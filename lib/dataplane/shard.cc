@@ -22,6 +22,7 @@ Shard::Shard(const ShardPlan& plan, std::unique_ptr<nat::NatShard> nat)
       held_(plan.held_packets),
       fragments_(plan.fragments, nat_->secret()),
       fragment_ids_(nat_->secret(), plan.id, plan.fabric->shards()),
+      unsolicited_syns_(nat_->secret()),
       exemptions_(*plan.settings),
       links_(plan.network->link_views()) {
     tables_.self = plan.id;
@@ -34,6 +35,7 @@ Shard::Shard(const ShardPlan& plan, std::unique_ptr<nat::NatShard> nat)
     tables_.hops = &hops_;
     tables_.fragments = &fragments_;
     tables_.fragment_ids = &fragment_ids_;
+    tables_.unsolicited_syns = &unsolicited_syns_;
     tables_.exemptions = &exemptions_;
     tables_.links = links_;
     tables_.smallest_mtu = smallest_mtu(*plan.network);

@@ -22,6 +22,7 @@
 #include "dataplane/network.h"
 #include "dataplane/stages.h"
 #include "dataplane/transmitter.h"
+#include "dataplane/unsolicited_syns.h"
 #include "nat/nat_shard.h"
 #include "packet/batch.h"
 
@@ -77,6 +78,7 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     const PacketCounters& counters() const { return counters_; }
     size_t held() const { return held_.size() + fragments_.held(); }  // may be read by anyone
     const ShardGauges& gauges() const { return gauges_; }
+    const UnsolicitedSyns& unsolicited_syns() const { return unsolicited_syns_; }
 
     bool send(ShardId to, const nat::ShardMessage& message) override;  // MessageSink
     void wait_is_over(SubscriberIndex subscriber) override;            // WaitListener
@@ -118,6 +120,10 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     void count_back(const Back& back);
     void take_answer(const Back& back);
     void send_arp_request(const Back& back);
+    // answer_syns.cc: unsolicited SYNs that have waited long enough.
+    unsigned answer_unsolicited_syns(Tick now);
+    bool is_solicited(const UnsolicitedSyns::Syn& syn, Tick now) const;
+    bool punt_unsolicited(const UnsolicitedSyns::Syn& syn);
     // control.cc: one slice of a listing, or one change.
     unsigned poll_control(Tick now);
     void serve(ControlRequest& request, Tick now);
@@ -131,6 +137,7 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     HeldList held_;
     FragmentTable fragments_;
     FragmentIds fragment_ids_;
+    UnsolicitedSyns unsolicited_syns_;
     nat::Exemptions exemptions_;
     std::vector<packet::LinkView> links_;
     StageTables tables_;

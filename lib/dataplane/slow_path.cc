@@ -27,6 +27,12 @@ HashSecret draw_secret() {
     return secret;
 }
 
+// Of a SYN to a pool that nothing inside has asked for.
+bool is_unsolicited(const Punt& punt) {
+    return punt.kind == Punt::kIcmpError &&
+           punt.reason == static_cast<uint8_t>(DropReason::kNoMapping);
+}
+
 bool is_station(const MacAddr& mac) {
     return (mac.bytes[0] & 1) == 0 && mac != MacAddr{};
 }
@@ -48,6 +54,7 @@ struct SlowPath::State {
           neighbours(the_network, outbox, settings, counters, secret),
           echoes(settings.echo_per_second),
           errors(settings.errors_per_second),
+          unsolicited(settings.unsolicited_per_second),
           errors_by_source(settings.errors_per_source_per_second, secret) {}
 
     unsigned flush() {
@@ -64,6 +71,7 @@ struct SlowPath::State {
     void handle_to_appliance(ShardId from, const Punt& punt, Tick now);
     void answer_echo(ShardId from, const Punt& punt, Tick now);
     void handle_error(ShardId from, const Punt& punt, Tick now);
+    Ipv4Addr speaker_of(const Punt& punt, const packet::Ipv4View& ip) const;
     bool make_error(PacketRef& packet, const Punt& punt, const IcmpErrorKind& kind, Tick now);
     void give_back(ShardId to, const Punt& punt, Back::Kind kind, DropReason reason = {});
     void send(ShardId to, const Punt& punt, const PacketRef& packet, Back::Kind kind, uint16_t l3);
@@ -78,6 +86,7 @@ struct SlowPath::State {
     NeighbourTable neighbours;
     TokenBucket echoes;
     TokenBucket errors;
+    TokenBucket unsolicited;  // errors about SYNs
     SourceLimiter errors_by_source;
     std::vector<Back> announcements;  // gratuitous ARP that no ring has taken yet
     bool started = false;
@@ -286,18 +295,24 @@ void SlowPath::State::answer_echo(ShardId from, const Punt& punt, Tick now) {
     send(from, punt, packet, Back::kAnswer, punt.l3_offset);
 }
 
+// A port is unreachable at the address that has it; of all else a router speaks.
+Ipv4Addr SlowPath::State::speaker_of(const Punt& punt, const packet::Ipv4View& ip) const {
+    return network.is_own(ip.destination()) || is_unsolicited(punt)
+               ? ip.destination()
+               : network.own_address(punt.link, ip.source());
+}
+
 // False, and the packet is as it was: over a limit, or it cannot be made.
 bool SlowPath::State::make_error(
     PacketRef& packet, const Punt& punt, const IcmpErrorKind& kind, Tick now
 ) {
     const auto ip =
         packet::Ipv4View::at(packet::Bytes(packet.data, packet.length).subspan(punt.l3_offset));
-    const Ipv4Addr source = network.is_own(ip->destination())
-                                ? ip->destination()
-                                : network.own_address(punt.link, ip->source());
+    const Ipv4Addr source = speaker_of(punt, *ip);
+    TokenBucket& all = is_unsolicited(punt) ? unsolicited : errors;
     // The source's own bucket first, so that one source cannot use up what is for all.
     const bool made = source.raw != 0 && errors_by_source.take(ip->source(), now) &&
-                      errors.take(now) && make_icmp_error(packet, punt.l3_offset, kind, source);
+                      all.take(now) && make_icmp_error(packet, punt.l3_offset, kind, source);
     (made ? counters.errors_sent : counters.errors_suppressed).add(1);
     return made;
 }

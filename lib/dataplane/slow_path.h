@@ -51,6 +51,8 @@ struct SlowPathSettings {
     uint32_t errors_per_second = 1000;
     uint32_t errors_per_source_per_second = 50;
     uint32_t echo_per_second = 1000;
+    // Errors about unsolicited SYNs have a bucket of their own: outsiders can ask for any number.
+    uint32_t unsolicited_per_second = 250;
     uint32_t reachable_ms = 30000;  // after which a used entry is probed again
     uint32_t retry_ms = 1000;
     uint32_t tries = 3;

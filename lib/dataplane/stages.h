@@ -18,6 +18,7 @@
 #include "dataplane/fragment_table.h"
 #include "dataplane/hop_table.h"
 #include "dataplane/network.h"
+#include "dataplane/unsolicited_syns.h"
 #include "nat/external_directory.h"
 #include "nat/nat_shard.h"
 #include "nat/policy.h"
@@ -47,6 +48,7 @@ struct StageTables {
     FragmentTable* fragments = nullptr;
     FragmentIds* fragment_ids = nullptr;
     const nat::Exemptions* exemptions = nullptr;
+    UnsolicitedSyns* unsolicited_syns = nullptr;
     std::span<const packet::LinkView> links;  // by LinkId
     uint16_t smallest_mtu = 1500;             // of all links: what fits there fits everywhere
 

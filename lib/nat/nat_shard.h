@@ -290,6 +290,9 @@ class NatShard {
     // its sessions, found by a walk in slices.
     void clear_session(SessionIndex index, Tick now);
     PoolView pool_view(PoolId pool, Tick now) const;
+    bool answers_unsolicited_syns(PoolId pool) const {
+        return settings_->pools[pool.value].unsolicited_syn == UnsolicitedSyn::kPortUnreachable;
+    }
     // Whether a block lies free at its home here.
     bool is_free_at_home(ExternalIndex external, uint16_t block) const;
     size_t session_count() const { return sessions_.size(); }

@@ -43,6 +43,8 @@ struct PerProtocol {
 };
 
 enum class PortSelection : uint8_t { kRandom, kSequential, kPreserve, kDeterministic };
+// What becomes of a SYN to an external endpoint that nothing inside has, or that the filtering refuses (RFC 5382 REQ-4).
+enum class UnsolicitedSyn : uint8_t { kPortUnreachable, kSilent };
 enum class Pairing : uint8_t { kHard, kSoft, kNone };
 
 struct AddressRange {  // both ends included
@@ -69,6 +71,7 @@ struct PoolSettings {
     bool port_contiguity = false;     // of x and x + 1, x even, where the neighbour is free
     Seconds port_quarantine{120};     // RFC 6888 REQ-8
     Seconds block_release_delay{60};  // how long an empty, rested block stays with its subscriber
+    UnsolicitedSyn unsolicited_syn = UnsolicitedSyn::kPortUnreachable;
     friend bool operator==(const PoolSettings&, const PoolSettings&) = default;
 };
 

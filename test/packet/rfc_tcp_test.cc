@@ -221,15 +221,19 @@ TEST_CASE("TCP may be filtered more strictly than UDP", "[packet][rfc5382-req3b]
 }
 
 TEST_CASE(
-    "an unsolicited SYN to a free port of a pool is not answered for six seconds",
+    "an unsolicited SYN is answered with port unreachable, but not for six seconds",
     "[packet][rfc5382-req4]"
 ) {
-    run_everywhere({}, [](TestBed& bed, Story& story) {
-        syn_and_see(bed, host(5), 1000, kServer);
-        push_syn(bed, kOther, 4000, {ip("203.0.113.3"), 3000});
+    using enum nat::FilteringBehaviour;
+    const bool filtered = GENERATE(false, true);
+    run_everywhere(with(kAddressDependent), [filtered](TestBed& bed, Story& story) {
+        const Endpoint taken = syn_and_see(bed, host(5), 1000, kServer);
+        push_syn(bed, kOther, 4000, filtered ? taken : Endpoint{ip("203.0.113.3"), 3000});
         bed.run();
-        bed.advance(5900);
+        bed.advance(5999);
         CHECK(bed.take().empty());
+        bed.advance(1);
+        CHECK(bed.take().size() == 1);
         story.step(bed);
     });
 }
@@ -260,18 +264,51 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "a SYN that the filtering refuses is dropped in silence, then and later",
+    "the answer to an unsolicited SYN is an error from where it went, and quotes it",
+    "[packet][rfc5382-req4-error]"
+) {
+    run_everywhere({}, [](TestBed& bed, Story& story) {
+        const Endpoint nobody{ip("203.0.113.3"), 3000};
+        push_syn(bed, kOther, 4000, nobody);
+        bed.run();
+        CHECK(bed.dropped(DropReason::kNoMapping) == 1);
+        bed.advance(6 * kSecond);
+        const Decoded error = bed.take_one(kExternalLink);
+        CHECK(error.destination == ip(kOther));
+        CHECK(error.source == nobody.address);
+        CHECK(int{error.icmp_type} == 3);
+        CHECK(int{error.icmp_code} == 3);
+        REQUIRE(error.quote.size() == 1);
+        const Decoded& quote = error.quote[0];
+        CHECK(quote.source == ip(kOther));
+        CHECK(quote.destination == nobody.address);
+        CHECK(quote.source_port == 4000);
+        CHECK(quote.destination_port == 3000);
+        CHECK(quote.sequence == 500);
+        CHECK(quote.ttl == 64);
+        bed.advance(60 * kSecond);
+        CHECK(bed.take().empty());
+        story.step(bed);
+    });
+}
+
+TEST_CASE(
+    "where the pool says so an unsolicited SYN is dropped in silence, then and later",
     "[packet][rfc5382-req4a]"
 ) {
     using enum nat::FilteringBehaviour;
-    const auto filtering = GENERATE(kAddressDependent, kAddressAndPortDependent);
-    run_everywhere(with(filtering), [](TestBed& bed, Story& story) {
+    const auto filtering =
+        GENERATE(kEndpointIndependent, kAddressDependent, kAddressAndPortDependent);
+    BedOptions options = with(filtering);
+    options.nat.pools[0].unsolicited_syn = nat::UnsolicitedSyn::kSilent;
+    run_everywhere(options, [filtering](TestBed& bed, Story& story) {
         const Endpoint external = syn_and_see(bed, host(5), 1000, kServer);
-        push_syn(bed, kOther, 4000, external);
+        const bool refuses = filtering != kEndpointIndependent;
+        push_syn(bed, kOther, 4000, refuses ? external : Endpoint{ip("203.0.113.3"), 3000});
         bed.run();
         bed.advance(20 * kSecond);
         CHECK(bed.take().empty());
-        CHECK(bed.dropped(DropReason::kFiltered) == 1);
+        CHECK(bed.dropped(refuses ? DropReason::kFiltered : DropReason::kNoMapping) == 1);
         story.step(bed);
     });
 }

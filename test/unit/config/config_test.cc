@@ -197,6 +197,9 @@ TEST_CASE("every setting reaches its value", "[config]") {
     CHECK(paired.nat.pools[0].port_parity);
     CHECK(paired.nat.pools[0].port_contiguity);
     CHECK(must_parse(to_yaml(paired)).nat == paired.nat);
+    const Config silent = must_parse(base_with(17, "    unsolicited-syn: silent"));
+    CHECK(silent.nat.pools[0].unsolicited_syn == nat::UnsolicitedSyn::kSilent);
+    CHECK(must_parse(to_yaml(silent)).nat == silent.nat);
 
     const Config e = must_parse(
         base_with(

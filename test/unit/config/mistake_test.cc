@@ -41,7 +41,7 @@ TEST_CASE("keys are checked against the schema", "[config]") {
          "  - main\n  - name: main",
          "f:15:5: found \"main\", wanted a map with name, addresses, ports, port-block-size, "
          "blocks-per-subscriber, port-selection, port-quarantine, block-release-delay, pairing, "
-         "port-parity and port-contiguity"},
+         "port-parity, port-contiguity and unsolicited-syn"},
         {"a map in place of a list",
          20,
          "    source: {a: 1}",

@@ -213,7 +213,7 @@ TEST_CASE("each reason owes its error", "[dataplane][rfc1812]") {
         {DropReason::kSessionTableFull, 3, 1, 1},
         {DropReason::kMappingTableFull, 3, 1, 1},
         {DropReason::kSubscriberTableFull, 3, 1, 1},
-        {DropReason::kNoMapping, -1, 0},
+        {DropReason::kFiltered, -1, 0},
         {DropReason::kMartianSource, -1, 0},
         {DropReason::kBug, -1, 0},
     };
@@ -244,6 +244,37 @@ TEST_CASE("each reason owes its error", "[dataplane][rfc1812]") {
         }
         rig.check();
     }
+}
+
+TEST_CASE(
+    "an unsolicited SYN is answered from where it went, and at a rate of its own",
+    "[dataplane][rfc5382]"
+) {
+    SlowPathSettings settings;
+    settings.errors_per_second = 100;
+    settings.unsolicited_per_second = 10;
+    SlowPathRig rig(1, settings);
+    rig.start();
+    const auto answer = [&](int source, DropReason reason) {
+        const std::string from = "8.8.8." + std::to_string(source);
+        REQUIRE(rig.punt_error(datagram(from, "203.0.113.3").bytes(), kExt, reason));
+        return only(rig.poll());
+    };
+    int answered = 0;
+    for (int i = 1; i <= 100; ++i) {
+        const Outcome out = answer(i, DropReason::kNoMapping);
+        if (out.back.kind == Back::kGeneratedSend) {
+            ++answered;
+            CHECK(out.frame().source == ip("203.0.113.3"));
+            CHECK(int{out.frame().icmp_type} == 3);
+            CHECK(int{out.frame().icmp_code} == 3);
+        }
+    }
+    CHECK(answered == 10);
+    for (int i = 101; i <= 200; ++i) {  // the bucket of all others is full still
+        CHECK(answer(i, DropReason::kTtlExceeded).back.kind == Back::kGeneratedSend);
+    }
+    rig.check();
 }
 
 TEST_CASE(

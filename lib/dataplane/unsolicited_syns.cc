@@ -1,0 +1,55 @@
+#include "dataplane/unsolicited_syns.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sekisho::dataplane {
+
+UnsolicitedSyns::UnsolicitedSyns(const HashSecret& secret)
+    : secret_(secret), syns_(kMost), place_(kPlaces, kNone), of_source_(kClasses, 0) {}
+
+bool UnsolicitedSyns::is_held(const FlowKey& key, uint64_t hash) const {
+    const uint16_t at = place_[hash % kPlaces];
+    return at != kNone && syns_[at].key == key;
+}
+
+void UnsolicitedSyns::note(const PacketRef& packet, const PacketMeta& meta, Tick now) {
+    const auto held = static_cast<uint32_t>(size_.read());
+    if (held == kMost || is_held(meta.key, meta.hash)) {
+        return;
+    }
+    const uint64_t source = keyed_hash(secret_, meta.key.source().raw, 0);
+    const auto source_class = static_cast<uint16_t>(source % kClasses);
+    if (of_source_[source_class] == kMostOfSource) {
+        return;
+    }
+    const auto at = static_cast<uint16_t>((first_ + held) % kMost);
+    Syn& syn = syns_[at];
+    syn.key = meta.key;
+    syn.hash = meta.hash;
+    syn.at = now;
+    syn.source_class = source_class;
+    syn.link = packet.in_link;
+    const size_t there = std::min<size_t>(meta.l3_length, size_t{packet.length} - meta.l3_offset);
+    syn.length = static_cast<uint8_t>(std::min(there, kQuoted));
+    std::memcpy(syn.bytes.data(), packet.data + meta.l3_offset, syn.length);
+    place_[meta.hash % kPlaces] = at;
+    ++of_source_[source_class];
+    size_.add(1);
+}
+
+void UnsolicitedSyns::end_oldest(bool answered) {
+    const Syn& syn = syns_[first_];
+    uint16_t& place = place_[syn.hash % kPlaces];
+    if (place == first_) {
+        place = kNone;
+    }
+    --of_source_[syn.source_class];
+    first_ = (first_ + 1) % kMost;
+    size_.set(size_.read() - 1);
+    if (answered) {
+        answered_.add(1);
+    }
+}
+
+}  // namespace sekisho::dataplane
