@@ -1,0 +1,215 @@
+#include "ports.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace sekisho::spec {
+namespace {
+
+constexpr Time kTimerSlack = 3000;  // timers fire in slots of half a second, one after the other
+
+bool will_do(uint16_t port, Wish wish) {
+    return wish == Wish::kAny || (port % 2 == 0) == (wish == Wish::kEven);
+}
+
+std::string name(const Endpoint& e) {
+    const Address a = e.address;
+    return fmt::format("{}.{}.{}.{}:{}", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255, e.port);
+}
+
+}  // namespace
+
+Ports::Ports(const Pool& pool) : pool_(pool) {
+    for (unsigned a = 0; a < pool.addresses; ++a) {
+        for (unsigned port = pool.first_port; port <= pool.last_port; ++port) {
+            blocks_[{pool.first + a, port / pool.block_size}];
+        }
+    }
+}
+
+// After 255 quarantines the pipeline's epochs may have come round (port_block.h), so nothing is sure.
+Chance Ports::has_rested(const std::optional<Freed>& freed, Time now) const {
+    if (!freed || pool_.quarantine == 0) {
+        return Chance::kSure;
+    }
+    const Time least = now - freed->to;
+    if (least >= 2 * pool_.quarantine && least < 250 * pool_.quarantine) {
+        return Chance::kSure;
+    }
+    return now - freed->from >= pool_.quarantine ? Chance::kMaybe : Chance::kNo;
+}
+
+Chance Ports::may_give(Proto protocol, const Endpoint& external, Time now) const {
+    if (used_.contains({protocol, external})) {
+        return Chance::kNo;
+    }
+    const auto found = freed_.find({protocol, external});
+    return has_rested(found == freed_.end() ? std::nullopt : std::optional(found->second), now);
+}
+
+Chance Ports::own_port(Address subscriber, Proto protocol, Wish wish, Time now) const {
+    Chance best = Chance::kNo;
+    for (const auto& [block, state] : blocks_) {
+        if (state.owner != subscriber) {
+            continue;
+        }
+        const unsigned first =
+            std::max<unsigned>(block.second * pool_.block_size, pool_.first_port);
+        const unsigned end = (block.second + 1) * pool_.block_size;
+        for (unsigned port = first; port < end && port <= pool_.last_port; ++port) {
+            const auto p = static_cast<uint16_t>(port);
+            if (will_do(p, wish)) {
+                best = std::max(best, may_give(protocol, {block.first, p}, now));
+            }
+            if (best == Chance::kSure) {
+                return best;
+            }
+        }
+    }
+    return best;
+}
+
+unsigned Ports::blocks_of(Address subscriber) const {
+    return static_cast<unsigned>(std::ranges::count_if(blocks_, [&](const auto& b) {
+        return b.second.owner == subscriber;
+    }));
+}
+
+Chance Ports::new_block(Address subscriber, Time now) const {
+    const auto own =
+        std::ranges::find_if(blocks_, [&](const auto& b) { return b.second.owner == subscriber; });
+    Chance best = Chance::kNo;
+    for (const auto& [block, state] : blocks_) {
+        const bool is_paired = own == blocks_.end() || own->first.first == block.first;
+        if (!is_paired || !state.used.empty()) {
+            continue;
+        }
+        best = std::max(best, state.owner ? has_rested(state.rest, now) : Chance::kSure);
+    }
+    return best;
+}
+
+std::string Ports::take(Address subscriber, Proto protocol, const Endpoint& external, Time now) {
+    const auto block = blocks_.find(block_of(external));
+    const bool is_in_pool = pool_.has(external.address) && external.port >= pool_.first_port &&
+                            external.port <= pool_.last_port && block != blocks_.end();
+    if (!is_in_pool) {
+        return name(external) + " is none of the pool's";
+    }
+    std::string wrong;
+    if (block->second.owner != subscriber) {
+        wrong += name(external) + " lies in a block of somebody else's; ";
+    }
+    if (used_.contains({protocol, external})) {
+        wrong += name(external) + " is in use by another mapping; ";
+    } else if (may_give(protocol, external, now) == Chance::kNo) {
+        wrong += name(external) + " has not rested; ";
+    }
+    used_.insert({protocol, external});
+    block->second.used.insert(protocol);
+    return wrong;
+}
+
+void Ports::release(Proto protocol, const Endpoint& external, bool rests, Time from, Time now) {
+    used_.erase({protocol, external});
+    Block& block = blocks_.at(block_of(external));
+    block.used.erase(block.used.find(protocol));
+    block.empty_since = now;
+    freed_.erase({protocol, external});
+    if (!rests || pool_.quarantine == 0) {
+        return;
+    }
+    freed_[{protocol, external}] = {from, now};
+    block.rest = {std::max(from, block.rest ? block.rest->from : from), now};
+}
+
+std::string Ports::put_owner(const BlockName& block, std::optional<Address> owner, Time now) {
+    Block& state = blocks_.at(block);
+    if (state.owner == owner) {
+        return "";
+    }
+    std::string wrong;
+    if (state.owner && !state.used.empty()) {
+        wrong = fmt::format("block {} was taken away with ports in use; ", block.second);
+    } else if (state.owner && has_rested(state.rest, now) == Chance::kNo) {
+        wrong = fmt::format("block {} was taken away and had not rested; ", block.second);
+    }
+    state.owner = owner;
+    state.empty_since = now;
+    return wrong;
+}
+
+std::string Ports::observe(const std::vector<HeldBlock>& held, Time now) {
+    std::string wrong;
+    std::map<BlockName, Address> owners;
+    std::map<Address, std::pair<Address, unsigned>> paired;  // address and blocks of a subscriber
+    for (const HeldBlock& b : held) {
+        if (!pool_.has(b.address)) {
+            continue;
+        }
+        if (!owners.insert({{b.address, b.number}, b.subscriber}).second) {
+            wrong += fmt::format("block {} is held twice; ", b.number);
+        }
+        auto& [address, count] = paired.insert({b.subscriber, {b.address, 0}}).first->second;
+        wrong += address == b.address ? "" : "a subscriber has blocks of two addresses; ";
+        wrong += ++count <= pool_.blocks_per_subscriber ? "" : "a subscriber has too many blocks; ";
+    }
+    for (const auto& [block, state] : blocks_) {
+        const auto owner = owners.find(block);
+        wrong += put_owner(
+            block, owner == owners.end() ? std::nullopt : std::optional(owner->second), now
+        );
+    }
+    return wrong;
+}
+
+std::string Ports::audit(const std::vector<HeldBlock>& held, Time now) const {
+    std::string wrong;
+    for (const HeldBlock& b : held) {
+        const auto found = blocks_.find({b.address, b.number});
+        if (found == blocks_.end()) {
+            continue;
+        }
+        const Block& state = found->second;
+        for (const Proto p : kProtos) {
+            if (b.in_use[p] != state.used.count(p)) {
+                wrong += fmt::format(
+                    "block {} counts {} ports in use, and {} are; ",
+                    b.number,
+                    b.in_use[p],
+                    state.used.count(p)
+                );
+            }
+        }
+        const Time latest =
+            state.empty_since + 2 * pool_.quarantine + pool_.release_delay + kTimerSlack;
+        if (state.used.empty() && now > latest) {
+            wrong += fmt::format("block {} is empty and was not released; ", b.number);
+        }
+    }
+    return wrong;
+}
+
+unsigned Ports::in_use_of(Address subscriber, Proto protocol) const {
+    unsigned sum = 0;
+    for (const auto& [block, state] : blocks_) {
+        sum += state.owner == subscriber ? static_cast<unsigned>(state.used.count(protocol)) : 0;
+    }
+    return sum;
+}
+
+std::pair<size_t, size_t> Ports::resting(Time now) const {
+    size_t sure = 0;
+    size_t may = 0;
+    for (const auto& [port, freed] : freed_) {
+        if (used_.contains(port) || has_rested(freed, now) == Chance::kSure) {
+            continue;
+        }
+        ++may;
+        sure += has_rested(freed, now) == Chance::kNo ? 1 : 0;
+    }
+    return {sure, may};
+}
+
+}  // namespace sekisho::spec

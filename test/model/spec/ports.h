@@ -1,0 +1,84 @@
+// Ports: the external ports of one pool: who holds which block, what is in use, what rests.
+//
+//   The specification does not choose: it is told which port or block somebody got and says whether
+//   that was right, or that nobody got any and says whether that had to be.
+//   Rest      a freed port is given to nobody for the quarantine T, and to somebody again before 2 T
+//             have passed (RFC 6888 REQ-8; the manual). In between it may be either. A closed TCP
+//             connection's port need not rest (REQ-8 A).
+//   Blocks    a block belongs to one subscriber; it leaves it only empty and rested.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "settings.h"
+
+namespace sekisho::spec {
+
+enum class Chance : uint8_t { kNo, kMaybe, kSure };
+enum class Wish : uint8_t { kAny, kEven, kOdd };
+
+struct HeldBlock {
+    Address address = 0;
+    unsigned number = 0;  // first port / block size
+    Address subscriber = 0;
+    ByProto<unsigned> in_use;
+};
+
+class Ports {
+  public:
+    explicit Ports(const Pool& pool);
+
+    // Whether a subscriber could be given a port out of its own blocks now.
+    Chance own_port(Address subscriber, Proto protocol, Wish wish, Time now) const;
+    // The same of a new block: free, or empty and rested with whoever has it.
+    Chance new_block(Address subscriber, Time now) const;
+    unsigned blocks_of(Address subscriber) const;
+    Chance may_give(Proto protocol, const Endpoint& external, Time now) const;
+
+    // What is wrong with giving this one to this subscriber; empty if nothing is.
+    std::string take(Address subscriber, Proto protocol, const Endpoint& external, Time now);
+    // The mapping ended between `from` and `now`.
+    void release(Proto protocol, const Endpoint& external, bool rests, Time from, Time now);
+    // Who holds what now; what is wrong with that.
+    std::string observe(const std::vector<HeldBlock>& held, Time now);
+    // What must be true at rest: counts of blocks and ports, nothing held for too long.
+    std::string audit(const std::vector<HeldBlock>& held, Time now) const;
+
+    size_t in_use() const { return used_.size(); }
+    unsigned in_use_of(Address subscriber, Proto protocol) const;
+    size_t blocks() const { return blocks_.size(); }
+    // How many ports rest for sure, and how many may.
+    std::pair<size_t, size_t> resting(Time now) const;
+    const Pool& pool() const { return pool_; }
+
+  private:
+    using Name = std::pair<Proto, Endpoint>;
+    using BlockName = std::pair<Address, unsigned>;
+    struct Freed {
+        Time from = 0;  // it was free at this time at the earliest
+        Time to = 0;    // and at the latest
+    };
+    struct Block {
+        std::optional<Address> owner;
+        std::multiset<Proto> used;
+        std::optional<Freed> rest;  // of the port that was freed last
+        Time empty_since = 0;       // at the latest
+    };
+    BlockName block_of(const Endpoint& external) const {
+        return {external.address, external.port / pool_.block_size};
+    }
+    Chance has_rested(const std::optional<Freed>& freed, Time now) const;
+    std::string put_owner(const BlockName& name, std::optional<Address> owner, Time now);
+
+    const Pool& pool_;
+    std::map<BlockName, Block> blocks_;
+    std::set<Name> used_;
+    std::map<Name, Freed> freed_;
+};
+
+}  // namespace sekisho::spec

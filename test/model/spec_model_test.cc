@@ -1,0 +1,171 @@
+// Random packets through the whole pipeline and through the specification (spec/): the two agree.
+//
+//   Runs      every world below with 1, 2, 3 and 8 shards. SEKISHO_LONG=1: ten million packets in all,
+//             in several seeds; SEKISHO_SEED=N: one seed of its own.
+#include <cstdlib>
+#include <string>
+
+#include <catch2/catch.hpp>
+
+#include "spec_traffic.h"
+
+namespace sekisho::test {
+namespace {
+
+using spec::Dependence;
+using spec::Policy;
+using spec::Pool;
+using spec::Proto;
+using spec::Settings;
+
+constexpr unsigned kPackets = 85'000;         // a world, shape and seed
+constexpr unsigned kPacketsOfLong = 140'000;  // the same
+constexpr Shape kShapes[] = {{1, 1, 1, false}, {2, 1, 1, false}, {3, 3, 1, false}, {8, 8, 8, true}};
+
+bool is_long() {
+    const char* text = std::getenv("SEKISHO_LONG");
+    return text != nullptr && std::string(text) == "1";
+}
+
+std::vector<uint64_t> seeds() {
+    if (const char* text = std::getenv("SEKISHO_SEED")) {
+        return {std::stoull(text)};
+    }
+    return is_long() ? std::vector<uint64_t>{1, 2, 3} : std::vector<uint64_t>{1};
+}
+
+Pool small_pool(unsigned blocks) {
+    Pool pool;
+    pool.first = 0xcb007100;  // 203.0.113.0
+    pool.addresses = 2;
+    pool.first_port = 1024;
+    pool.last_port = static_cast<uint16_t>(1024 + 64 * blocks - 1);
+    pool.blocks_per_subscriber = 2;
+    pool.quarantine = 20'000;
+    pool.release_delay = 10'000;
+    return pool;
+}
+
+Policy policy_for(spec::Address source, unsigned length, unsigned pool) {
+    Policy policy;
+    policy.source = source;
+    policy.length = length;
+    policy.pool = pool;
+    return policy;
+}
+
+// One policy for 100.64.0.0/16; 10.0.0.0/8 is routed inside too, and has no policy.
+Settings base_settings(unsigned blocks) {
+    Settings settings;
+    settings.pools = {small_pool(blocks)};
+    settings.policies = {policy_for(0x64400000, 16, 0)};
+    settings.own = {0x64400001, 0xc6336402};  // 100.64.0.1, 198.51.100.2
+    settings.is_routed_inside = [](spec::Address a) {
+        return (a >> 22) == (0x64400000U >> 22) || (a >> 24) == 10;
+    };
+    return settings;
+}
+
+World base_world() {
+    World world;
+    for (unsigned i = 0; i < 10; ++i) {
+        world.inside.push_back(0x64400105 + i);  // 100.64.1.5 and on
+    }
+    world.outside = {0xc6336409, 0xc633640a, 0xc0000201, 0xc0000202};
+    return world;
+}
+
+void agree(const Settings& settings, const World& world) {
+    for (const Shape& shape : kShapes) {
+        for (const uint64_t seed : seeds()) {
+            INFO(
+                "SEKISHO_SEED=" << seed << ", " << shape.shards << " shards, " << shape.workers
+                                << " workers"
+            );
+            SpecBed bed(settings, shape);
+            SpecTraffic traffic(bed, world, seed);
+            const unsigned packets = is_long() ? kPacketsOfLong : kPackets;
+            for (unsigned i = 0; i < packets; ++i) {
+                traffic.step();
+            }
+            bed.compare();
+            CHECK(bed.forwarded() > packets / 4);
+        }
+    }
+}
+
+}  // namespace
+
+TEST_CASE("with default behaviours and too few ports the NAT does what the RFCs ask", "[model]") {
+    agree(base_settings(5), base_world());
+}
+
+TEST_CASE("with behaviours that differ by protocol the NAT does what the RFCs ask", "[model]") {
+    Settings settings = base_settings(9);
+    Policy& policy = settings.policies[0];
+    policy.mapping[Proto::kUdp] = Dependence::kAddress;
+    policy.mapping[Proto::kIcmp] = Dependence::kAddressAndPort;
+    policy.filtering[Proto::kTcp] = Dependence::kAddress;
+    policy.filtering[Proto::kUdp] = Dependence::kAddressAndPort;
+    policy.refusal_code = 13;
+    agree(settings, base_world());
+}
+
+TEST_CASE("with shared ports the NAT does what the RFCs ask", "[model]") {
+    Settings settings = base_settings(5);
+    Policy& policy = settings.policies[0];
+    policy.overloading = true;
+    policy.refusal_code = 0;
+    for (const Proto p : spec::kProtos) {
+        policy.mapping[p] = policy.filtering[p] = Dependence::kAddressAndPort;
+    }
+    World world = base_world();
+    world.ports_inside = 30;
+    agree(settings, world);
+}
+
+TEST_CASE("with tight limits the NAT does what the RFCs ask", "[model]") {
+    Settings settings = base_settings(12);
+    settings.pools[0].blocks_per_subscriber = 4;
+    spec::Limits& limits = settings.policies[0].limits;
+    limits.sessions = 50;
+    limits.ports = 36;
+    limits.sessions_per_second = 20;
+    limits.inbound_openings = 2;
+    limits.mappings = 34;
+    limits.half_open = 8;
+    limits.of[Proto::kTcp] = {30, 20, 4};
+    limits.of[Proto::kUdp] = {0, 0, 6};
+    limits.of[Proto::kIcmp] = {8, 6, 2};
+    World world = base_world();
+    world.inside.resize(4);
+    agree(settings, world);
+}
+
+TEST_CASE("with parity and contiguity the NAT does what the RFCs ask", "[model]") {
+    Settings settings = base_settings(6);
+    settings.pools[0].parity = settings.pools[0].contiguity = true;
+    settings.pools[0].sequential = true;
+    settings.pools[0].quarantine = 0;
+    agree(settings, base_world());
+}
+
+TEST_CASE("with two pools and small tables the NAT does what the RFCs ask", "[model]") {
+    Settings settings = base_settings(8);
+    Pool second = small_pool(4);
+    second.first = 0xcb007180;  // 203.0.113.128
+    second.addresses = 3;
+    second.block_size = 128;
+    second.quarantine = 120'000;
+    settings.pools.push_back(second);
+    settings.policies.push_back(policy_for(0x0a000000, 8, 1));
+    settings.policies[1].filtering[Proto::kUdp] = Dependence::kAddress;
+    settings.timeouts.closing = 240'000;
+    settings.sessions = 90;
+    settings.mappings = 70;
+    World world = base_world();
+    world.inside = {0x64400105, 0x64400106, 0x64400107, 0x0a000001, 0x0a000002, 0x0a010203};
+    agree(settings, world);
+}
+
+}  // namespace sekisho::test
