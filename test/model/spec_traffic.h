@@ -14,9 +14,9 @@ namespace sekisho::test {
 struct World {
     std::vector<spec::Address> inside;   // subscribers
     std::vector<spec::Address> outside;  // servers and strangers
-    unsigned ports_inside = 40;          // of each subscriber and protocol
+    unsigned ports_inside = 120;         // of each subscriber and protocol
     unsigned ports_outside = 3;
-    unsigned pause = 25;  // packets between two passages of time, on average
+    unsigned pause = 300;  // packets between two passages of time, on average
 };
 
 class SpecTraffic {

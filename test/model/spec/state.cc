@@ -148,19 +148,21 @@ void Nat44::end_if_dead(const SessionName& name, Time now) {
 std::string Nat44::end_overdue(const std::function<bool(const SessionName&)>& is_there, Time now) {
     std::string wrong;
     std::vector<SessionName> dead;
-    std::map<SessionName, std::set<bool>> ends;  // of a mapping: by closing, by silence
+    std::map<External, std::set<bool>> ends;  // of a port's last users: by closing, by silence
+    const auto external_of = [&](const SessionName& name, const Session& session) {
+        const SessionName key{name.protocol, name.internal, session.mapping_remote};
+        return External{name.protocol, mappings_.at(key).external};
+    };
     for (const auto& [name, session] : sessions_) {
         if (is_dead(name, session, now)) {
             dead.push_back(name);
-            const SessionName key{name.protocol, name.internal, session.mapping_remote};
-            ends[key].insert(was_closed(name, session));
+            ends[external_of(name, session)].insert(was_closed(name, session));
         }
     }
     for (const SessionName& name : dead) {
         const Session& session = sessions_.at(name);
         const Time deadline = deadline_of(name, session);
-        const bool is_order_known =
-            ends.at({name.protocol, name.internal, session.mapping_remote}).size() == 1;
+        const bool is_order_known = ends.at(external_of(name, session)).size() == 1;
         if (!is_there(name)) {
             end_session(name, deadline, now, is_order_known);
         } else if (deadline + kTimerLate < now) {
