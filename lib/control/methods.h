@@ -65,7 +65,6 @@ class Methods {
     // The rows of one page that the filter and, where there is one, the join admit.
     tl::expected<void, RpcError> list_mappings(Page& page, Document& rows);
     tl::expected<void, RpcError> list_subscribers(Page& page, Document& rows);
-    tl::expected<uint64_t, RpcError> clear_found(const std::vector<nat::SessionView>& found);
     // Ends the sessions that `chosen` admits, page by page. Returns how many.
     tl::expected<uint64_t, RpcError> clear_where(
         Page& page, const std::function<bool(const nat::SessionView&)>& chosen

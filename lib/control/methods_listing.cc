@@ -239,18 +239,6 @@ Reply Methods::show_subscribers(const Json& params) {
     return Document{{"subscribers", std::move(rows)}, {"next", next_of(*page)}};
 }
 
-tl::expected<uint64_t, RpcError> Methods::clear_found(const std::vector<nat::SessionView>& found) {
-    uint64_t cleared = 0;
-    for (const auto& view : found) {
-        const auto ended = inspector_.clear_session(view);
-        if (!ended) {
-            return refuse(kInternalError, ended.error().message);
-        }
-        cleared += *ended ? 1 : 0;
-    }
-    return cleared;
-}
-
 tl::expected<uint64_t, RpcError> Methods::clear_where(
     Page& page, const std::function<bool(const nat::SessionView&)>& chosen
 ) {
@@ -268,9 +256,9 @@ tl::expected<uint64_t, RpcError> Methods::clear_where(
         if (!listed) {
             return refuse(kInternalError, listed.error().message);
         }
-        const auto ended = clear_found(found);
+        const auto ended = inspector_.clear_sessions(found);
         if (!ended) {
-            return tl::unexpected<RpcError>(ended.error());
+            return refuse(kInternalError, ended.error().message);
         }
         cleared += *ended;
         budget.spend(entries);

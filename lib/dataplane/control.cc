@@ -51,10 +51,11 @@ void Shard::serve(ControlRequest& request, Tick now) {
                     nat_->pool_view(PoolId{static_cast<uint16_t>(filled)}, now);
             }
             break;
-        case ControlRequest::kClearSession:
-            filled = request.room > 0 && clear_session(room_of<nat::SessionView>(request)[0], now)
-                         ? 1
-                         : 0;
+        case ControlRequest::kClearSessions:
+            for (const nat::SessionView& wanted : room_of<nat::SessionView>(request)) {
+                filled += clear_session(wanted, now) ? 1 : 0;
+            }
+            nat_->end_of_burst();
             break;
     }
     request.filled = static_cast<uint32_t>(filled);
@@ -74,7 +75,6 @@ bool Shard::clear_session(const nat::SessionView& wanted, Tick now) {
                           flow::key_of(wanted.session, Direction::kInbound);
     if (same) {
         nat_->clear_session(SessionIndex{wanted.index}, now);
-        nat_->end_of_burst();
     }
     return same;
 }

@@ -221,21 +221,18 @@ Result<ControlRequest*> DataplaneInspector::wait_for_reply(unsigned shard) {
     return answered;
 }
 
-Result<ControlRequest*> DataplaneInspector::ask(unsigned shard, const ControlRequest& request) {
+Result<ControlRequest*> DataplaneInspector::ask(
+    unsigned shard, const ControlRequest& request, std::span<const std::byte> in
+) {
     Asking& asking = *asking_[shard];
     if (asking.outstanding) {
         if (auto late = wait_for_reply(shard); !late) {
             return late;
         }
     }
-    void* const out = asking.memory.data();
-    if (request.out != nullptr) {
-        std::copy_n(
-            static_cast<const std::byte*>(request.out), kLargestView, static_cast<std::byte*>(out)
-        );
-    }
+    std::ranges::copy(in, asking.memory.begin());
     asking.request = request;
-    asking.request.out = out;
+    asking.request.out = asking.memory.data();
     if (!plan_.fabric->request(ShardId{static_cast<uint8_t>(shard)}).push(&asking.request)) {
         return tl::unexpected<Error>(no_answer(shard));
     }
@@ -361,21 +358,29 @@ Result<bool> DataplaneInspector::list_subscribers(
     return list(ControlRequest::kSubscribers, cursor, entries, to_the_end(visit));
 }
 
-Result<bool> DataplaneInspector::clear_session(const nat::SessionView& session) {
-    if (session.shard.value >= plan_.shards.size()) {
-        return false;
+Result<size_t> DataplaneInspector::clear_sessions(std::span<const nat::SessionView> sessions) {
+    size_t cleared = 0;
+    while (!sessions.empty()) {
+        const ShardId shard = sessions.front().shard;
+        const auto of_others = std::ranges::find_if(sessions, [shard](const auto& view) {
+            return view.shard != shard;
+        });
+        const auto same = static_cast<size_t>(of_others - sessions.begin());
+        const auto some = sessions.first(std::min<size_t>(same, ControlRequest::kMostCleared));
+        sessions = sessions.subspan(some.size());
+        if (shard.value >= plan_.shards.size()) {
+            continue;
+        }
+        ControlRequest request;
+        request.kind = ControlRequest::kClearSessions;
+        request.room = static_cast<uint32_t>(some.size());
+        const auto answer = ask(shard.value, request, std::as_bytes(some));
+        if (!answer) {
+            return tl::unexpected<Error>(answer.error());
+        }
+        cleared += (*answer)->filled;
     }
-    alignas(nat::SessionView) std::array<std::byte, kLargestView> wanted{};
-    std::copy_n(reinterpret_cast<const std::byte*>(&session), sizeof session, wanted.begin());
-    ControlRequest request;
-    request.kind = ControlRequest::kClearSession;
-    request.out = wanted.data();
-    request.room = 1;
-    const auto answer = ask(session.shard.value, request);
-    if (!answer) {
-        return tl::unexpected<Error>(answer.error());
-    }
-    return (*answer)->filled == 1;
+    return cleared;
 }
 
 }  // namespace sekisho::dataplane

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -70,13 +71,16 @@ class DataplaneInspector final : public Inspector {
         uint32_t entries,
         const std::function<void(const nat::SubscriberView&)>& visit
     ) override;
-    Result<bool> clear_session(const nat::SessionView& session) override;
+    Result<size_t> clear_sessions(std::span<const nat::SessionView> sessions) override;
 
   private:
     struct Asking;  // a shard's request and the memory that it fills
 
     CounterTotals totals() const;
-    Result<ControlRequest*> ask(unsigned shard, const ControlRequest& request);
+    // `in`: what request.out is to hold when it is asked.
+    Result<ControlRequest*> ask(
+        unsigned shard, const ControlRequest& request, std::span<const std::byte> in = {}
+    );
     Result<ControlRequest*> wait_for_reply(unsigned shard);
     Error no_answer(unsigned shard) const;
     void wait() const;

@@ -86,10 +86,11 @@ struct ControlRequest {
     enum Kind : uint8_t {
         kSessions,
         kMappings,
-        kSubscribers,   // a slice of a listing: SessionView, MappingView, SubscriberView
-        kPools,         // PoolView by PoolId
-        kClearSession,  // out[0]: the SessionView that is to end; filled: 1 if it did
+        kSubscribers,  // a slice of a listing: SessionView, MappingView, SubscriberView
+        kPools,        // PoolView by PoolId
+        kClearSessions,  // out: SessionView, those that are to end, at most kMostCleared; filled: how many did
     };
+    static constexpr uint32_t kMostCleared = 16;
     Kind kind{};
     uint32_t cursor = 0;   // in, out
     uint32_t limit = 256;  // entries to look at in this slice, at most 256

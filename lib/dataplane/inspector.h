@@ -107,8 +107,8 @@ class Inspector {
         uint32_t entries,
         const std::function<void(const nat::SubscriberView&)>& visit
     ) = 0;
-    // Ends one session if it still is the one that was listed.
-    virtual Result<bool> clear_session(const nat::SessionView& session) = 0;
+    // Ends those that still are what was listed, in bounded requests to the workers; how many have ended.
+    virtual Result<size_t> clear_sessions(std::span<const nat::SessionView> sessions) = 0;
 };
 
 }  // namespace sekisho::dataplane

@@ -432,27 +432,31 @@ TEST_CASE("the inspector lists, clears and counts over all shards", "[packet][in
         }
     };
     dataplane::DataplaneInspector inspector(plan);
-    size_t sessions = 0;
-    nat::SessionView some{};
+    std::vector<nat::SessionView> sessions;
     REQUIRE(inspector.sessions([&](const nat::SessionView& view) {
-        ++sessions;
-        some = view;
+        sessions.push_back(view);
         return true;
     }));
-    CHECK(sessions == 700);
+    CHECK(sessions.size() == 700);
     CHECK(inspector.status().sessions.used == 700);
     CHECK(inspector.counters().received == bed.totals().received);
     CHECK(inspector.workers().at(0).alive);
     const auto pools = inspector.pools();
     REQUIRE(pools);
     CHECK(pools->at(0).ports_in_use == 700);
-    const auto cleared = inspector.clear_session(some);
+    const auto some =
+        std::span(sessions).subspan(200, 150);  // of several shards, more than one slice each
+    const auto cleared = inspector.clear_sessions(some);
     REQUIRE(cleared);
-    CHECK(*cleared);
-    const auto again = inspector.clear_session(some);
+    CHECK(*cleared == 150);
+    const auto again = inspector.clear_sessions(some);
     REQUIRE(again);
-    CHECK_FALSE(*again);
-    CHECK(bed.session_count() == 699);
+    CHECK(*again == 0);
+    sessions[0].shard = ShardId{17};
+    CHECK(
+        inspector.clear_sessions(std::span(sessions).first(3)).value() == 2
+    );  // there is no such shard
+    CHECK(bed.session_count() == 548);
     inspector.clear_counters();
     CHECK(inspector.counters().received == 0);
 

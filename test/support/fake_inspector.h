@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -155,9 +156,11 @@ class FakeInspector : public dataplane::Inspector {
     ) override {
         return list(subscriber_shards, cursor, entries, visit);
     }
-    Result<bool> clear_session(const nat::SessionView& session) override {
-        cleared.push_back(session.index);
-        return true;
+    Result<size_t> clear_sessions(std::span<const nat::SessionView> sessions) override {
+        for (const nat::SessionView& session : sessions) {
+            cleared.push_back(session.index);
+        }
+        return sessions.size();
     }
 
   private:

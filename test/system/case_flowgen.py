@@ -1,4 +1,5 @@
 """Far ends played from memory: both links of an appliance are flowgen devices, which check all that comes back."""
+import os
 import re
 import time
 
@@ -9,11 +10,10 @@ from cases import case
 
 FLOWS = 2000
 MILLION = 1_000_000
+MILLIONS = 16 if os.environ.get("SEKISHO_LONG") == "1" else 4  # of sessions in full tables
 BUFFERS = 4096 + 512  # that go round at a far end, and those on their way (drivers/flowgen/rotation.h)
 PROFILE = f"subscribers=100,sessions=20,flows={FLOWS},"
-MILLION_PROFILE = f"subscribers=20000,sessions=64,flows={MILLION},check=sample"
 LIMITS = "{sessions: 65536, mappings: 65536, subscribers: 4096}"
-MILLION_LIMITS = "{sessions: 1200000, mappings: 1200000, subscribers: 32768}"
 PLAYED = """\
 system: {{name: played, workers: {workers}, huge-pages: never}}
 links:
@@ -25,7 +25,7 @@ routes:
 neighbours:
   - {{address: 100.64.0.2, mac: "02:66:67:00:00:01"}}
   - {{address: 198.51.100.1, mac: "02:66:67:00:01:01"}}
-pools: [{{name: main, addresses: [203.0.113.0/24]}}]
+pools: [{{name: main, addresses: [203.0.112.0/20]}}]
 policies: [{{name: all, source: [10.0.0.0/8], pool: main}}]
 limits: {limits}
 control: {{socket: {socket}}}
@@ -102,11 +102,20 @@ def rates_until(nat, is_over):
     return rates
 
 
+def with_millions(world, millions):
+    """An appliance in whose tables so many sessions stand, all of them in use, all at their bounds."""
+    sessions, subscribers = millions * MILLION, millions * MILLION // 64
+    profile = f"subscribers={subscribers},sessions=64,check=sample"
+    limits = f"{{sessions: {sessions}, mappings: {sessions}, subscribers: {subscribers}}}"
+    world.nat = nat = Played(world, profile, profile, limits=limits).start()
+    stand = laboratory.wait_until(lambda: nat.show("status")["sessions"]["used"] == sessions, 120)
+    assert stand, nat.show("status")
+    return nat
+
+
 @case("a million sessions are listed, each once, while their packets go on", starts=False)
 def listing(world):
-    world.nat = nat = Played(world, MILLION_PROFILE, MILLION_PROFILE, limits=MILLION_LIMITS).start()
-    stand = laboratory.wait_until(lambda: nat.show("status")["sessions"]["used"] == MILLION, 60)
-    assert stand, nat.show("status")
+    nat = with_millions(world, 1)
     end = time.monotonic() + 2
     alone = sorted(rates_until(nat, lambda: time.monotonic() > end))
     client = [program_path(nat.build, "sekisho"), "--socket", nat.socket, "show", "sessions", "--json"]
@@ -119,3 +128,26 @@ def listing(world):
     assert beside[0] > 0 and beside[len(beside) // 2] > alone[len(alone) // 2] / 4, (alone, beside)
     assert not nat.faults(), nat.faults()
     assert not nat.drops(), nat.drops()
+
+
+@case("with millions of sessions in full tables, every question and a clear are answered under traffic", starts=False,
+      tags="[pitfall-15]")
+def full_size(world):
+    nat = with_millions(world, MILLIONS)
+    for what in ("status", "workers", "links", "pools", "counters", "drops"):
+        assert nat.show(what), what
+    subscriber = "10.0.200.7"
+    assert len(nat.sessions("subscriber", subscriber)) == len(nat.mappings("subscriber", subscriber)) == 64
+    one = nat.mappings("subscriber", subscriber)[0]
+    found = nat.mappings("external", f"{one['external-src-address']}:{one['external-src-port']}")
+    assert [(row["internal-src-address"], row["internal-src-port"]) for row in found] == [
+        (one["internal-src-address"], one["internal-src-port"])], found
+    assert not nat.faults() and not nat.drops(), (nat.faults(), nat.drops())
+    nat.cli("clear", "sessions", "subscriber", subscriber)  # from here on, its endpoints are others than the far end knows
+    before = nat.counters()["forwarded"]
+    nat.cli("clear", "mappings", "all", seconds=400)
+    back = laboratory.wait_until(
+        lambda: nat.counters()["forwarded"] > before + 2 * MILLIONS * MILLION
+        and nat.show("status")["sessions"]["used"] == MILLIONS * MILLION, 120)
+    assert back, (before, nat.counters(), nat.show("status"))
+    assert not nat.broken_laws(), nat.broken_laws()
