@@ -78,6 +78,9 @@ void read_exempt(
     const Node& node, nat::PolicySettings& policy, PolicyPlaces& places, Mistakes& mistakes
 );
 void read_timeouts(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_port_timeouts(
+    const Node& node, std::vector<nat::PortTimeout>& timeouts, Mistakes& mistakes
+);
 void read_table_limits(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_log(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_control(const Node& node, Draft& draft, Mistakes& mistakes);

@@ -170,6 +170,9 @@ void read_timeouts(const Node& node, Draft& draft, Mistakes& mistakes) {
     read_number(*map, "udp", kUdp, timeouts.udp, mistakes);
     read_number(*map, "icmp", kIcmp, timeouts.icmp, mistakes);
     read_number(*map, "fragment", kFragment, timeouts.fragment, mistakes);
+    if (const Node* by_port = map->find("by-remote-port")) {
+        read_port_timeouts(*by_port, timeouts.by_remote_port, mistakes);
+    }
 }
 
 void read_table_limits(const Node& node, Draft& draft, Mistakes& mistakes) {

@@ -103,7 +103,15 @@ inline constexpr Key kSubscriberLimitKeys[] = {
 };
 inline constexpr Key kProtocolLimitKeys[] = {{"sessions"}, {"ports"}, {"reserve"}};
 inline constexpr Key kTimeoutKeys[] = {
-    {"tcp-established"}, {"tcp-transitory"}, {"tcp-closing"}, {"udp"}, {"icmp"}, {"fragment"}};
+    {"tcp-established"},
+    {"tcp-transitory"},
+    {"tcp-closing"},
+    {"udp"},
+    {"icmp"},
+    {"fragment"},
+    {"by-remote-port"},
+};
+inline constexpr Key kPortTimeoutKeys[] = {{"protocol", true}, {"ports", true}, {"timeout", true}};
 inline constexpr Key kTableLimitKeys[] = {
     {"sessions"}, {"mappings"}, {"subscribers"}, {"fragments"}, {"unreplied-make-room"}};
 inline constexpr Key kLogKeys[] = {{"file", true}, {"events"}, {"ring"}, {"on-log-loss"}};
@@ -122,6 +130,7 @@ inline constexpr Section kProtocols{"a setting by protocol", kProtocolKeys};
 inline constexpr Section kSubscriberLimits{"a policy's limits", kSubscriberLimitKeys};
 inline constexpr Section kProtocolLimits{"a protocol's limits", kProtocolLimitKeys};
 inline constexpr Section kTimeouts{"timeouts", kTimeoutKeys};
+inline constexpr Section kPortTimeout{"a timeout by remote port", kPortTimeoutKeys};
 inline constexpr Section kTableLimits{"limits", kTableLimitKeys};
 inline constexpr Section kLog{"log", kLogKeys};
 inline constexpr Section kControl{"control", kControlKeys};
@@ -140,6 +149,7 @@ inline constexpr const Section* kSections[] = {
     &kSubscriberLimits,
     &kProtocolLimits,
     &kTimeouts,
+    &kPortTimeout,
     &kTableLimits,
     &kLog,
     &kControl,
@@ -178,6 +188,8 @@ inline constexpr NumberRule kTcpTransitory{240, 604800, Unit::kSeconds, "RFC 538
 inline constexpr NumberRule kTcpClosing{
     1, 604800, Unit::kSeconds};  // RFC 7857 2.1 lets it go below 4 minutes
 inline constexpr NumberRule kUdp{120, 604800, Unit::kSeconds, "RFC 4787 REQ-5"};
+inline constexpr NumberRule kWellKnownUdp{1, 604800, Unit::kSeconds};  // RFC 4787 REQ-5 a
+inline constexpr uint16_t kLastWellKnownPort = 1023;                   // RFC 6335 6
 inline constexpr NumberRule kIcmp{60, 604800, Unit::kSeconds, "RFC 5508 REQ-2"};
 inline constexpr NumberRule kFragment{2, 120, Unit::kSeconds, "RFC 6146 3.4"};
 inline constexpr NumberRule kSessions{1, 134217728, Unit::kCount};

@@ -291,6 +291,19 @@ void write_rest(const Config& config, Out out) {
         t.icmp.value,
         t.fragment.value
     );
+    if (!t.by_remote_port.empty()) {
+        fmt::format_to(out, "  by-remote-port:\n");
+    }
+    for (const nat::PortTimeout& each : t.by_remote_port) {
+        fmt::format_to(
+            out,
+            "    - {{protocol: {}, ports: {}-{}, timeout: {}}}\n",
+            each.protocol == Protocol::kTcp ? "tcp" : "udp",
+            each.ports.first,
+            each.ports.last,
+            each.timeout.value
+        );
+    }
     const nat::TableLimits& l = config.nat.limits;
     fmt::format_to(
         out,

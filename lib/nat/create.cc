@@ -215,8 +215,9 @@ void NatShard::build_policies() {
 }
 
 void NatShard::set_timeouts(const TimeoutSettings& timeouts) {
-    auto set = [this](SessionState s, Seconds t) {
-        timeouts_ms_[static_cast<size_t>(s)] = static_cast<int32_t>(t.ms());
+    auto& common = timeouts_ms_[0];
+    auto set = [&common](SessionState s, Seconds t) {
+        common[static_cast<size_t>(s)] = static_cast<int32_t>(t.ms());
     };
     set(SessionState::kIcmp, timeouts.icmp);
     set(SessionState::kUdp, timeouts.udp);
@@ -228,6 +229,30 @@ void NatShard::set_timeouts(const TimeoutSettings& timeouts) {
     set(SessionState::kTcpFinInbound, timeouts.tcp_established);
     set(SessionState::kTcpClosing, timeouts.tcp_closing);
     set(SessionState::kTcpReset, timeouts.tcp_transitory);
+    for (size_t i = 0; i < timeouts.by_remote_port.size(); ++i) {
+        timeouts_ms_[i + 1] = common;
+        for (const SessionState s :
+             {SessionState::kUdp,
+              SessionState::kTcpEstablished,
+              SessionState::kTcpFinOutbound,
+              SessionState::kTcpFinInbound}) {
+            timeouts_ms_[i + 1][static_cast<size_t>(s)] =
+                static_cast<int32_t>(timeouts.by_remote_port[i].timeout.ms());
+        }
+    }
+}
+
+// As it stands in a session's flags.
+uint16_t NatShard::timeout_class(Protocol protocol, Port remote) const {
+    const std::vector<PortTimeout>& special = settings_->timeouts.by_remote_port;
+    const uint16_t port = remote.host();
+    for (size_t i = 0; i < special.size(); ++i) {
+        const PortTimeout& each = special[i];
+        if (each.protocol == protocol && each.ports.first <= port && port <= each.ports.last) {
+            return static_cast<uint16_t>((i + 1) << flow::kTimeoutShift);
+        }
+    }
+    return 0;
 }
 
 uint32_t NatShard::random_below(uint32_t end) {

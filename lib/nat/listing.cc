@@ -37,7 +37,7 @@ bool NatShard::list_sessions(
         }
         const Mapping& m = mappings_[s.mapping];
         const int32_t idle = elapsed_ms(Tick{s.last_activity}, now);
-        const int32_t left = timeout_ms(s.state) - idle;
+        const int32_t left = timeout_ms(s, s.state) - idle;
         out[filled] = {
             s,
             i,

@@ -186,7 +186,7 @@ class NatShard {
     const Session& session(SessionIndex index) const { return sessions_[index.value]; }
     // Whether its timeout has passed: then find treats it as absent.
     bool has_expired(const Session& s, Tick now) const {
-        return elapsed_ms(Tick{s.last_activity}, now) >= timeout_ms(s.state);
+        return elapsed_ms(Tick{s.last_activity}, now) >= timeout_ms(s, s.state);
     }
     // Hash under which a key is indexed. The direction is part of it through the realm byte.
     uint64_t hash_of(const FlowKey& key) const {
@@ -353,9 +353,11 @@ class NatShard {
     void build_policies();
     void set_timeouts(const TimeoutSettings& timeouts);
 
-    int32_t timeout_ms(SessionState state) const {
-        return timeouts_ms_[static_cast<size_t>(state)];
+    // Of a session in a state; by the class that it got when it was made.
+    int32_t timeout_ms(const Session& s, SessionState state) const {
+        return timeouts_ms_[s.flags >> flow::kTimeoutShift][static_cast<size_t>(state)];
     }
+    uint16_t timeout_class(Protocol protocol, Port remote) const;
     // Evenly spread below `end`, but for less than one part in 2^32 / end.
     uint32_t random_below(uint32_t end);
 
@@ -490,7 +492,9 @@ class NatShard {
     flow::FlowIndex session_index_;
     flow::SessionTable sessions_;
     uint64_t sessions_made_ = 0;
-    std::array<int32_t, static_cast<size_t>(SessionState::kCount)> timeouts_ms_{};
+    // By class and state; a line each.
+    alignas(64) std::array<std::array<int32_t, 16>, flow::kTimeoutClasses> timeouts_ms_{};
+    static_assert(static_cast<size_t>(SessionState::kCount) <= 16);
     flow::TimingWheel session_wheel_;
 
     flow::FlowIndex mapping_index_;  // values: mapping << 1 | side (0 internal, 1 external)

@@ -71,6 +71,7 @@ uint32_t NatShard::make_session(
     translate(s, m, mapping, remote, remote_port);
     s.last_activity = now.ms;
     s.state = state;
+    s.flags = timeout_class(static_cast<Protocol>(m.protocol), remote_port);
     if (directory_->find(remote).value != kNoIndex) {
         s.flags = static_cast<uint16_t>(s.flags | flow::kSessionHairpin);
     }
@@ -79,7 +80,7 @@ uint32_t NatShard::make_session(
     Subscriber& subscriber = subscribers_[m.subscriber];
     ++subscriber.sessions[protocol_slot(static_cast<Protocol>(m.protocol))];
     count_half_open(subscriber, SessionState::kFree, state);
-    session_wheel_.schedule(index, now + static_cast<uint32_t>(timeout_ms(state)));
+    session_wheel_.schedule(index, now + static_cast<uint32_t>(timeout_ms(s, state)));
     sessions_.publish(index);
     ++sessions_made_;
     log_session(s, now);
@@ -151,7 +152,7 @@ void NatShard::fire_session(uint32_t session, Tick now) {
         expire_session(session, EndCause::kIdle, now);
         return;
     }
-    const Tick deadline = Tick{s.last_activity} + static_cast<uint32_t>(timeout_ms(s.state));
+    const Tick deadline = Tick{s.last_activity} + static_cast<uint32_t>(timeout_ms(s, s.state));
     session_wheel_.schedule(session, deadline);
 }
 

@@ -125,6 +125,15 @@ struct PolicySettings {
     friend bool operator==(const PolicySettings&, const PolicySettings&) = default;
 };
 
+// Another timeout of a UDP session, or of an established TCP session, by its remote port.
+struct PortTimeout {
+    Protocol protocol = Protocol::kUdp;
+    PortRange ports;
+    Seconds timeout;
+    friend bool operator==(const PortTimeout&, const PortTimeout&) = default;
+};
+inline constexpr size_t kMaxPortTimeouts = 15;  // a session names its own in four bits
+
 struct TimeoutSettings {
     Seconds tcp_established{7440};  // RFC 5382 REQ-5
     Seconds tcp_transitory{240};    // RFC 5382 REQ-5
@@ -132,6 +141,7 @@ struct TimeoutSettings {
     Seconds udp{300};               // RFC 4787 REQ-5c
     Seconds icmp{60};               // RFC 5508 REQ-2
     Seconds fragment{2};            // RFC 6146 3.4: how late a datagram's first fragment may come
+    std::vector<PortTimeout> by_remote_port{};  // at most kMaxPortTimeouts, disjoint
     friend bool operator==(const TimeoutSettings&, const TimeoutSettings&) = default;
 };
 

@@ -90,8 +90,8 @@ void NatShard::change_state(uint32_t session, SessionState next, Direction direc
         s.flags = static_cast<uint16_t>(s.flags | flow::kWasEstablished);
         set_opener(s, Direction::kOutbound);
     }
-    if (timeout_ms(next) < timeout_ms(last)) {
-        session_wheel_.schedule(session, now + static_cast<uint32_t>(timeout_ms(next)));
+    if (timeout_ms(s, next) < timeout_ms(s, last)) {
+        session_wheel_.schedule(session, now + static_cast<uint32_t>(timeout_ms(s, next)));
     }
 }
 

@@ -362,6 +362,28 @@ TEST_CASE("the timers of TCP are what is set", "[packet][rfc5382-req5a]") {
     });
 }
 
+TEST_CASE("an established connection may live longer by its remote port", "[packet][timeouts]") {
+    BedOptions options;
+    options.nat = nat_settings();
+    options.nat.timeouts.by_remote_port = {{Protocol::kTcp, {80, 80}, Seconds{10000}}};
+    run_everywhere(options, [](TestBed& bed, Story& story) {
+        Connection open(bed, host(6), 1000);
+        open.establish();
+        bed.push_internal(tcp_out(bed, host(6), 1001, kServer, 80, kSyn));  // but not its opening
+        bed.run();
+        bed.take();
+        bed.advance(245 * kSecond);
+        CHECK(bed.session_count() == 1);
+        bed.advance(9700 * kSecond);
+        CHECK(bed.session_count() == 1);
+        open.out(kFin | kAck, 101, 501);
+        open.in(kFin | kAck, 501, 102);  // nor its closing
+        bed.advance(242 * kSecond);
+        CHECK(bed.session_count() == 0);
+        story.step(bed);
+    });
+}
+
 TEST_CASE("a mail session passes byte for byte: no helper touches it", "[packet][rfc5382-req6]") {
     run_everywhere({}, [](TestBed& bed, Story& story) {
         Connection c(bed, host(5), 1000);

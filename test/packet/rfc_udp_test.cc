@@ -118,6 +118,45 @@ TEST_CASE("the UDP timer is what is set", "[packet][rfc4787-req5b]") {
 }
 
 TEST_CASE(
+    "towards a well-known port a UDP session may live shorter than two minutes",
+    "[packet][rfc4787-req5a]"
+) {
+    BedOptions options;
+    options.nat = nat_settings();
+    options.nat.timeouts.by_remote_port = {
+        {Protocol::kTcp, {53, 53}, Seconds{86400}}, {Protocol::kUdp, {50, 53}, Seconds{10}}};
+    run_everywhere(options, [](TestBed& bed, Story& story) {
+        const auto send = [&bed](uint16_t from, uint16_t to) {
+            bed.push_internal(udp_out(bed, host(5), from, kServer, to));
+        };
+        send(1000, 53);
+        send(2000, 49);
+        send(3000, 54);
+        send(4000, 50);
+        send(5000, 53);
+        send(5000, 123);  // another session of the same mapping
+        bed.run();
+        bed.take();
+        story.step(bed);
+        bed.advance(9 * kSecond);
+        CHECK(bed.session_count() == 6);
+        bed.push_external(udp_in(bed, kServer, 53, host(5), 1000));
+        bed.run();
+        bed.take();
+        bed.advance(3 * kSecond);
+        CHECK(bed.session_count() == 4);  // an answer keeps it, as ever
+        bed.advance(9 * kSecond);
+        CHECK(bed.session_count() == 3);
+        CHECK(bed.external_of(Protocol::kUdp, host(5), 5000).has_value());
+        bed.advance(275 * kSecond);
+        CHECK(bed.session_count() == 3);
+        story.step(bed);
+        bed.advance(10 * kSecond);
+        CHECK(bed.session_count() == 0);
+    });
+}
+
+TEST_CASE(
     "a mapping lives as long as its subscriber sends, towards whomever", "[packet][rfc4787-req6]"
 ) {
     run_everywhere({}, [](TestBed& bed, Story& story) {

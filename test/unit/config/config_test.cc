@@ -197,6 +197,20 @@ TEST_CASE("every setting reaches its value", "[config]") {
     CHECK(paired.nat.pools[0].port_parity);
     CHECK(paired.nat.pools[0].port_contiguity);
     CHECK(must_parse(to_yaml(paired)).nat == paired.nat);
+    const Config ports = must_parse(base_with(
+        22,
+        "timeouts:\n  by-remote-port:\n    - {protocol: udp, ports: 53, timeout: 10s}\n"
+        "    - {protocol: udp, ports: 1000-1024, timeout: 2m}\n"
+        "    - {protocol: tcp, ports: 53, timeout: 7440}"
+    ));
+    CHECK(
+        ports.nat.timeouts.by_remote_port ==
+        std::vector<nat::PortTimeout>{
+            {Protocol::kUdp, {53, 53}, Seconds{10}},
+            {Protocol::kUdp, {1000, 1024}, Seconds{120}},
+            {Protocol::kTcp, {53, 53}, Seconds{7440}}}
+    );
+    CHECK(must_parse(to_yaml(ports)).nat == ports.nat);
     const Config silent = must_parse(base_with(17, "    unsolicited-syn: silent"));
     CHECK(silent.nat.pools[0].unsolicited_syn == nat::UnsolicitedSyn::kSilent);
     CHECK(must_parse(to_yaml(silent)).nat == silent.nat);

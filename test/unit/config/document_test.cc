@@ -47,6 +47,7 @@ TEST_CASE("the reference describes every key of every map", "[config][documentat
         {&kSubscriberLimits, "policies: limits"},
         {&kProtocolLimits, "policies: limits: a protocol"},
         {&kTimeouts, "timeouts"},
+        {&kPortTimeout, "timeouts: by-remote-port"},
         {&kTableLimits, "limits"},
         {&kLog, "log"},
         {&kControl, "control"},

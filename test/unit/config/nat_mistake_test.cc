@@ -258,6 +258,42 @@ TEST_CASE("a policy that names no realm wants a link in the default one", "[conf
     CHECK(mistakes_of(base_with(20, "    source: [0.0.0.0/0]")).empty());
 }
 
+TEST_CASE("timeouts by remote port are checked", "[config][timeouts]") {
+    const auto line = [](const std::string& entries) {
+        return "timeouts: {by-remote-port: [" + entries + "]}";
+    };
+    check({
+        {"UDP below two minutes to a port that is not well known",
+         22,
+         line("{protocol: udp, ports: 1023-1024, timeout: 119}"),
+         "f:22:72: found \"119\", wanted a duration from 120 to 604800 seconds (RFC 4787 REQ-5), "
+         "such as 300, 300s, 5m or 2h"},
+        {"TCP below two hours and four minutes, to any port",
+         22,
+         line("{protocol: tcp, ports: 22, timeout: 2h}"),
+         "f:22:65: found \"2h\", wanted a duration from 7440 to 604800 seconds (RFC 5382 REQ-5), "
+         "such as 300, 300s, 5m or 2h"},
+        {"a protocol without ports",
+         22,
+         line("{protocol: icmp, ports: 22, timeout: 60}"),
+         "f:22:40: found \"icmp\", wanted udp or tcp"},
+        {"no port",
+         22,
+         line("{protocol: udp, ports: 0, timeout: 60}"),
+         "f:22:52: found \"0\", wanted a port or a range of ports from 1 to 65535, such as 80 or "
+         "8000-8015"},
+        {"a port twice",
+         22,
+         line("{protocol: udp, ports: 50-60, timeout: 60}, {protocol: udp, ports: 60, timeout: "
+              "60}, {protocol: tcp, ports: 60, timeout: 3h}"),
+         "f:22:73: found a second timeout for ports of 60-60, wanted each port of a protocol once"},
+        {"no list",
+         22,
+         "timeouts: {by-remote-port: 53}",
+         "f:22:28: found \"53\", wanted a list such as [{protocol: udp, ports: 53, timeout: 10s}]"},
+    });
+}
+
 TEST_CASE(
     "timeouts below the RFCs' minimum are refused",
     "[config][rfc4787-req5][rfc5382-req5][rfc5508-req2]"
