@@ -295,6 +295,23 @@ void read_overloading(const Node& node, nat::PolicySettings& policy, Mistakes& m
     }
 }
 
+// off, path-mtu, or a number.
+void read_mss_clamp(const Node& node, uint16_t& clamp, Mistakes& mistakes) {
+    const bool is_word = node.kind == Node::Kind::kScalar && !node.quoted;
+    if (is_word && (node.text == "off" || node.text == "path-mtu")) {
+        clamp = node.text == "off" ? 0 : nat::kMssOfPath;
+        return;
+    }
+    const auto number = is_word ? parse_number(node.text, kMssClamp.unit) : std::nullopt;
+    if (!number || *number < kMssClamp.low || *number > kMssClamp.high) {
+        mistakes.add(
+            node.place, describe(node), fmt::format("off, path-mtu or {}", describe(kMssClamp))
+        );
+        return;
+    }
+    clamp = static_cast<uint16_t>(*number);
+}
+
 void read_policy(
     const Map& map,
     const Draft& draft,
@@ -332,6 +349,9 @@ void read_policy(
         read_overloading(*node, policy, mistakes);
     }
     read_choice(map, "refusal", kRefusals, policy.refusal, mistakes);
+    if (const Node* node = map.find("mss-clamp")) {
+        read_mss_clamp(*node, policy.mss_clamp, mistakes);
+    }
     if (const Node* node = map.find("limits")) {
         read_subscriber_limits(*node, policy.limits, mistakes);
     }

@@ -86,6 +86,7 @@ inline constexpr Key kPolicyKeys[] = {
     {"filtering"},
     {"port-overloading"},
     {"refusal"},
+    {"mss-clamp"},
     {"limits"},
 };
 inline constexpr Key kExemptionKeys[] = {{"destination", true}, {"ports", true}};
@@ -182,6 +183,7 @@ inline constexpr NumberRule kSubscriberSessions{1, 134217728, Unit::kCount};
 inline constexpr NumberRule kSubscriberPorts{1, 1048576, Unit::kCount};
 inline constexpr NumberRule kSubscriberRate{0, 1000000, Unit::kCount};
 inline constexpr NumberRule kOwnLimit{0, 134217728, Unit::kCount};  // 0: none of its own
+inline constexpr NumberRule kMssClamp{536, 9176};  // RFC 9293 3.7.1: what every host takes
 inline constexpr NumberRule kInboundOpenings{0, 65535, Unit::kCount};
 inline constexpr NumberRule kTcpEstablished{7440, 604800, Unit::kSeconds, "RFC 5382 REQ-5"};
 inline constexpr NumberRule kTcpTransitory{240, 604800, Unit::kSeconds, "RFC 5382 REQ-5"};

@@ -238,9 +238,12 @@ void write_policy(const Config& config, const nat::PolicySettings& policy, Out o
     );
     fmt::format_to(
         out,
-        "    port-overloading: {}\n    refusal: {}\n",
+        "    port-overloading: {}\n    refusal: {}\n    mss-clamp: {}\n",
         policy.port_overloading,
-        name_of(policy.refusal)
+        name_of(policy.refusal),
+        policy.mss_clamp == 0                 ? "off"
+        : policy.mss_clamp == nat::kMssOfPath ? "path-mtu"
+                                              : std::to_string(policy.mss_clamp)
     );
     const nat::SubscriberLimits& limits = policy.limits;
     fmt::format_to(

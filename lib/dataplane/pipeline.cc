@@ -32,6 +32,9 @@ void Shard::run(Burst& burst, Tick now) {
         bind(burst, tables_, now);
     }
     track(burst, tables_, now);
+    if (nat_->take_syns_to_clamp() != 0) {
+        clamp(burst, tables_);
+    }
     write(burst, tables_);
     route(burst, tables_);
     if (burst.batch.longest > tables_.smallest_mtu) {

@@ -1,6 +1,6 @@
 // Shard: one worker's whole world, and the one way of a burst through it (pipeline.cc is one page).
 //
-//   rx - parse - probe - screen - (gather) - steer - find - (make) - (fit) - (bind) - track - write - route - (divide) - tx
+//   rx - parse - probe - screen - (gather) - steer - find - (make) - (fit) - (bind) - track - (clamp) - write - route - (divide) - tx
 //
 //   Owner     the worker that carries it; counters may be read by anyone. N shards on one thread behave as N workers.
 //   Buffers   every packet given to it ends in exactly one place: transmitted, handed to another shard, held (bounded),

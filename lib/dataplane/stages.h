@@ -1,6 +1,6 @@
 // Stages: what a burst and the tables of a shard look like to the stages of the pipeline, and the stages themselves.
 //
-//   parse (lib/packet) - hash - probe - screen - (gather) - steer - find - (make) - (fit) - (bind) - track - write - route -
+//   parse (lib/packet) - hash - probe - screen - (gather) - steer - find - (make) - (fit) - (bind) - track - (clamp) - write - route -
 //   (divide) - finish (Shard)
 //
 //   Law       a stage is a function over the whole burst; it looks only at packets whose verdict is kPending (make: kMiss
@@ -103,6 +103,9 @@ void fit(Burst& burst, const StageTables& tables);
 
 // Activity, counts, TCP state.
 void track(Burst& burst, const StageTables& tables, Tick now);
+
+// The segment size in SYNs, where a policy clamps it. Only called when track has seen such a SYN.
+void clamp(Burst& burst, const StageTables& tables);
 
 // Translates. Outbound packets to a pool address end with kHairpin: their second half begins.
 void write(Burst& burst, const StageTables& tables);

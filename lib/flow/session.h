@@ -44,6 +44,7 @@ enum SessionFlag : uint16_t {
     kHasAckOutbound = 1 << 6,  // tcp_ack[0] and tcp_window[0] are valid
     kHasAckInbound = 1 << 7,
     kWasEstablished = 1 << 8,  // TCP: a handshake has been completed
+    kClampMss = 1 << 9,        // TCP: its SYNs are to be looked at
     // From kTimeoutShift on: which of the timeouts by remote port it has, from 1 on; 0: none.
 };
 inline constexpr unsigned kTimeoutShift = 12;

@@ -25,6 +25,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/arena.h"
@@ -198,6 +199,12 @@ class NatShard {
     // quoted in ICMP never come here (RFC 5508 REQ-6). Both directions refresh (RFC 4787 REQ-6), but
     // a TCP session without a handshake, or closed, is not kept alive from outside (track.cc).
     void track(SessionIndex index, Direction direction, const uint8_t* tcp, Tick now);
+
+    // SYNs of sessions whose policy clamps them, tracked since the last call.
+    uint32_t take_syns_to_clamp() { return std::exchange(syns_to_clamp_, 0); }
+    uint16_t mss_clamp_of(const Session& s) const {
+        return settings_->policies[mappings_[s.mapping].policy].mss_clamp;
+    }
 
     // --- misses ----------------------------------------------------------------------------------
     // Foresight: what a burst's new outbound flows will need is asked for in three passes over the
@@ -514,6 +521,7 @@ class NatShard {
     std::vector<Policy> policies_;  // by PolicyId
     uint32_t unreplied_hand_ = 0;   // of make_room()
     uint64_t made_room_ = 0;
+    uint32_t syns_to_clamp_ = 0;
     uint32_t lingering_ = kNoIndex;  // first and last of the list of refused subscribers
     uint32_t lingering_last_ = kNoIndex;
     uint32_t waits_ = 0;  // requests under way

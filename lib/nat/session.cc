@@ -75,6 +75,9 @@ uint32_t NatShard::make_session(
     if (directory_->find(remote).value != kNoIndex) {
         s.flags = static_cast<uint16_t>(s.flags | flow::kSessionHairpin);
     }
+    if (mss_clamp_of(s) != 0) {
+        s.flags = static_cast<uint16_t>(s.flags | flow::kClampMss);
+    }
     index_session(index);
     ++m.sessions;
     Subscriber& subscriber = subscribers_[m.subscriber];

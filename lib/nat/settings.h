@@ -109,6 +109,8 @@ struct Exemption {
     friend bool operator==(const Exemption&, const Exemption&) = default;
 };
 
+inline constexpr uint16_t kMssOfPath = 0xffff;  // what fits on both links of a packet's way
+
 struct PolicySettings {
     std::string name;
     RealmId realm = kInternalRealm;
@@ -121,6 +123,8 @@ struct PolicySettings {
     // (RFC 7857 3). Only where mapping and filtering are address-and-port-dependent.
     bool port_overloading = false;
     Refusal refusal = Refusal::kHostUnreachable;
+    uint16_t mss_clamp =
+        0;  // the largest segment size that a SYN may announce, or kMssOfPath; 0: any
     SubscriberLimits limits;
     friend bool operator==(const PolicySettings&, const PolicySettings&) = default;
 };

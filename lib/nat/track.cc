@@ -72,6 +72,9 @@ void NatShard::track_tcp(uint32_t session, Direction direction, const uint8_t* t
     if ((segment.flags & packet::kRst) == 0) {
         note_tcp_window(s, direction, segment);
     }
+    if ((segment.flags & packet::kSyn) != 0 && (s.flags & flow::kClampMss) != 0) {
+        ++syns_to_clamp_;
+    }
 }
 
 void NatShard::change_state(uint32_t session, SessionState next, Direction direction, Tick now) {

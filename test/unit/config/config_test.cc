@@ -197,6 +197,14 @@ TEST_CASE("every setting reaches its value", "[config]") {
     CHECK(paired.nat.pools[0].port_parity);
     CHECK(paired.nat.pools[0].port_contiguity);
     CHECK(must_parse(to_yaml(paired)).nat == paired.nat);
+    for (const auto& [text, value] :
+         {std::pair<const char*, uint16_t>{"off", uint16_t{0}},
+          {"path-mtu", nat::kMssOfPath},
+          {"1300", uint16_t{1300}}}) {
+        const Config clamped = must_parse(base_with(22, std::string("    mss-clamp: ") + text));
+        CHECK(clamped.nat.policies[0].mss_clamp == value);
+        CHECK(must_parse(to_yaml(clamped)).nat == clamped.nat);
+    }
     const Config ports = must_parse(base_with(
         22,
         "timeouts:\n  by-remote-port:\n    - {protocol: udp, ports: 53, timeout: 10s}\n"

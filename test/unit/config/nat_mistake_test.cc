@@ -258,6 +258,15 @@ TEST_CASE("a policy that names no realm wants a link in the default one", "[conf
     CHECK(mistakes_of(base_with(20, "    source: [0.0.0.0/0]")).empty());
 }
 
+TEST_CASE("a segment size to clamp to is checked", "[config][mss]") {
+    const std::string wanted = ", wanted off, path-mtu or a whole number from 536 to 9176";
+    check({
+        {"too small", 22, "    mss-clamp: 535", "f:22:16: found \"535\"" + wanted},
+        {"too large", 22, "    mss-clamp: 9177", "f:22:16: found \"9177\"" + wanted},
+        {"a word", 22, "    mss-clamp: on", "f:22:16: found \"on\"" + wanted},
+    });
+}
+
 TEST_CASE("timeouts by remote port are checked", "[config][timeouts]") {
     const auto line = [](const std::string& entries) {
         return "timeouts: {by-remote-port: [" + entries + "]}";
