@@ -349,6 +349,9 @@ void read_policy(
         read_overloading(*node, policy, mistakes);
     }
     read_choice(map, "refusal", kRefusals, policy.refusal, mistakes);
+    if (const Node* node = map.find("tcp-pickup")) {
+        policy.tcp_pickup = read_boolean(*node, mistakes).value_or(false);
+    }
     if (const Node* node = map.find("mss-clamp")) {
         read_mss_clamp(*node, policy.mss_clamp, mistakes);
     }

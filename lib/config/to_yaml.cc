@@ -238,9 +238,10 @@ void write_policy(const Config& config, const nat::PolicySettings& policy, Out o
     );
     fmt::format_to(
         out,
-        "    port-overloading: {}\n    refusal: {}\n    mss-clamp: {}\n",
+        "    port-overloading: {}\n    refusal: {}\n    tcp-pickup: {}\n    mss-clamp: {}\n",
         policy.port_overloading,
         name_of(policy.refusal),
+        policy.tcp_pickup,
         policy.mss_clamp == 0                 ? "off"
         : policy.mss_clamp == nat::kMssOfPath ? "path-mtu"
                                               : std::to_string(policy.mss_clamp)

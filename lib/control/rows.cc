@@ -68,6 +68,8 @@ std::string state_name(SessionState state) {
             return "tcp-closing";
         case SessionState::kTcpReset:
             return "tcp-reset";
+        case SessionState::kTcpPickedUp:
+            return "tcp-picked-up";
         case SessionState::kFree:
         case SessionState::kCount:
             break;

@@ -29,6 +29,7 @@ enum class SessionState : uint8_t {
     kTcpFinInbound,
     kTcpClosing,  // both FINs seen
     kTcpReset,    // an in-window RST seen; four minutes more (RFC 7857 2.2)
+    kTcpPickedUp,  // its opening was not seen, and nobody outside has answered yet; transitory
     kCount
 };
 

@@ -211,6 +211,7 @@ void NatShard::build_policies() {
         constexpr ProtocolLimits kNone;
         const bool has = p.limits.tcp != kNone || p.limits.udp != kNone || p.limits.icmp != kNone;
         policies_.push_back({has});
+        picks_up_any_ = picks_up_any_ || p.tcp_pickup;
     }
 }
 
@@ -229,6 +230,7 @@ void NatShard::set_timeouts(const TimeoutSettings& timeouts) {
     set(SessionState::kTcpFinInbound, timeouts.tcp_established);
     set(SessionState::kTcpClosing, timeouts.tcp_closing);
     set(SessionState::kTcpReset, timeouts.tcp_transitory);
+    set(SessionState::kTcpPickedUp, timeouts.tcp_transitory);
     for (size_t i = 0; i < timeouts.by_remote_port.size(); ++i) {
         timeouts_ms_[i + 1] = common;
         for (const SessionState s :

@@ -405,7 +405,10 @@ class NatShard {
     }
     // outbound.cc
     Refusal answer_to(const FlowKey& key) const;
-    uint32_t make_outbound_session(const FlowKey& key, uint32_t mapping, Tick now);
+    bool picks_up(const FlowKey& key) const;
+    uint32_t make_outbound_session(
+        const FlowKey& key, uint32_t mapping, SessionState first, Tick now
+    );
     // inbound.cc
     bool admits(uint32_t mapping, Ipv4Addr remote) const;
     AdmitResult admit_tcp_opening(const FlowKey& key, uint32_t mapping, Tick now);
@@ -522,6 +525,7 @@ class NatShard {
     uint32_t unreplied_hand_ = 0;   // of make_room()
     uint64_t made_room_ = 0;
     uint32_t syns_to_clamp_ = 0;
+    bool picks_up_any_ = false;
     uint32_t lingering_ = kNoIndex;  // first and last of the list of refused subscribers
     uint32_t lingering_last_ = kNoIndex;
     uint32_t waits_ = 0;  // requests under way

@@ -12,12 +12,18 @@ MakeResult made(uint32_t session) {
     return {.kind = MakeResult::kMade, .session = {session}};
 }
 
+constexpr uint8_t kOpeningFlags = packet::kSyn | packet::kAck | packet::kRst | packet::kFin;
+
+// A segment in the middle of a connection.
+bool may_be_picked_up(PacketKind kind, uint8_t tcp_flags) {
+    return kind == PacketKind::kTcp && (tcp_flags & kOpeningFlags) == packet::kAck;
+}
+
 // Why a packet may not open a session, whoever sent it. Only a SYN opens a TCP session (RFC 5382
-// REQ-2; picking up connections is a later setting); an ICMP reply answers nothing that we know.
+// REQ-2), but where connections are picked up; an ICMP reply answers nothing that we know.
 std::optional<DropReason> why_no_opener(PacketKind kind, uint8_t tcp_flags) {
     if (kind == PacketKind::kTcp) {
-        const bool opens = (tcp_flags & (packet::kSyn | packet::kAck | packet::kRst | packet::kFin)
-                           ) == packet::kSyn;
+        const bool opens = (tcp_flags & kOpeningFlags) == packet::kSyn;
         return opens ? std::nullopt : std::optional(DropReason::kNoSession);
     }
     if (kind == PacketKind::kIcmpQuery) {
@@ -56,6 +62,15 @@ Refusal NatShard::answer_to(const FlowKey& key) const {
                                                      : Refusal::kProhibited;
 }
 
+bool NatShard::picks_up(const FlowKey& key) const {
+    if (!picks_up_any_) {
+        return false;
+    }
+    const PolicyId policy = policy_of(key.source(), key.realm());
+    return policy.value < settings_->policies.size() &&
+           settings_->policies[policy.value].tcp_pickup;
+}
+
 // NOLINTNEXTLINE(readability-function-size): a newcomer is what the caller knows of the key
 MakeResult NatShard::open_outbound(
     const FlowKey& key, const Newcomer& newcomer, PacketKind kind, uint8_t tcp_flags, Tick now
@@ -64,8 +79,10 @@ MakeResult NatShard::open_outbound(
     if (found != kNoIndex) {
         return made(found);
     }
-    if (const auto reason = why_no_opener(kind, tcp_flags)) {
-        return refused(*reason);
+    const bool is_picked_up = may_be_picked_up(kind, tcp_flags) && picks_up(key);
+    const auto no_opener = is_picked_up ? std::nullopt : why_no_opener(kind, tcp_flags);
+    if (no_opener) {
+        return refused(*no_opener);
     }
     const Sought sought = seek_mapping(key, newcomer, now);
     if (sought.subscriber.kind != MakeResult::kMade) {
@@ -92,7 +109,9 @@ MakeResult NatShard::open_outbound(
         }
         mapping = outcome.index;
     }
-    const uint32_t session = make_outbound_session(key, mapping, now);
+    const uint32_t session = make_outbound_session(
+        key, mapping, is_picked_up ? SessionState::kTcpPickedUp : first_state(key.protocol()), now
+    );
     if (session == kNoIndex) {
         return refused(DropReason::kSessionTableFull, answer);
     }
@@ -102,19 +121,16 @@ MakeResult NatShard::open_outbound(
 }
 
 // The session and, where the filter asks for it, the permission; a mapping made in vain goes again.
-uint32_t NatShard::make_outbound_session(const FlowKey& key, uint32_t mapping, Tick now) {
+uint32_t NatShard::make_outbound_session(
+    const FlowKey& key, uint32_t mapping, SessionState first, Tick now
+) {
     Mapping& m = mappings_[mapping];
     const bool needs_permission = settings_->policies[m.policy].filtering[key.protocol()] ==
                                   FilteringBehaviour::kAddressDependent;
     const bool permitted = !needs_permission || permissions_.add(mapping, key.destination().raw);
-    const uint32_t session = permitted ? make_session(
-                                             mapping,
-                                             key.destination(),
-                                             key.destination_port(),
-                                             first_state(key.protocol()),
-                                             now
-                                         )
-                                       : kNoIndex;
+    const uint32_t session =
+        permitted ? make_session(mapping, key.destination(), key.destination_port(), first, now)
+                  : kNoIndex;
     if (session != kNoIndex) {
         Session& s = sessions_[session];
         const uint16_t flag = needs_permission ? flow::kPermission : 0;

@@ -123,8 +123,8 @@ struct PolicySettings {
     // (RFC 7857 3). Only where mapping and filtering are address-and-port-dependent.
     bool port_overloading = false;
     Refusal refusal = Refusal::kHostUnreachable;
-    uint16_t mss_clamp =
-        0;  // the largest segment size that a SYN may announce, or kMssOfPath; 0: any
+    bool tcp_pickup = false;  // a connection whose opening was not seen goes on
+    uint16_t mss_clamp = 0;  // the most that a SYN may announce, or kMssOfPath; 0: anything
     SubscriberLimits limits;
     friend bool operator==(const PolicySettings&, const PolicySettings&) = default;
 };

@@ -27,7 +27,7 @@ constexpr std::array<Row, kStates> make_table() {
     constexpr SessionState kOpenOut = kTcpOpenOutbound, kOpenIn = kTcpOpenInbound;
     constexpr SessionState kHalf = kTcpHalfOpen, kEst = kTcpEstablished, kClosing = kTcpClosing;
     constexpr SessionState kFinOut = kTcpFinOutbound, kFinIn = kTcpFinInbound;
-    constexpr SessionState kRst = kTcpReset;
+    constexpr SessionState kRst = kTcpReset, kPicked = kTcpPickedUp;
     std::array<Row, kStates> t{};
     for (size_t i = 0; i < kStates; ++i) {
         const auto s = static_cast<SessionState>(i);
@@ -44,6 +44,7 @@ constexpr std::array<Row, kStates> make_table() {
     set(kFinOut, {kFinOut, kFinOut}, {kFinOut, kFinOut}, {kFinOut, kClosing}, kRst);
     set(kFinIn, {kFinIn, kFinIn}, {kFinIn, kFinIn}, {kClosing, kFinIn}, kRst);
     set(kClosing, {kOpenOut, kOpenIn}, {kClosing, kClosing}, {kClosing, kClosing}, kClosing);
+    set(kPicked, {kOpenOut, kPicked}, {kPicked, kEst}, {kPicked, kFinIn}, kRst);
     set(kRst, {kOpenOut, kOpenIn}, {kEst, kEst}, {kRst, kRst}, kRst);
     return t;
 }

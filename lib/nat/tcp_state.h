@@ -11,6 +11,8 @@
 //             3.5.2.2, TRANS).
 //   Again     SYN after closing or reset: a new connection of the same endpoints; the mapping
 //             stays.
+//   Picked up a connection whose opening was not seen (a setting) is established when the other side
+//             has answered; until then it has the short timer of an opening.
 //   Window    tcp_ack[d] and tcp_window[d] come from segments of direction d and say what the other
 //             side may send. Until the first ACK, a side's SYN seeds it: its sequence number + 1 is
 //             what the other side will acknowledge.
@@ -28,7 +30,7 @@ namespace sekisho::nat {
 // A TCP session without a handshake.
 constexpr bool is_half_open(SessionState s) {
     return s == SessionState::kTcpOpenOutbound || s == SessionState::kTcpOpenInbound ||
-           s == SessionState::kTcpHalfOpen;
+           s == SessionState::kTcpHalfOpen || s == SessionState::kTcpPickedUp;
 }
 
 // What a segment says, reduced to what the states need. The order is that of the table in

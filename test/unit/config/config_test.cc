@@ -205,6 +205,9 @@ TEST_CASE("every setting reaches its value", "[config]") {
         CHECK(clamped.nat.policies[0].mss_clamp == value);
         CHECK(must_parse(to_yaml(clamped)).nat == clamped.nat);
     }
+    const Config picked = must_parse(base_with(22, "    tcp-pickup: true"));
+    CHECK(picked.nat.policies[0].tcp_pickup);
+    CHECK(must_parse(to_yaml(picked)).nat == picked.nat);
     const Config ports = must_parse(base_with(
         22,
         "timeouts:\n  by-remote-port:\n    - {protocol: udp, ports: 53, timeout: 10s}\n"

@@ -55,6 +55,15 @@ const Row kRows[] = {
     {kTcpEstablished, TcpEvent::kFin, kOut, kOut, true, kTcpFinOutbound},
     {kTcpEstablished, TcpEvent::kFin, kIn, kOut, true, kTcpFinInbound},
     {kTcpEstablished, TcpEvent::kReset, kIn, kOut, true, kTcpReset},
+    // picked up: the other side must answer
+    {kTcpPickedUp, TcpEvent::kAck, kOut, kOut, false, kTcpPickedUp},
+    {kTcpPickedUp, TcpEvent::kFin, kOut, kOut, false, kTcpPickedUp},
+    {kTcpPickedUp, TcpEvent::kSyn, kOut, kOut, false, kTcpOpenOutbound},
+    {kTcpPickedUp, TcpEvent::kSyn, kIn, kOut, false, kTcpPickedUp},
+    {kTcpPickedUp, TcpEvent::kNone, kIn, kOut, false, kTcpPickedUp},
+    {kTcpPickedUp, TcpEvent::kAck, kIn, kOut, false, kTcpEstablished},
+    {kTcpPickedUp, TcpEvent::kFin, kIn, kOut, false, kTcpFinInbound},
+    {kTcpPickedUp, TcpEvent::kReset, kIn, kOut, false, kTcpReset},
     // a FIN a direction
     {kTcpFinOutbound, TcpEvent::kFin, kOut, kOut, true, kTcpFinOutbound},
     {kTcpFinOutbound, TcpEvent::kFin, kIn, kOut, true, kTcpClosing},
