@@ -266,6 +266,14 @@ void check_policies(const Draft& draft, Mistakes& mistakes) {
                 mistakes
             );
         }
+        const bool tells = (draft.config.nat.events.logged & nat::kLogInvalid) != 0;
+        if (draft.config.nat.policies[i].tcp_window == nat::WindowPolicy::kLog && !tells) {
+            mistakes.add(
+                draft.policies[i].tcp_window,
+                "tcp-window: log without a log that tells of it",
+                "invalid among log.events"
+            );
+        }
         if (realms) {
             check_policy_realm(draft, *realms, i, mistakes);
         }

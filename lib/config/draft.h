@@ -46,6 +46,7 @@ struct PolicyPlaces {
     Place realm;  // of the policy where the realm is not named
     bool realm_read = true;
     std::vector<Place> source;  // in step with PolicySettings::source
+    Place tcp_window;
     std::vector<Place> exempt;  // in step with PolicySettings::exempt
 };
 

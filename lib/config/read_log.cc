@@ -14,7 +14,8 @@ constexpr Choice<nat::EventClass> kClasses[] = {
     {"mappings", nat::kLogMappings},
     {"blocks", nat::kLogBlocks},
     {"limits", nat::kLogLimits},
-    {"sessions", nat::kLogSessions}};
+    {"sessions", nat::kLogSessions},
+    {"invalid", nat::kLogInvalid}};
 constexpr Choice<nat::OnLogLoss> kOnLoss[] = {
     {"refuse", nat::OnLogLoss::kRefuse}, {"count", nat::OnLogLoss::kCount}};
 constexpr uint8_t kByDefault = nat::kLogMappings | nat::kLogBlocks | nat::kLogLimits;
@@ -30,7 +31,8 @@ void read_file(const Map& map, Draft& draft, Mistakes& mistakes) {
 }
 
 void read_events(const Node& node, uint8_t& logged, Mistakes& mistakes) {
-    const std::string wanted = "a list of mappings, blocks, limits and sessions, each once";
+    const std::string wanted =
+        "a list of mappings, blocks, limits, sessions and invalid, each once";
     const auto* items = read_list(node, std::size(kClasses), wanted, mistakes);
     if (items == nullptr) {
         return;

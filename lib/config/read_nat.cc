@@ -34,6 +34,12 @@ constexpr Choice<nat::FilteringBehaviour> kFilteringBehaviours[] = {
     {"address-and-port-dependent", nat::FilteringBehaviour::kAddressAndPortDependent},
 };
 
+constexpr Choice<nat::WindowPolicy> kWindowPolicies[] = {
+    {"off", nat::WindowPolicy::kOff},
+    {"log", nat::WindowPolicy::kLog},
+    {"drop", nat::WindowPolicy::kDrop},
+};
+
 constexpr Choice<nat::Refusal> kRefusals[] = {
     {"host-unreachable", nat::Refusal::kHostUnreachable},
     {"administratively-prohibited", nat::Refusal::kProhibited},
@@ -349,6 +355,11 @@ void read_policy(
         read_overloading(*node, policy, mistakes);
     }
     read_choice(map, "refusal", kRefusals, policy.refusal, mistakes);
+    if (const Node* node = map.find("tcp-window")) {
+        policy.tcp_window =
+            read_choice(*node, kWindowPolicies, mistakes).value_or(policy.tcp_window);
+        places.tcp_window = node->place;
+    }
     if (const Node* node = map.find("tcp-pickup")) {
         policy.tcp_pickup = read_boolean(*node, mistakes).value_or(false);
     }

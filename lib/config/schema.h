@@ -86,6 +86,7 @@ inline constexpr Key kPolicyKeys[] = {
     {"filtering"},
     {"port-overloading"},
     {"refusal"},
+    {"tcp-window"},
     {"tcp-pickup"},
     {"mss-clamp"},
     {"limits"},

@@ -67,6 +67,10 @@ std::string_view name_of(nat::Pairing pairing) {
     constexpr std::string_view kNames[] = {"hard", "soft", "none"};
     return kNames[static_cast<size_t>(pairing)];
 }
+std::string_view name_of(nat::WindowPolicy policy) {
+    constexpr std::string_view kNames[] = {"off", "log", "drop"};
+    return kNames[static_cast<size_t>(policy)];
+}
 std::string_view name_of(nat::Refusal refusal) {
     switch (refusal) {
         case nat::Refusal::kSilent:
@@ -238,9 +242,11 @@ void write_policy(const Config& config, const nat::PolicySettings& policy, Out o
     );
     fmt::format_to(
         out,
-        "    port-overloading: {}\n    refusal: {}\n    tcp-pickup: {}\n    mss-clamp: {}\n",
+        "    port-overloading: {}\n    refusal: {}\n    tcp-window: {}\n    "
+        "tcp-pickup: {}\n    mss-clamp: {}\n",
         policy.port_overloading,
         name_of(policy.refusal),
+        name_of(policy.tcp_window),
         policy.tcp_pickup,
         policy.mss_clamp == 0                 ? "off"
         : policy.mss_clamp == nat::kMssOfPath ? "path-mtu"
@@ -264,7 +270,7 @@ void write_policy(const Config& config, const nat::PolicySettings& policy, Out o
 }
 
 void write_log(const Config& config, Out out) {
-    constexpr std::string_view kClasses[] = {"mappings", "blocks", "limits", "sessions"};
+    constexpr std::string_view kClasses[] = {"mappings", "blocks", "limits", "sessions", "invalid"};
     const nat::EventSettings& events = config.nat.events;
     std::vector<std::string_view> logged;
     for (size_t i = 0; i < std::size(kClasses); ++i) {

@@ -18,6 +18,31 @@ namespace {
     }
 }
 
+// What only sessions with a mark are asked: false: the packet is dropped.
+[[gnu::noinline]] bool may_pass(Batch& batch, uint32_t i, const StageTables& tables, Tick now) {
+    const PacketMeta& meta = batch.meta[i];
+    const PacketRef& ref = batch.ref[i];
+    const auto& session = *static_cast<const flow::Session*>(meta.session);
+    if ((session.flags & flow::kSessionHairpin) != 0 && meta.direction == Direction::kInbound &&
+        (ref.flags & packet::kHairpin) == 0) {
+        batch.drop(i, DropReason::kSpoofedSource);
+        return false;
+    }
+    if ((session.flags & flow::kTrackWindow) == 0 || meta.session_index == kNoIndex ||
+        meta.kind != PacketKind::kTcp) {
+        return true;
+    }
+    const uint8_t* const tcp = ref.data + meta.l4_offset;
+    const auto header = static_cast<uint32_t>(tcp[packet::offset::kTcpOffset] >> 4 << 2);
+    const uint32_t data = meta.l3_length - (uint32_t{meta.l4_offset} - meta.l3_offset) - header;
+    const uint32_t known = ref.fragment == 0 ? data : kNoIndex;
+    if (tables.nat->admits_segment({meta.session_index}, meta.direction, tcp, known, now)) {
+        return true;
+    }
+    batch.drop(i, DropReason::kTcpOutOfWindow);
+    return false;
+}
+
 }  // namespace
 
 // A packet from a link whose source is a pool's would hit the session of a hairpin: only our own second halves may.
@@ -30,10 +55,10 @@ void track(Burst& burst, const StageTables& tables, Tick now) {
             continue;
         }
         const auto& session = *static_cast<const flow::Session*>(meta.session);
-        if ((session.flags & flow::kSessionHairpin) != 0 && meta.direction == Direction::kInbound &&
-            (batch.ref[i].flags & packet::kHairpin) == 0) [[unlikely]] {
-            batch.drop(i, DropReason::kSpoofedSource);
-            continue;
+        if ((session.flags & (flow::kSessionHairpin | flow::kTrackWindow)) != 0) [[unlikely]] {
+            if (!may_pass(batch, i, tables, now)) {
+                continue;
+            }
         }
         tables.hops->prefetch(NeighbourId{session.next_hop[static_cast<size_t>(meta.direction)]});
         if (meta.session_index == kNoIndex || meta.kind >= PacketKind::kIcmpError) [[unlikely]] {

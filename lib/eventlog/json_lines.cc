@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/drop_reason.h"
+#include "nat/tcp_window.h"
 
 namespace sekisho::eventlog {
 namespace {
@@ -25,13 +26,20 @@ std::string_view name_of(EventKind kind) {
         "block-granted",
         "block-released",
         "limit-reached",
-        "lost"};
-    return kind <= EventKind::kLost ? kNames[static_cast<size_t>(kind)] : kNames[0];
+        "lost",
+        "segment-invalid"};
+    return kind <= EventKind::kSegmentInvalid ? kNames[static_cast<size_t>(kind)] : kNames[0];
 }
 
 std::string_view name_of(nat::EndCause cause) {
     constexpr std::string_view kNames[] = {"idle", "closed", "cleared", "undone", "made-room"};
     return cause <= nat::EndCause::kMadeRoom ? kNames[static_cast<size_t>(cause)] : "unknown";
+}
+
+std::string_view name_of(nat::WindowFault fault) {
+    constexpr std::string_view kNames[] = {
+        "none", "beyond-window", "too-old", "acknowledges-unsent", "acknowledges-too-old"};
+    return fault <= nat::WindowFault::kAcksTooOld ? kNames[static_cast<size_t>(fault)] : "unknown";
 }
 
 std::string_view limit_name(uint8_t reason) {
@@ -85,6 +93,15 @@ void append_protocol(std::string& out, uint8_t protocol) {
             return append_text(out, "transport-protocol", "icmp");
     }
     append_text(out, "transport-protocol", std::to_string(protocol));
+}
+
+void append_segment(std::string& out, const Event& event) {
+    append_text(out, "fault", name_of(static_cast<nat::WindowFault>(event.cause)));
+    append_text(out, "direction", event.inbound != 0 ? "inbound" : "outbound");
+    out += ",\"sequence-number\":";
+    append_number(out, event.sequence_number);
+    out += ",\"acknowledgement-number\":";
+    append_number(out, event.count);
 }
 
 void append_binding(std::string& out, const Event& event) {
@@ -141,6 +158,9 @@ void JsonLines::append(
     append_number(out, event.sequence);
     append_text(out, "event", name_of(event.kind));
     switch (event.kind) {
+        case EventKind::kSegmentInvalid:
+            append_segment(out, event);
+            [[fallthrough]];
         case EventKind::kMappingCreated:
         case EventKind::kMappingEnded:
         case EventKind::kSessionCreated:
@@ -174,8 +194,9 @@ void JsonLines::append(
         case EventKind::kNone:
             break;
     }
-    const bool is_binding = event.kind <= EventKind::kSessionEnded;
-    if (is_binding && event.remote_address != 0) {
+    const bool is_of_flow =
+        event.kind <= EventKind::kSessionEnded || event.kind == EventKind::kSegmentInvalid;
+    if (is_of_flow && event.remote_address != 0) {
         append_address(out, "remote-address", event.remote_address);
         append_port(out, "remote-port", event.remote_port);
     }

@@ -27,8 +27,8 @@ enum class SessionState : uint8_t {
     kTcpEstablished,
     kTcpFinOutbound,  // one FIN seen; still the established timer for the other half
     kTcpFinInbound,
-    kTcpClosing,  // both FINs seen
-    kTcpReset,    // an in-window RST seen; four minutes more (RFC 7857 2.2)
+    kTcpClosing,   // both FINs seen
+    kTcpReset,     // an in-window RST seen; four minutes more (RFC 7857 2.2)
     kTcpPickedUp,  // its opening was not seen, and nobody outside has answered yet; transitory
     kCount
 };
@@ -46,6 +46,7 @@ enum SessionFlag : uint16_t {
     kHasAckInbound = 1 << 7,
     kWasEstablished = 1 << 8,  // TCP: a handshake has been completed
     kClampMss = 1 << 9,        // TCP: its SYNs are to be looked at
+    kTrackWindow = 1 << 10,    // TCP: segments are judged by their window
     // From kTimeoutShift on: which of the timeouts by remote port it has, from 1 on; 0: none.
 };
 inline constexpr unsigned kTimeoutShift = 12;

@@ -24,6 +24,12 @@ bool maps_by_remote(const NatSettings& settings) {
     });
 }
 
+bool tracks_windows(const NatSettings& settings) {
+    return std::ranges::any_of(settings.policies, [](const PolicySettings& p) {
+        return p.tcp_window != WindowPolicy::kOff;
+    });
+}
+
 bool overloads_ports(const NatSettings& settings) {
     return std::ranges::any_of(settings.policies, &PolicySettings::port_overloading);
 }
@@ -85,6 +91,9 @@ base::ArenaPlan arena_plan(const NatShardPlan& plan, const NatSettings& settings
     }
     if (maps_by_remote(settings)) {
         arena.sections.push_back({kMappingRemotes, m * sizeof(MappingRemote), m, false});
+    }
+    if (tracks_windows(settings)) {
+        arena.sections.push_back({kTcpWindows, s * sizeof(TcpWindow), s, false});
     }
     if (overloads_ports(settings)) {
         add_counts(kPortUses, kPortUseIndex, m);
@@ -181,6 +190,7 @@ void NatShard::lay_out_records(const NatShardPlan& plan, Tick now) {
     };
     permissions_ = counts(kPermissions, kPermissionIndex, plan.sessions);
     port_uses_ = counts(kPortUses, kPortUseIndex, plan.mappings);
+    windows_ = arena_.records<TcpWindow>(kTcpWindows);
     remotes_ = arena_.records<MappingRemote>(kMappingRemotes);
     if (settings_->events.logged != 0) {
         const size_t ring = event_ring_bytes(settings_->events.ring);

@@ -26,6 +26,7 @@ enum class EventKind : uint8_t {
     kBlockReleased,
     kLimitReached,  // `cause`: DropReason of the packets that are refused
     kLost,          // `count` events since `since_ms` found no room (on-log-loss: count)
+    kSegmentInvalid,  // `cause`: WindowFault; `inbound`, `sequence_number`, `count`: its acknowledgement
 };
 
 enum class EndCause : uint8_t {
@@ -49,12 +50,12 @@ struct alignas(64) Event {
     uint16_t internal_port;
     uint16_t external_port;  // of blocks: the first
     uint16_t remote_port;
-    uint16_t last_port;  // of blocks
-    uint16_t pool;       // PoolId, of blocks and limits
-    uint16_t reserved;
-    uint32_t since_ms;  // of kLost
-    uint32_t reserved2;
-    uint64_t count;  // of kLost
+    uint16_t last_port;        // of blocks
+    uint16_t pool;             // PoolId, of blocks and limits
+    uint16_t inbound;          // of a segment: 1, or 0: outbound
+    uint32_t since_ms;         // of kLost
+    uint32_t sequence_number;  // of a segment
+    uint64_t count;            // of kLost
     uint64_t reserved3;
 };
 static_assert(sizeof(Event) == 64);

@@ -54,4 +54,12 @@ class MessageSink {
     [[nodiscard]] virtual bool send(ShardId to, const ShardMessage& message) = 0;
 };
 
+// Told when a subscriber's wait for a block is over; the packets that were held are judged anew, once
+// handle() has returned and before it is called again: a block that nobody uses yet can be recalled.
+class WaitListener {
+  public:
+    virtual ~WaitListener() = default;
+    virtual void wait_is_over(SubscriberIndex subscriber) = 0;
+};
+
 }  // namespace sekisho::nat

@@ -50,6 +50,8 @@
 #include "nat/recall_book.h"
 #include "nat/settings.h"
 #include "nat/subscriber.h"
+#include "nat/tcp_window.h"
+#include "nat/views.h"
 #include "packet/batch.h"
 
 namespace sekisho::nat {
@@ -99,14 +101,6 @@ struct AdmitResult {
     MappingIndex mapping{kNoIndex};
 };
 
-// Told when a subscriber's wait for a block is over; the packets that were held are judged anew, once
-// handle() has returned and before it is called again: a block that nobody uses yet can be recalled.
-class WaitListener {
-  public:
-    virtual ~WaitListener() = default;
-    virtual void wait_is_over(SubscriberIndex subscriber) = 0;
-};
-
 // What a slice of a listing shows; plain values, copied out on the worker.
 struct SessionView {
     Session session;  // as it stands
@@ -124,31 +118,6 @@ struct MappingView {
     ShardId shard;
     MappingRemote remote{};  // zero where it does not count
 };
-struct SubscriberView {
-    Ipv4Addr address;
-    RealmId realm;
-    Ipv4Addr external_address;  // its paired address; 0.0.0.0 while it has none
-    uint32_t sessions;
-    uint32_t ports;
-    uint32_t blocks;
-    uint16_t policy;
-    ShardId shard;
-    bool waiting;
-};
-struct BlockView {
-    ExternalIndex external;
-    uint16_t number;
-    uint16_t in_use[3];  // ports: TCP, UDP, ICMP
-    SubscriberIndex subscriber;
-};
-struct PoolView {                 // what this shard knows; sums over the shards are the pool's
-    uint32_t free_blocks = 0;     // at home here
-    uint32_t granted_blocks = 0;  // held here
-    uint32_t ports_in_use = 0;    // of blocks held here
-    uint32_t ports_resting = 0;   // at most; exact where a block was looked at in this epoch
-    uint64_t refused = 0;         // requests that ended here without a block
-};
-
 struct NatShardPlan {
     ShardId shard;
     unsigned shards = 1;    // 64 at most
@@ -200,6 +169,11 @@ class NatShard {
     // a TCP session without a handshake, or closed, is not kept alive from outside (track.cc).
     void track(SessionIndex index, Direction direction, const uint8_t* tcp, Tick now);
 
+    // Whether a segment of a session with kTrackWindow passes; false only where its policy drops. To be
+    // asked before track(). `data`: bytes behind its header, or kNoIndex: a fragment's.
+    bool admits_segment(
+        SessionIndex index, Direction direction, const uint8_t* tcp, uint32_t data, Tick now
+    );
     // SYNs of sessions whose policy clamps them, tracked since the last call.
     uint32_t take_syns_to_clamp() { return std::exchange(syns_to_clamp_, 0); }
     uint16_t mss_clamp_of(const Session& s) const {
@@ -385,6 +359,18 @@ class NatShard {
     void track_tcp(uint32_t session, Direction direction, const uint8_t* tcp, Tick now);
     void change_state(uint32_t session, SessionState next, Direction direction, Tick now);
     void set_opener(Session& s, Direction opener);
+    // window.cc
+    bool tracks_window(const Mapping& m) const {
+        return !windows_.empty() && static_cast<Protocol>(m.protocol) == Protocol::kTcp &&
+               settings_->policies[m.policy].tcp_window != WindowPolicy::kOff;
+    }
+    void log_invalid(
+        const Session& s,
+        Direction direction,
+        const TcpSegment& segment,
+        WindowFault fault,
+        Tick now
+    );
     // mapping.cc
     struct Sought {
         uint32_t mapping = kNoIndex;
@@ -525,6 +511,8 @@ class NatShard {
     uint32_t unreplied_hand_ = 0;   // of make_room()
     uint64_t made_room_ = 0;
     uint32_t syns_to_clamp_ = 0;
+    std::span<TcpWindow> windows_;  // by session; empty where no policy tracks them
+    uint32_t invalid_told_at_ = 0;  // Tick
     bool picks_up_any_ = false;
     uint32_t lingering_ = kNoIndex;  // first and last of the list of refused subscribers
     uint32_t lingering_last_ = kNoIndex;

@@ -70,11 +70,20 @@ inline constexpr FieldLayout kEventFields[] = {
     SEKISHO_FIELD(Event, remote_port),
     SEKISHO_FIELD(Event, last_port),
     SEKISHO_FIELD(Event, pool),
-    SEKISHO_FIELD(Event, reserved),
+    SEKISHO_FIELD(Event, inbound),
     SEKISHO_FIELD(Event, since_ms),
-    SEKISHO_FIELD(Event, reserved2),
+    SEKISHO_FIELD(Event, sequence_number),
     SEKISHO_FIELD(Event, count),
     SEKISHO_FIELD(Event, reserved3),
+};
+inline constexpr FieldLayout kTcpWindowFields[] = {
+    SEKISHO_FIELD(TcpWindow, end),
+    SEKISHO_FIELD(TcpWindow, limit),
+    SEKISHO_FIELD(TcpWindow, window),
+    SEKISHO_FIELD(TcpWindow, known),
+    SEKISHO_FIELD(TcpWindow, picked_up),
+    SEKISHO_FIELD(TcpWindow, reserved),
+    SEKISHO_FIELD(TcpWindow, reserved2),
 };
 #undef SEKISHO_FIELD
 
@@ -89,13 +98,17 @@ inline constexpr RecordLayout kEventLayout{"event", sizeof(Event), kEventFields}
 static_assert(base::covers(kEventLayout));
 static_assert(base::covers(kSubscriberLayout) && base::covers(kMappingRemoteLayout));
 
+inline constexpr RecordLayout kTcpWindowLayout{"tcp window", sizeof(TcpWindow), kTcpWindowFields};
+static_assert(base::covers(kTcpWindowLayout));
+
 inline constexpr uint64_t kNatLayoutDigest = layout_digest(
     {flow::kSessionLayout,
      kMappingLayout,
      kMappingRemoteLayout,
      kSubscriberLayout,
      kPortBlockLayout,
-     kEventLayout}
+     kEventLayout,
+     kTcpWindowLayout}
 );
 
 }  // namespace sekisho::nat

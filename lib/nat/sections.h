@@ -22,6 +22,7 @@ enum Section : uint32_t {
     kPortUses,
     kPortUseIndex,
     kEvents,
+    kTcpWindows,
 };
 
 }  // namespace sekisho::nat::section

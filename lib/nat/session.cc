@@ -78,6 +78,11 @@ uint32_t NatShard::make_session(
     if (mss_clamp_of(s) != 0) {
         s.flags = static_cast<uint16_t>(s.flags | flow::kClampMss);
     }
+    if (tracks_window(m)) {
+        s.flags = static_cast<uint16_t>(s.flags | flow::kTrackWindow);
+        windows_[index] = TcpWindow{};
+        windows_[index].picked_up = state == SessionState::kTcpPickedUp ? 1 : 0;
+    }
     index_session(index);
     ++m.sessions;
     Subscriber& subscriber = subscribers_[m.subscriber];

@@ -109,6 +109,9 @@ struct Exemption {
     friend bool operator==(const Exemption&, const Exemption&) = default;
 };
 
+// What becomes of a TCP segment outside of its connection's window (RFC 9293 3.10.7.4).
+enum class WindowPolicy : uint8_t { kOff, kLog, kDrop };
+
 inline constexpr uint16_t kMssOfPath = 0xffff;  // what fits on both links of a packet's way
 
 struct PolicySettings {
@@ -123,8 +126,9 @@ struct PolicySettings {
     // (RFC 7857 3). Only where mapping and filtering are address-and-port-dependent.
     bool port_overloading = false;
     Refusal refusal = Refusal::kHostUnreachable;
+    WindowPolicy tcp_window = WindowPolicy::kOff;
     bool tcp_pickup = false;  // a connection whose opening was not seen goes on
-    uint16_t mss_clamp = 0;  // the most that a SYN may announce, or kMssOfPath; 0: anything
+    uint16_t mss_clamp = 0;   // the most that a SYN may announce, or kMssOfPath; 0: anything
     SubscriberLimits limits;
     friend bool operator==(const PolicySettings&, const PolicySettings&) = default;
 };
@@ -166,6 +170,7 @@ enum EventClass : uint8_t {  // what is logged
     kLogLimits = 1 << 2,
     kLogSessions =
         1 << 3,  // tells where subscribers go: only where it is required (RFC 6888 REQ-12)
+    kLogInvalid = 1 << 4,  // the same; TCP segments out of their window
 };
 enum class OnLogLoss : uint8_t {
     kRefuse,  // what cannot be logged is not made

@@ -1,12 +1,14 @@
 """What is done to TCP besides translation, with the kernel's own TCP at both ends."""
 import errno
 import socket
+import struct
 import time
 
 import lab as laboratory
+import peer
 import town
 import traffic
-from cases import case
+from cases import case, drops
 
 HELD_SECONDS = 6
 
@@ -82,3 +84,38 @@ def pickup(world):
     states = {s["state"] for s in world.nat.sessions("protocol", "tcp")}
     assert states == {"tcp-established"}, states
     client.close()
+
+
+@case("what the kernel's TCP sends lies in its window, and a forged reset does not", policy="tcp-window: drop",
+      system="shards: 3", tags="[pitfall-13]")
+def window(world):
+    size = 20_000_000
+    for name, source in (("sub1", "100.64.1.3"), ("sub2", "100.64.2.3")):
+        download = traffic.download_sha256(world.lab, name, source, size, seconds=60)
+        download.process.wait(70)
+        assert download.output().split()[0] == peer.blob_sha256(size), download.output()
+    client = world.lab.socket("sub1", source=("100.64.1.9", 0), timeout=20)
+    client.connect((town.SERVER, traffic.HTTP_PORT))
+    mapped = who(client)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
+    time.sleep(2.5)
+    assert world.nat.dropped("tcp-out-of-window") == 0, world.nat.counters()
+    with drops(world.nat, tcp_out_of_window=4):
+        for sequence in (0, 1 << 30, 2 << 30, 3 << 30):
+            forge_reset(world, (town.SERVER, traffic.HTTP_PORT), mapped, sequence)
+    assert who(client) == mapped
+    client.close()
+
+
+def forge_reset(world, source, target, sequence):
+    """A RST from outside in the server's name; at most one of four such numbers can lie in a window."""
+    header = struct.pack("!HHLLBBHHH", source[1], target[1], sequence, 0, 5 << 4, 4, 0, 0, 0)
+    pseudo = socket.inet_aton(source[0]) + socket.inet_aton(target[0]) + struct.pack("!BBH", 0, 6, len(header))
+    total = sum(struct.unpack(f"!{len(pseudo + header) // 2}H", pseudo + header))
+    total = (total & 0xffff) + (total >> 16)
+    header = header[:16] + struct.pack("!H", ~(total + (total >> 16)) & 0xffff) + header[18:]
+    raw = world.lab.socket("net", kind=socket.SOCK_RAW, protocol=socket.IPPROTO_TCP, source=(source[0], 0))
+    raw.sendto(header, (target[0], 0))
+    raw.close()

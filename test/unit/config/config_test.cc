@@ -205,6 +205,14 @@ TEST_CASE("every setting reaches its value", "[config]") {
         CHECK(clamped.nat.policies[0].mss_clamp == value);
         CHECK(must_parse(to_yaml(clamped)).nat == clamped.nat);
     }
+    const Config windows = must_parse(
+        base_with(22, "    tcp-window: log\nlog: {file: /var/log/s, events: [mappings, invalid]}")
+    );
+    CHECK(windows.nat.policies[0].tcp_window == nat::WindowPolicy::kLog);
+    CHECK(windows.nat.events.logged == (nat::kLogMappings | nat::kLogInvalid));
+    CHECK(must_parse(to_yaml(windows)).nat == windows.nat);
+    const Config drops = must_parse(base_with(22, "    tcp-window: drop"));
+    CHECK(must_parse(to_yaml(drops)).nat.policies[0].tcp_window == nat::WindowPolicy::kDrop);
     const Config picked = must_parse(base_with(22, "    tcp-pickup: true"));
     CHECK(picked.nat.policies[0].tcp_pickup);
     CHECK(must_parse(to_yaml(picked)).nat == picked.nat);

@@ -22,7 +22,7 @@ TEST_CASE("the log's settings are checked", "[config][log]") {
         {"an unknown event",
          22,
          "log: {file: /l, events: [mappings, flows]}",
-         "f:22:36: found \"flows\", wanted mappings, blocks, limits or sessions"},
+         "f:22:36: found \"flows\", wanted mappings, blocks, limits, sessions or invalid"},
         {"an event twice",
          22,
          "log: {file: /l, events: [blocks, blocks]}",

@@ -258,6 +258,17 @@ TEST_CASE("a policy that names no realm wants a link in the default one", "[conf
     CHECK(mistakes_of(base_with(20, "    source: [0.0.0.0/0]")).empty());
 }
 
+TEST_CASE("tracking of windows is checked", "[config][window]") {
+    const std::string untold =
+        "f:22:17: found tcp-window: log without a log that tells of it, wanted invalid among "
+        "log.events";
+    check({
+        {"a word", 22, "    tcp-window: on", "f:22:17: found \"on\", wanted off, log or drop"},
+        {"a log of nothing", 22, "    tcp-window: log", untold},
+        {"a log of other things", 22, "    tcp-window: log\nlog: {file: /l}", untold},
+    });
+}
+
 TEST_CASE("a segment size to clamp to is checked", "[config][mss]") {
     const std::string wanted = ", wanted off, path-mtu or a whole number from 536 to 9176";
     check({

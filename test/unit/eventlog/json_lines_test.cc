@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/drop_reason.h"
+#include "nat/tcp_window.h"
 
 using namespace sekisho;
 using namespace sekisho::eventlog;
@@ -76,6 +77,17 @@ TEST_CASE("each kind of event is a line of JSON", "[eventlog]") {
     );
     limit.pool = 0xffff;  // one that no pool could be named for
     CHECK(line(limit).find("pool\":") == string::npos);
+    Event invalid = binding(EventKind::kSegmentInvalid);
+    invalid.cause = static_cast<uint8_t>(nat::WindowFault::kAcksUnsent);
+    invalid.inbound = 1;
+    invalid.sequence_number = 4294967295;
+    invalid.count = 17;
+    const string told = line(invalid);
+    CHECK(told.find(R"("fault":"acknowledges-unsent","direction":"inbound")") != string::npos);
+    CHECK(
+        told.find(R"("sequence-number":4294967295,"acknowledgement-number":17,)") != string::npos
+    );
+    CHECK(told.find("remote-address") == told.rfind("remote-address"));
     Event lost = binding(EventKind::kLost);
     lost.count = 12345678901;
     CHECK(
