@@ -55,10 +55,9 @@ void track(Burst& burst, const StageTables& tables, Tick now) {
             continue;
         }
         const auto& session = *static_cast<const flow::Session*>(meta.session);
-        if ((session.flags & (flow::kSessionHairpin | flow::kTrackWindow)) != 0) [[unlikely]] {
-            if (!may_pass(batch, i, tables, now)) {
-                continue;
-            }
+        if ((session.flags & (flow::kSessionHairpin | flow::kTrackWindow)) != 0 &&
+            !may_pass(batch, i, tables, now)) [[unlikely]] {
+            continue;
         }
         tables.hops->prefetch(NeighbourId{session.next_hop[static_cast<size_t>(meta.direction)]});
         if (meta.session_index == kNoIndex || meta.kind >= PacketKind::kIcmpError) [[unlikely]] {
