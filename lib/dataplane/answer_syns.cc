@@ -1,6 +1,7 @@
 // What becomes of unsolicited SYNs when their six seconds have passed (RFC 5382 REQ-4).
 #include <cstring>
 
+#include "base/mutation.h"
 #include "dataplane/shard.h"
 #include "packet/build.h"
 
@@ -20,7 +21,7 @@ unsigned Shard::answer_unsolicited_syns(Tick now) {
         if (syn == nullptr) {
             break;
         }
-        const bool answered = !is_solicited(*syn, now);
+        const bool answered = is_mutated(Mutation::kRfc5382Req4Drop) || !is_solicited(*syn, now);
         if (answered && (ring.room() < ring.capacity() / 2 || !punt_unsolicited(*syn))) {
             break;
         }

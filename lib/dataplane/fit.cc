@@ -1,3 +1,4 @@
+#include "base/mutation.h"
 #include "dataplane/stages.h"
 
 namespace sekisho::dataplane {
@@ -25,11 +26,13 @@ void judge_size(const PacketRef& ref, PacketMeta& meta, const StageTables& table
     const auto fragment_word =
         Be16{packet::load<uint16_t>(ref.data + meta.l3_offset + packet::offset::kIpFragment)}.host(
         );
-    if ((fragment_word & packet::kDontFragment) == 0) {
+    if ((fragment_word & packet::kDontFragment) == 0 && !is_mutated(Mutation::kRfc4787Req13a)) {
         return;  // divide will tell
     }
     // Of those that are exempt, the slow path knows about which no error is owed.
-    const bool owed = meta.kind < PacketKind::kIcmpError || meta.kind == PacketKind::kUntranslated;
+    const bool owed =
+        !is_mutated(Mutation::kRfc4787Req13) &&
+        (meta.kind < PacketKind::kIcmpError || meta.kind == PacketKind::kUntranslated);
     meta.verdict = owed ? Verdict::kPuntError : Verdict::kDrop;
     meta.reason = DropReason::kTooBig;
     meta.error_detail = tables.network->link(hop.hop.link).mtu;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/mutation.h"
+
 namespace sekisho::dataplane {
 
 using packet::Extent;
@@ -112,7 +114,8 @@ uint32_t FragmentTable::oldest_in(uint32_t set, uint16_t source) const {
 // A free place for a datagram, if need be that of another one.
 uint32_t FragmentTable::free_way(const Place& place) {
     const auto ways = std::span(sources_).subspan(size_t{place.set} * kWays, kWays);
-    const auto own = std::ranges::count(ways, place.source);
+    const auto own = is_mutated(Mutation::kRfc4787Req14a) ? std::ptrdiff_t{0}
+                                                          : std::ranges::count(ways, place.source);
     const auto empty = std::ranges::find(ways, 0);
     if (own < kMostPerSource && empty != ways.end()) {
         return place.set * kWays + static_cast<uint32_t>(empty - ways.begin());
@@ -334,8 +337,8 @@ void FragmentTable::refuse(const FragmentFacts& first, DropReason reason, Tick n
 
 bool FragmentTable::hold(uint32_t index, PacketRef& packet, uint16_t l3_offset) {
     Entry& entry = entries_[index];
-    if (entry.held >= kHeldPerDatagram || !has_room_in_set(index) || !has_room_in_all(index) ||
-        free_node_ == kNoIndex) {
+    if (is_mutated(Mutation::kRfc4787Req14) || entry.held >= kHeldPerDatagram ||
+        !has_room_in_set(index) || !has_room_in_all(index) || free_node_ == kNoIndex) {
         return false;
     }
     const uint32_t node = free_node_;

@@ -1,3 +1,4 @@
+#include "base/mutation.h"
 #include "dataplane/stages.h"
 
 namespace sekisho::dataplane {
@@ -109,6 +110,11 @@ void judge_outbound(
             burst.waiting[i] = made.waiting;
             return;
         case nat::MakeResult::kRefused:
+            if (is_mutated(Mutation::kRfc6888Req11a) &&
+                made.reason == DropReason::kSubscriberPortLimit &&
+                pass_untranslated(burst, i, tables)) {
+                return;
+            }
             return refuse(meta, made);
     }
 }

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <random>
 
+#include "base/mutation.h"
 #include "dataplane/slow_path_icmp.h"
 #include "dataplane/slow_path_limits.h"
 #include "dataplane/slow_path_neighbours.h"
@@ -265,7 +266,7 @@ void SlowPath::State::handle_to_appliance(ShardId from, const Punt& punt, Tick n
     }
     const packet::Bytes payload = ip->payload();
     if (ip->protocol() == static_cast<uint8_t>(Protocol::kIcmp) && !payload.empty() &&
-        payload[0] == packet::kIcmpEchoRequest) {
+        payload[0] == packet::kIcmpEchoRequest && !is_mutated(Mutation::kRfc5508Req10aEcho)) {
         return answer_echo(from, punt, now);
     }
     if (ip->protocol() != static_cast<uint8_t>(Protocol::kUdp)) {

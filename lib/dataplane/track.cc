@@ -1,3 +1,4 @@
+#include "base/mutation.h"
 #include "dataplane/stages.h"
 
 namespace sekisho::dataplane {
@@ -43,6 +44,35 @@ namespace {
     return false;
 }
 
+// What the tests of RFC 5382 REQ-2 and 2a and of RFC 7857 2.2 must not pass with.
+bool is_taken_away(const PacketMeta& meta, const flow::Session& session) {
+    using enum flow::SessionState;
+    const bool is_half_closed = session.state == kTcpFinOutbound || session.state == kTcpFinInbound;
+    const bool is_second_syn = session.state == kTcpOpenOutbound &&
+                               meta.direction == Direction::kInbound &&
+                               (meta.tcp_flags & (packet::kSyn | packet::kAck)) == packet::kSyn;
+    return meta.kind == PacketKind::kTcp &&
+           ((is_mutated(Mutation::kRfc5382Req2) && is_half_closed) ||
+            (is_mutated(Mutation::kRfc5382Req2a) && is_second_syn) ||
+            (is_mutated(Mutation::kRfc7857S2_2) && (meta.tcp_flags & packet::kRst) != 0));
+}
+
+// The same of RFC 4787 REQ-12, RFC 5382 REQ-10 and RFC 5508 REQ-6: an ICMP error ends or refreshes.
+void let_error_change(const PacketMeta& meta, const StageTables& tables, Tick now) {
+    if (meta.kind != PacketKind::kIcmpError || meta.session_index == kNoIndex) {
+        return;
+    }
+    const SessionIndex index{meta.session_index};
+    const auto protocol = static_cast<Protocol>(tables.nat->session(index).protocol);
+    if ((is_mutated(Mutation::kRfc4787Req12) && protocol == Protocol::kUdp) ||
+        (is_mutated(Mutation::kRfc5382Req10) && protocol == Protocol::kTcp)) {
+        tables.nat->clear_session(index, now);
+    }
+    if (is_mutated(Mutation::kRfc5508Req6) && protocol == Protocol::kIcmp) {
+        tables.nat->session(index).last_activity = now.ms;
+    }
+}
+
 }  // namespace
 
 // A packet from a link whose source is a pool's would hit the session of a hairpin: only our own second halves may.
@@ -60,7 +90,12 @@ void track(Burst& burst, const StageTables& tables, Tick now) {
             continue;
         }
         tables.hops->prefetch(NeighbourId{session.next_hop[static_cast<size_t>(meta.direction)]});
+        if (is_taken_away(meta, session)) {
+            batch.drop(i, DropReason::kNoSession);
+            continue;
+        }
         if (meta.session_index == kNoIndex || meta.kind >= PacketKind::kIcmpError) [[unlikely]] {
+            let_error_change(meta, tables, now);
             track_little(batch, i, tables);
             continue;
         }

@@ -18,6 +18,7 @@
 
 #include "base/counters.h"
 #include "base/keyed_hash.h"
+#include "base/mutation.h"
 #include "packet/batch.h"
 
 namespace sekisho::dataplane {
@@ -46,8 +47,8 @@ class UnsolicitedSyns {
     // The oldest one if its time has passed, else nullptr.
     const Syn* due(Tick now) const {
         const Syn& oldest = syns_[first_];
-        return size_.read() > 0 && elapsed_ms(oldest.at, now) >= int32_t{kHoldMs} ? &oldest
-                                                                                  : nullptr;
+        const int32_t hold = is_mutated(Mutation::kRfc5382Req4) ? 0 : int32_t{kHoldMs};
+        return size_.read() > 0 && elapsed_ms(oldest.at, now) >= hold ? &oldest : nullptr;
     }
     // Ends the oldest one.
     void end_oldest(bool answered);

@@ -1,6 +1,7 @@
 // Packets that pass as they are, since their subscriber's policy exempts the remote endpoint (RFC 6888 REQ-6): routed like
 // any other, without a session, whichever side began. They stay on the subscriber's shard, to which steer brings what goes
 // to an internal address, too.
+#include "base/mutation.h"
 #include "dataplane/stages.h"
 
 namespace sekisho::dataplane {
@@ -42,7 +43,7 @@ bool pass_untranslated(Burst& burst, uint32_t i, const StageTables& tables) {
         return false;
     }
     const auto flow = flow_as_sent(meta, tables);
-    if (!flow || !tables.exemptions->covers(*flow)) {
+    if (!flow || (!tables.exemptions->covers(*flow) && !is_mutated(Mutation::kRfc6888Req11a))) {
         return false;
     }
     if (!find_hop(tables, meta.key.destination(), meta.direction).found) {

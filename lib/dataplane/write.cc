@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/mutation.h"
 #include "dataplane/stages.h"
 #include "nat/icmp_error.h"
 #include "nat/rewrite.h"
@@ -36,7 +37,7 @@ void write_icmp_error(PacketRef& ref, PacketMeta& meta, const StageTables& table
     if (!done) {
         meta.verdict = Verdict::kDrop;
         meta.reason = DropReason::kBadIcmpQuote;
-    } else if (outbound && tables.is_pool(destination)) {
+    } else if (outbound && tables.is_pool(destination) && !is_mutated(Mutation::kRfc5508Req7)) {
         meta.verdict = Verdict::kHairpin;
     }
 }
@@ -44,6 +45,23 @@ void write_icmp_error(PacketRef& ref, PacketMeta& meta, const StageTables& table
 // Asked in this order, because a direction cannot be guessed.
 [[gnu::always_inline]] inline bool begins_hairpin(const Session& session, const PacketMeta& meta) {
     return (session.flags & flow::kSessionHairpin) != 0 && meta.direction == Direction::kOutbound;
+}
+
+// Hairpins that are none, and hairpins that show the internal source: what the tests of RFC 4787
+// REQ-9 and 9a and of RFC 5382 REQ-8 and 8a must not pass with.
+bool is_taken_away(const PacketMeta& meta) {
+    return (is_mutated(Mutation::kRfc4787Req9) && meta.kind == PacketKind::kUdp) ||
+           (is_mutated(Mutation::kRfc5382Req8) && meta.kind == PacketKind::kTcp);
+}
+bool shows_internal_source(const PacketMeta& meta) {
+    return (is_mutated(Mutation::kRfc4787Req9a) && meta.kind == PacketKind::kUdp) ||
+           (is_mutated(Mutation::kRfc5382Req8a) && meta.kind == PacketKind::kTcp);
+}
+Session without_translation(Session session) {
+    session.external_address = session.internal_address;
+    session.external_port = session.internal_port;
+    session.ip_delta = session.l4_delta = 0;
+    return session;
 }
 
 void write_later_fragment(PacketRef& ref, PacketMeta& meta) {
@@ -80,8 +98,12 @@ void write(Burst& burst, const StageTables& tables) {
             continue;
         }
         const auto& session = *static_cast<const Session*>(meta.session);
-        nat::rewrite(batch.ref[i], meta, session);
-        if (begins_hairpin(session, meta)) [[unlikely]] {
+        if (shows_internal_source(meta) && begins_hairpin(session, meta)) {
+            nat::rewrite(batch.ref[i], meta, without_translation(session));
+        } else {
+            nat::rewrite(batch.ref[i], meta, session);
+        }
+        if (begins_hairpin(session, meta) && !is_taken_away(meta)) [[unlikely]] {
             meta.verdict = Verdict::kHairpin;
         }
     }

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/mutation.h"
 #include "nat/nat_shard.h"
 #include "nat/record_layouts.h"
 #include "nat/sections.h"
@@ -230,12 +231,13 @@ void NatShard::set_timeouts(const TimeoutSettings& timeouts) {
     auto set = [&common](SessionState s, Seconds t) {
         common[static_cast<size_t>(s)] = static_cast<int32_t>(t.ms());
     };
-    set(SessionState::kIcmp, timeouts.icmp);
-    set(SessionState::kUdp, timeouts.udp);
+    set(SessionState::kIcmp, is_mutated(Mutation::kRfc5508Req2) ? Seconds{30} : timeouts.icmp);
+    set(SessionState::kUdp, is_mutated(Mutation::kRfc4787Req5) ? Seconds{60} : timeouts.udp);
     set(SessionState::kTcpOpenOutbound, timeouts.tcp_transitory);
     set(SessionState::kTcpOpenInbound, timeouts.tcp_transitory);
     set(SessionState::kTcpHalfOpen, timeouts.tcp_transitory);
-    set(SessionState::kTcpEstablished, timeouts.tcp_established);
+    set(SessionState::kTcpEstablished,
+        is_mutated(Mutation::kRfc5382Req5) ? timeouts.tcp_transitory : timeouts.tcp_established);
     set(SessionState::kTcpFinOutbound, timeouts.tcp_established);
     set(SessionState::kTcpFinInbound, timeouts.tcp_established);
     set(SessionState::kTcpClosing, timeouts.tcp_closing);

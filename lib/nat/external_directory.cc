@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/mutation.h"
+
 namespace sekisho::nat {
 namespace {
 
@@ -30,6 +32,9 @@ ExternalDirectory::ExternalDirectory(const NatSettings& settings, unsigned shard
         const auto shift = static_cast<uint8_t>(std::countr_zero(pool.port_block_size));
         first_of_pool_.push_back(static_cast<uint32_t>(addresses_.size()));
         for (const AddressRange& range : pool.addresses) {
+            if (is_mutated(Mutation::kRfc6888Req3Ranges) && &range != &pool.addresses.front()) {
+                break;
+            }
             add(PoolId{static_cast<uint16_t>(p)}, range, shift);
         }
     }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "base/mutation.h"
 #include "nat/nat_shard.h"
 
 namespace sekisho::nat {
@@ -203,7 +204,7 @@ bool NatShard::request_block(uint32_t subscriber, BlockWait wait, Tick now) {
     request.requester = shard_;
     request.flags = wait == BlockWait::kAhead ? kAhead : 0;
     request.pool = pool_of(s);
-    request.external = {s.external};
+    request.external = {is_mutated(Mutation::kRfc6888Req2) ? kNoIndex : s.external};
     request.subscriber = subscriber;
     request.subscriber_generation = s.generation;
     const ShardId home = s.external == kNoIndex ? shard_ : (*directory_)[{s.external}].home;

@@ -1,5 +1,6 @@
 #include "nat/icmp_error.h"
 
+#include "base/mutation.h"
 #include "nat/rewrite.h"
 #include "packet/checksum.h"
 #include "packet/views.h"
@@ -60,7 +61,8 @@ bool rewrite_quote(const IcmpErrorPacket& error, const Session& session, const Q
         return false;
     }
     const std::span<uint8_t> quote = error.datagram.subspan(error.quote);
-    const size_t header = size_t{4} * (quote[0] & 0x0f);
+    const size_t header =
+        is_mutated(Mutation::kRfc5508Req3b) ? packet::kIpv4Header : size_t{4} * (quote[0] & 0x0f);
     if (header < packet::kIpv4Header || header + kQuotedTransport > quote.size()) {
         return false;
     }
@@ -96,8 +98,13 @@ bool rewrite_icmp_error_inbound(const IcmpErrorPacket& error, const Session& ses
         session.internal_port,
         packet::inverse_delta(session.ip_delta),
         packet::inverse_delta(session.l4_delta)};
-    if (!rewrite_quote(error, session, source)) {
+    if (!is_mutated(Mutation::kRfc5508Req4a) && !rewrite_quote(error, session, source)) {
         return false;
+    }
+    error.datagram[error.l4 + 1U] ^= uint8_t{is_mutated(Mutation::kRfc5508Req4b)};
+    const bool is_hairpin = error.ttl_step == 0;
+    if (is_mutated(is_hairpin ? Mutation::kRfc5508Req7a : Mutation::kRfc5508Req4c)) {
+        return true;
     }
     rewrite_outer(error, offset::kIpDestination, session.internal_address);
     return true;
@@ -113,8 +120,12 @@ bool rewrite_icmp_error_outbound(
         session.external_port,
         session.ip_delta,
         session.l4_delta};
-    if (!rewrite_quote(error, session, destination)) {
+    if (!is_mutated(Mutation::kRfc5508Req5a) && !rewrite_quote(error, session, destination)) {
         return false;
+    }
+    error.datagram[error.l4 + 1U] ^= uint8_t{is_mutated(Mutation::kRfc5508Req5b)};
+    if (is_mutated(Mutation::kRfc5508Req5c)) {
+        return true;
     }
     const bool is_subscriber =
         load<uint32_t>(&error.datagram[offset::kIpSource]) == session.internal_address;

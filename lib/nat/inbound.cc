@@ -1,5 +1,6 @@
 // An inbound packet without session: does anything inside have its destination, and does the
 // filtering behaviour admit its sender (RFC 4787 REQ-8, RFC 5382 REQ-3).
+#include "base/mutation.h"
 #include "nat/nat_shard.h"
 #include "packet/views.h"
 
@@ -28,8 +29,13 @@ AdmitResult NatShard::admit_inbound(
     if (found != kNoIndex) {
         return admitted(found);
     }
-    const uint32_t mapping =
+    uint32_t mapping =
         find_mapping_by_external(key.destination(), key.destination_port(), key.protocol()).value;
+    if (is_mutated(Mutation::kRfc7857S6) && mapping == kNoIndex) {
+        mapping =
+            find_mapping_by_external(key.destination(), key.destination_port(), Protocol::kUdp)
+                .value;
+    }
     if (mapping == kNoIndex) {
         return refused(no_mapping_reason(key));
     }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cassert>
 
+#include "base/mutation.h"
 #include "nat/nat_shard.h"
 
 namespace sekisho::nat {
@@ -125,11 +126,26 @@ void NatShard::foresee_inbound(const FlowKey& key) const {
 
 // The mapping of an outbound packet, its subscriber, and the hash under which a new one is to be
 // found. Where all are endpoint-independent, one that has a mapping need not be looked up itself.
+// What tests of RFC 4787 REQ-1, RFC 5382 REQ-1 and RFC 7857 5 must not pass with.
+void NatShard::take_away_mapping(const FlowKey& key, Sought& sought) const {
+    const bool is_tcp = key.protocol() == Protocol::kTcp;
+    if ((is_mutated(Mutation::kRfc4787Req1) && key.protocol() == Protocol::kUdp) ||
+        (is_mutated(Mutation::kRfc5382Req1) && is_tcp)) {
+        sought.mapping = kNoIndex;
+    }
+    if (is_mutated(Mutation::kRfc7857S5) && is_tcp && sought.mapping == kNoIndex) {
+        const FlowKey of_udp =
+            FlowKey::of(key.source(), {}, key.source_port(), {}, Protocol::kUdp, key.realm());
+        sought.mapping = find_mapping(hash_of(of_udp), of_udp, kInternal);
+    }
+}
+
 NatShard::Sought NatShard::seek_mapping(const FlowKey& key, const Newcomer& newcomer, Tick now) {
     Sought sought;
     sought.hash = newcomer.mapping_hash;
     if (remotes_.empty()) {
         sought.mapping = find_mapping(sought.hash, endpoint_key(key), kInternal);
+        take_away_mapping(key, sought);
         if (sought.mapping != kNoIndex) {
             sought.subscriber = Outcome::made(mappings_[sought.mapping].subscriber);
             return sought;
@@ -161,7 +177,8 @@ NatShard::Outcome NatShard::allocate_mapping(
         return Outcome::refused(DropReason::kSubscriberMappingLimit);
     }
     Outcome port = allocate_port(subscriber, key, now);
-    if (port.kind == MakeResult::kRefused && overloads(subscriber, key.protocol())) {
+    if (port.kind == MakeResult::kRefused &&
+        (overloads(subscriber, key.protocol()) || is_mutated(Mutation::kRfc4787Req11))) {
         const Outcome shared = share_port(subscriber, key);
         port = shared.kind == MakeResult::kMade ? shared : port;
     }

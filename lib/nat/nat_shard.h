@@ -31,6 +31,7 @@
 #include "base/arena.h"
 #include "base/drop_reason.h"
 #include "base/keyed_hash.h"
+#include "base/mutation.h"
 #include "base/result.h"
 #include "base/types.h"
 #include "flow/flow_index.h"
@@ -272,7 +273,8 @@ class NatShard {
     void clear_session(SessionIndex index, Tick now);
     PoolView pool_view(PoolId pool, Tick now) const;
     bool answers_unsolicited_syns(PoolId pool) const {
-        return settings_->pools[pool.value].unsolicited_syn == UnsolicitedSyn::kPortUnreachable;
+        return settings_->pools[pool.value].unsolicited_syn == UnsolicitedSyn::kPortUnreachable ||
+               is_mutated(Mutation::kRfc5382Req4a);
     }
     // Whether a block lies free at its home here.
     bool is_free_at_home(ExternalIndex external, uint16_t block) const;
@@ -378,6 +380,7 @@ class NatShard {
         Outcome subscriber;
     };
     Sought seek_mapping(const FlowKey& key, const Newcomer& newcomer, Tick now);
+    void take_away_mapping(const FlowKey& key, Sought& sought) const;
     uint32_t find_mapping(uint64_t hash, const FlowKey& key, unsigned side) const;
     Outcome allocate_mapping(
         const FlowKey& key, uint64_t internal_hash, uint32_t subscriber, Tick now
@@ -419,7 +422,9 @@ class NatShard {
     uint32_t available_tokens(const Subscriber& s, uint32_t rate, Tick now) const;
     void take_token(Subscriber& s, uint32_t rate, Tick now);
     const SubscriberLimits& limits_of(const Subscriber& s) const {
-        return settings_->policies[s.policy].limits;
+        static constexpr SubscriberLimits kDefaults;
+        return is_mutated(Mutation::kRfc6888Req4a) ? kDefaults
+                                                   : settings_->policies[s.policy].limits;
     }
     PoolId pool_of(const Subscriber& s) const { return settings_->policies[s.policy].pool; }
     // holder.cc
@@ -546,7 +551,9 @@ inline void NatShard::track(SessionIndex index, Direction direction, const uint8
     ++s.packets[d];
     s.flags = static_cast<uint16_t>(s.flags | flow::kSeenOutbound << d);
     if (tcp == nullptr) {
-        s.last_activity = now.ms;
+        if (!is_mutated(Mutation::kRfc4787Req6) || direction == Direction::kInbound) {
+            s.last_activity = now.ms;
+        }
         return;
     }
     constexpr uint8_t kFinSynRst = 7;

@@ -1,4 +1,5 @@
 // An outbound packet without session: may it have one, and with which mapping and port.
+#include "base/mutation.h"
 #include "nat/nat_shard.h"
 #include "packet/views.h"
 
@@ -25,6 +26,9 @@ std::optional<DropReason> why_no_opener(PacketKind kind, uint8_t tcp_flags) {
     if (kind == PacketKind::kTcp) {
         const bool opens = (tcp_flags & kOpeningFlags) == packet::kSyn;
         return opens ? std::nullopt : std::optional(DropReason::kNoSession);
+    }
+    if (is_mutated(Mutation::kRfc6888Req1) && kind == PacketKind::kIcmpQuery) {
+        return DropReason::kUnknownProtocol;
     }
     if (kind == PacketKind::kIcmpQuery) {
         const bool is_reply = (tcp_flags & packet::kIcmpReply) != 0;

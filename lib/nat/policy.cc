@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutation.h"
+
 namespace sekisho::nat {
 namespace {
 
@@ -39,6 +41,9 @@ Exemptions::Exemptions(const NatSettings& settings) : settings_(&settings) {
 bool Exemptions::covers(const FlowKey& outbound) const {
     const uint16_t port = outbound.destination_port().host();
     const bool has_ports = outbound.protocol() != Protocol::kIcmp;
+    if (is_mutated(Mutation::kRfc6888Req6)) {
+        return false;
+    }
     return are_any_ && any_of_policy(*settings_, outbound, [&](const Exemption& e) {
                return !e.is_by_port() ||
                       (has_ports && e.ports.first <= port && port <= e.ports.last);

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <bit>
 
+#include "base/mutation.h"
+
 namespace sekisho::nat {
 namespace {
 
@@ -24,6 +26,12 @@ uint64_t granted(uint64_t free, PortWish wish) {
             return free & free >> 1 & kEvenBits;
     }
     return 0;
+}
+
+// Ports given out twice: what tests of RFC 4787 REQ-3 and RFC 5382 REQ-7 must not pass with.
+bool gives_twice(unsigned slot) {
+    return (is_mutated(Mutation::kRfc4787Req3) && slot == protocol_slot(Protocol::kUdp)) ||
+           (is_mutated(Mutation::kRfc5382Req7) && slot == protocol_slot(Protocol::kTcp));
 }
 
 uint32_t words_for(uint32_t largest) {
@@ -125,7 +133,7 @@ uint32_t PortBlockTable::allocate_port(
     }
     look(block, clock);
     const Bitmaps maps = bitmaps_of(block, slot);
-    const uint32_t from = std::clamp(start, span.first, span.last);
+    const uint32_t from = gives_twice(slot) ? span.first : std::clamp(start, span.first, span.last);
     uint32_t bit = first_free(maps, from, span.last, wish);
     if (bit == kNoPort && from > span.first) {
         bit = first_free(maps, span.first, from - 1, wish);
@@ -149,7 +157,7 @@ bool PortBlockTable::take_port(uint32_t block, unsigned slot, uint32_t bit, Rest
 }
 
 void PortBlockTable::mark(PortBlock& block, const Bitmaps& maps, unsigned slot, uint32_t bit) {
-    maps.in_use[bit / 64] |= uint64_t{1} << (bit % 64);
+    maps.in_use[bit / 64] |= uint64_t{gives_twice(slot) ? 0U : 1U} << (bit % 64);
     ++block.in_use[slot];
 }
 

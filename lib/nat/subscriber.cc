@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "base/mutation.h"
 #include "nat/nat_shard.h"
 #include "nat/policy.h"
 #include "nat/tcp_state.h"
@@ -158,6 +159,9 @@ void NatShard::take_token(Subscriber& s, uint32_t rate, Tick now) {
 bool NatShard::may_take_port(uint32_t subscriber, Protocol protocol) const {
     const Subscriber& s = subscribers_[subscriber];
     const SubscriberLimits& limits = limits_of(s);
+    if (is_mutated(Mutation::kRfc6888Req4)) {
+        return true;
+    }
     if (s.ports >= limits.ports) {
         return false;
     }
@@ -220,7 +224,7 @@ std::optional<DropReason> NatShard::check_limits(uint32_t subscriber, Protocol p
 void NatShard::make_room(Tick now) {
     constexpr unsigned kLooked = 16;
     constexpr uint16_t kAnswered = flow::kSeenInbound | flow::kSeenOutbound;
-    if (!settings_->limits.unreplied_make_room) {
+    if (!settings_->limits.unreplied_make_room && !is_mutated(Mutation::kRfc6888Req11d)) {
         return;
     }
     for (unsigned i = 0; i < kLooked; ++i) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <optional>
 
+#include "base/mutation.h"
 #include "packet/checksum.h"
 #include "packet/parse.h"
 
@@ -168,6 +169,10 @@ void parse_icmp_error(Cursor& c) {
     if (!verifies(datagram)) {
         return drop(*c.meta, DropReason::kBadIcmpChecksum);
     }
+    constexpr size_t kExtensionLength = 5;  // RFC 4884 5
+    if (is_mutated(Mutation::kRfc5508Req3d) && datagram[kExtensionLength] != 0) {
+        return drop(*c.meta, DropReason::kBadIcmpQuote);
+    }
     const Bytes quote = datagram.subspan(kIcmpHeader);
     const auto inner = Ipv4View::at(quote);
     if (!inner || inner->header_length() + 8 > quote.size() ||
@@ -196,7 +201,13 @@ void parse_icmp(Cursor& c) {
     constexpr auto kProtocol = static_cast<uint8_t>(Protocol::kIcmp);
     const uint8_t* icmp = c.data + c.l4;
     const uint32_t identifier = load<uint16_t>(icmp + offset::kIcmpIdentifier);
-    switch (icmp[offset::kIcmpType]) {
+    const uint8_t type = icmp[offset::kIcmpType];
+    if ((is_mutated(Mutation::kRfc5508Req1) && type == kIcmpEchoReply) ||
+        (is_mutated(Mutation::kRfc5508Req10aUnreachable) && type == kIcmpUnreachable) ||
+        (is_mutated(Mutation::kRfc5508Req10aTimeExceeded) && type == kIcmpTimeExceeded)) {
+        return drop(*c.meta, DropReason::kIcmpUnsupported);
+    }
+    switch (type) {
         case kIcmpEchoRequest:
             return pass(c, {PacketKind::kIcmpQuery, kProtocol, 0, identifier});
         case kIcmpEchoReply:
