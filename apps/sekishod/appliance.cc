@@ -275,7 +275,11 @@ Result<void> Appliance::start_devices() {
 }
 
 Result<void> Appliance::make_shards() {
-    directory_ = std::make_unique<nat::ExternalDirectory>(config_.nat, shards_count_);
+    directory_ = std::make_unique<nat::ExternalDirectory>(
+        config_.nat,
+        shards_count_,
+        [this](Ipv4Addr subscriber) { return table_.of(toeplitz_(subscriber)); }
+    );
     fabric_ = std::make_unique<dataplane::Fabric>(shards_count_, ring_sizes());
     slow_path_ = std::make_unique<dataplane::SlowPath>(
         *network_, *directory_, *fabric_, dataplane::SlowPathSettings{}

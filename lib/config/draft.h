@@ -1,8 +1,8 @@
 // A configuration between reading and checking: the values, and where each that the checks compare
 // was written.
 //
-//   Law       links, routes, neighbours, pools and policies stand in step with config.links, .routes,
-//             .neighbours, .nat.pools and .nat.policies, wrong ones included, so that ids stay right
+//   Law       links, routes, neighbours, pools, policies and static mappings stand in step with
+//             config.links, .routes, .neighbours and those of config.nat, wrong ones included, so that ids stay right
 //             and a value that could not be read causes no second mistake.
 //   Thread    one checker.
 #pragma once
@@ -50,6 +50,15 @@ struct PolicyPlaces {
     std::vector<Place> exempt;  // in step with PolicySettings::exempt
 };
 
+struct StaticMappingPlaces {
+    Place internal;
+    Place external;
+    Place realm;           // of the mapping where the realm is not named
+    Place internal_port;   // of the mapping where there is none
+    Place external_port;   // the same
+    bool is_read = false;  // all of it that is compared
+};
+
 struct Draft {
     Config config;
     std::vector<LinkPlaces> links;
@@ -57,6 +66,7 @@ struct Draft {
     std::vector<NeighbourPlaces> neighbours;
     std::vector<PoolPlaces> pools;
     std::vector<PolicyPlaces> policies;
+    std::vector<StaticMappingPlaces> static_mappings;
     Place whole;  // where a list as a whole is missing something
     Place links_list;
     Names realm_names{"realm"};
@@ -78,6 +88,7 @@ void read_policies(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_exempt(
     const Node& node, nat::PolicySettings& policy, PolicyPlaces& places, Mistakes& mistakes
 );
+void read_static_mappings(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_timeouts(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_port_timeouts(
     const Node& node, std::vector<nat::PortTimeout>& timeouts, Mistakes& mistakes
@@ -93,5 +104,6 @@ void check_routes(Draft& draft, Mistakes& mistakes);
 void check_neighbours(Draft& draft, Mistakes& mistakes);
 void check_pools(const Draft& draft, Mistakes& mistakes);
 void check_policies(const Draft& draft, Mistakes& mistakes);
+void check_static_mappings(const Draft& draft, Mistakes& mistakes);
 
 }  // namespace sekisho::config

@@ -40,6 +40,7 @@ void read_sections(const Map& top, const MachineFacts& machine, Draft& draft, Mi
         {"neighbours", read_neighbours},
         {"pools", read_pools},
         {"policies", read_policies},
+        {"static-mappings", read_static_mappings},
         {"timeouts", read_timeouts},
         {"limits", read_table_limits},
         {"log", read_log},
@@ -117,6 +118,7 @@ Checked parse(const std::string& text, const std::string& file_name, const Machi
         check_neighbours(draft, mistakes);
         check_pools(draft, mistakes);
         check_policies(draft, mistakes);
+        check_static_mappings(draft, mistakes);
     }
     if (!mistakes.empty()) {
         return {std::nullopt, std::move(mistakes).in_file_order()};

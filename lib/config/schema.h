@@ -43,6 +43,7 @@ inline constexpr Key kTopKeys[] = {
     {"neighbours"},
     {"pools", true},
     {"policies", true},
+    {"static-mappings"},
     {"timeouts"},
     {"limits"},
     {"log"},
@@ -92,6 +93,15 @@ inline constexpr Key kPolicyKeys[] = {
     {"limits"},
 };
 inline constexpr Key kExemptionKeys[] = {{"destination", true}, {"ports", true}};
+inline constexpr Key kStaticMappingKeys[] = {
+    {"realm"},
+    {"internal-src-address", true},
+    {"external-src-address", true},
+    {"transport-protocol"},
+    {"internal-src-port"},
+    {"external-src-port"},
+    {"access"},
+};
 inline constexpr Key kProtocolKeys[] = {{"tcp"}, {"udp"}, {"icmp"}};
 inline constexpr Key kSubscriberLimitKeys[] = {
     {"sessions"},
@@ -129,6 +139,7 @@ inline constexpr Section kNeighbour{"a neighbour", kNeighbourKeys};
 inline constexpr Section kPool{"a pool", kPoolKeys};
 inline constexpr Section kPolicy{"a policy", kPolicyKeys};
 inline constexpr Section kExemption{"an exemption", kExemptionKeys};
+inline constexpr Section kStaticMapping{"a static mapping", kStaticMappingKeys};
 inline constexpr Section kProtocols{"a setting by protocol", kProtocolKeys};
 inline constexpr Section kSubscriberLimits{"a policy's limits", kSubscriberLimitKeys};
 inline constexpr Section kProtocolLimits{"a protocol's limits", kProtocolLimitKeys};
@@ -148,6 +159,7 @@ inline constexpr const Section* kSections[] = {
     &kPool,
     &kPolicy,
     &kExemption,
+    &kStaticMapping,
     &kProtocols,
     &kSubscriberLimits,
     &kProtocolLimits,
@@ -164,6 +176,7 @@ inline constexpr size_t kMaxLinkAddresses = 64;
 inline constexpr size_t kMaxNeighbours = 4096;
 inline constexpr size_t kMaxPools = 1024;
 inline constexpr size_t kMaxPolicies = 1024;
+inline constexpr size_t kMaxStaticMappings = 65536;
 // Over all pools. RFC 6888 REQ-3 wants none; this one catches a slip such as /2 for /28 before
 // memory does.
 inline constexpr size_t kMaxPoolAddresses = size_t{1} << 20;

@@ -269,6 +269,36 @@ void write_policy(const Config& config, const nat::PolicySettings& policy, Out o
     write_protocol_limits("icmp", limits.icmp, out);
 }
 
+void write_static_mapping(
+    const Config& config, const nat::StaticMappingSettings& mapping, Out out
+) {
+    fmt::format_to(
+        out,
+        "  - realm: {}\n    internal-src-address: {}\n    external-src-address: {}\n",
+        scalar(config.realms[mapping.realm.value].name),
+        format(mapping.internal),
+        format(mapping.external)
+    );
+    if (!mapping.is_whole()) {
+        fmt::format_to(
+            out,
+            "    transport-protocol: {}\n    internal-src-port: {}-{}\n"
+            "    external-src-port: {}-{}\n",
+            mapping.tcp && mapping.udp ? "[tcp, udp]"
+            : mapping.tcp              ? "tcp"
+                                       : "udp",
+            mapping.internal_ports.first,
+            mapping.internal_ports.last,
+            mapping.external_ports.first,
+            mapping.external_ports.last
+        );
+    }
+    if (!mapping.access.empty()) {
+        const auto prefix = [](Ipv4Prefix p) { return format(p); };
+        fmt::format_to(out, "    access: {}\n", list(mapping.access, prefix));
+    }
+}
+
 void write_log(const Config& config, Out out) {
     constexpr std::string_view kClasses[] = {"mappings", "blocks", "limits", "sessions", "invalid"};
     const nat::EventSettings& events = config.nat.events;
@@ -361,6 +391,10 @@ std::string to_yaml(const Config& config) {
     text += "\npolicies:\n";
     for (const nat::PolicySettings& policy : config.nat.policies) {
         write_policy(config, policy, out);
+    }
+    text += config.nat.static_mappings.empty() ? "" : "\nstatic-mappings:\n";
+    for (const nat::StaticMappingSettings& mapping : config.nat.static_mappings) {
+        write_static_mapping(config, mapping, out);
     }
     write_rest(config, out);
     return text;

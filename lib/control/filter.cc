@@ -37,6 +37,17 @@ bool Filter::admits(const nat::Mapping& m) const {
            (!protocol || static_cast<uint8_t>(*protocol) == m.protocol);
 }
 
+// Of a run of ports, all.
+bool Filter::admits(const nat::MappingView& view) const {
+    if (view.more_ports == 0 || !external || !external->port) {
+        return admits(view.mapping);
+    }
+    Filter any_port = *this;
+    any_port.external->port.reset();
+    const int ahead = external->port->host() - Port{view.mapping.external_port}.host();
+    return any_port.admits(view.mapping) && ahead >= 0 && ahead <= view.more_ports;
+}
+
 bool Filter::admits(const nat::SubscriberView& s) const {
     return (!subscriber || *subscriber == s.address) &&
            (!external || external->port || external->address == s.external_address);

@@ -35,6 +35,7 @@ struct Filter {
     bool admits(const Session& session) const;
     // Without `remote`, which a mapping alone cannot answer.
     bool admits(const nat::Mapping& mapping) const;
+    bool admits(const nat::MappingView& view) const;  // the same; `external` may be within its run
     // Only `subscriber` and `external` without a port; see needs_sessions().
     bool admits(const nat::SubscriberView& subscriber_view) const;
     // Whether a listing of subscribers must ask their sessions.

@@ -145,7 +145,15 @@ uint32_t Methods::opening_lifetime(const nat::Mapping& mapping) const {
 }
 
 tl::expected<void, RpcError> Methods::list_mappings(Page& page, Document& rows) {
+    // What of a static mapping is in use is told by itself only to who asks for a remote endpoint.
     const auto add = [&](const nat::MappingView& view) {
+        const bool is_entry = view.kind == nat::MappingView::kStatic;
+        if (is_entry && !page.filter.remote && page.filter.admits(view)) {
+            rows.push_back(static_mapping_row(view, config_));
+        }
+        if (is_entry || (view.kind == nat::MappingView::kStaticUse && !page.filter.remote)) {
+            return;
+        }
         const auto told = page.join->tell(view, page.now);
         if (page.filter.admits(view.mapping) && (told.chosen || !page.filter.remote)) {
             const uint32_t lifetime = told.lifetime.value_or(opening_lifetime(view.mapping));

@@ -291,6 +291,18 @@ Document session_row(const nat::SessionView& view, const config::Config& config)
     };
 }
 
+// Of a static mapping the run of ports; it has no lifetime, since it never ends.
+Document static_mapping_row(const nat::MappingView& view, const config::Config& config) {
+    Document row = mapping_row(view, 0, config);
+    row["lifetime"] = Document();
+    if (view.more_ports != 0) {
+        const nat::Mapping& m = view.mapping;
+        row["internal-last-port"] = Port{m.internal_port}.host() + uint32_t{view.more_ports};
+        row["external-last-port"] = Port{m.external_port}.host() + uint32_t{view.more_ports};
+    }
+    return row;
+}
+
 Document mapping_row(
     const nat::MappingView& view, uint32_t lifetime, const config::Config& config
 ) {
@@ -304,6 +316,7 @@ Document mapping_row(
         {"realm", realm_name(m.realm, config)},
         {"pool", name_in(config.nat.pools, view.pool)},
         {"policy", name_in(config.nat.policies, m.policy)},
+        {"type", view.kind == nat::MappingView::kDynamic ? "dynamic" : "static"},
         {"sessions", m.sessions},
         {"lifetime", lifetime},
         {"shard", view.shard.value},

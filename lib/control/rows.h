@@ -32,5 +32,6 @@ Document subscriber_row(const nat::SubscriberView& view, const config::Config& c
 Document session_row(const nat::SessionView& view, const config::Config& config);
 // `lifetime`: seconds until the mapping ends if nothing comes.
 Document mapping_row(const nat::MappingView& view, uint32_t lifetime, const config::Config& config);
+Document static_mapping_row(const nat::MappingView& view, const config::Config& config);
 
 }  // namespace sekisho::control

@@ -94,6 +94,7 @@ std::vector<Listing> listings_of_traffic() {
           {"EXTERNAL", "external-src-address", false, kEndpointWidth, "external-src-port"},
           {"REALM", "realm"},
           {"POOL", "pool"},
+          {"TYPE", "type"},
           {"SESSIONS", "sessions", true},
           {"LIFETIME", "lifetime", true}}},
         {"sessions",
@@ -154,6 +155,11 @@ std::string cell_of(const Document& row, const ColumnOf& column) {
     std::string cell = text_of(value_of(row, column.key));
     if (!column.port_key.empty()) {
         cell += ":" + text_of(value_of(row, column.port_key));
+        // Of a run of ports: internal-src-port, internal-last-port.
+        const size_t side = column.port_key.find('-');
+        const Document last =
+            value_of(row, std::string(column.port_key.substr(0, side)) + "-last-port");
+        cell += last.is_null() ? "" : "-" + text_of(last);
     }
     return cell;
 }
@@ -234,7 +240,8 @@ std::string counters_text(const Document& c) {
         row("  " + printable(reason), count_of(count));
     }
     row("= out", out);
-    for (const char* name : {"handed-off", "punted", "syns-waiting", "syns-answered"}) {
+    for (const char* name :
+         {"handed-off", "punted", "untranslated", "syns-waiting", "syns-answered"}) {
         row(name, number_of(c, name));
     }
     std::string text = table.take();

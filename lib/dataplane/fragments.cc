@@ -175,8 +175,11 @@ void judge_later_fragment(Burst& burst, uint32_t i, const StageTables& tables, T
     if (!hairpin && tables.is_ours(key.source())) {
         return drop(meta, DropReason::kSpoofedSource);
     }
+    // Of a static mapping, an echo reply has no session that its later fragments could follow.
     if (!inbound) {
-        return drop(meta, DropReason::kFragmentOrphan);
+        const bool follows = key.protocol() == Protocol::kIcmp && key.ports() != 0 &&
+                             tables.nat->has_static(key, Direction::kOutbound);
+        return follows ? pass_by_static(burst, i, tables) : drop(meta, DropReason::kFragmentOrphan);
     }
     if (!tables.is_pool(key.destination())) {
         return drop(meta, DropReason::kNotForwarded);
@@ -185,8 +188,12 @@ void judge_later_fragment(Burst& burst, uint32_t i, const StageTables& tables, T
         tables.nat->admit_inbound(key, PacketKind::kLaterFragment, 0, now);
     const bool by_mapping =
         admitted.kind == nat::AdmitResult::kMappingOnly && key.protocol() != Protocol::kTcp;
+    const bool by_static =
+        admitted.kind == nat::AdmitResult::kStaticOnly && key.protocol() != Protocol::kTcp;
     if (by_mapping) {
         pass_by_mapping(burst, i, admitted.mapping, tables);
+    } else if (by_static) {
+        pass_by_static(burst, i, tables);
     } else if (admitted.kind == nat::AdmitResult::kSession) {
         pass_by_session(meta, admitted.session, tables);
     } else {

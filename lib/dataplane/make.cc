@@ -22,6 +22,14 @@ void pass_by_mapping(Burst& burst, uint32_t i, MappingIndex mapping, const Stage
     meta.session_index = kNoIndex;
 }
 
+void pass_by_static(Burst& burst, uint32_t i, const StageTables& tables) {
+    PacketMeta& meta = burst.batch.meta[i];
+    burst.scratch[i] = tables.nat->scratch_static(meta.key, meta.direction, meta.kind);
+    meta.verdict = Verdict::kPending;
+    meta.session = &burst.scratch[i];
+    meta.session_index = kNoIndex;
+}
+
 namespace {
 
 void drop(PacketMeta& meta, DropReason reason) {
@@ -48,8 +56,10 @@ void remember_hop(SessionIndex index, const Hop& hop, const StageTables& tables)
 // Nothing inside has the external endpoint that an ICMP error is about; if its block is another shard's now, say so.
 DropReason missing(const PacketMeta& meta, const StageTables& tables) {
     const ExternalIndex index = tables.directory->find(meta.key.destination());
-    const bool ours = index.value == kNoIndex ||
-                      tables.directory->owner_of(index, meta.key.destination_port()) == tables.self;
+    const bool ours =
+        index.value == kNoIndex ||
+        tables.directory->owner_of(index, meta.key.destination_port(), meta.key.protocol()) ==
+            tables.self;
     return ours ? DropReason::kIcmpNoSession : DropReason::kStaleOwner;
 }
 
@@ -62,6 +72,9 @@ void judge_icmp_error(Burst& burst, uint32_t i, const StageTables& tables) {
         return;
     }
     const bool outbound = meta.direction == Direction::kOutbound;
+    if (tables.nat->has_static(key, meta.direction)) {
+        return pass_by_static(burst, i, tables);
+    }
     const MappingIndex mapping = outbound ? tables.nat->find_mapping_of_outbound(key)
                                           : tables.nat->find_mapping_of_inbound(key);
     if (mapping.value == kNoIndex) {
@@ -109,6 +122,8 @@ void judge_outbound(
             meta.verdict = Verdict::kHold;
             burst.waiting[i] = made.waiting;
             return;
+        case nat::MakeResult::kStaticOnly:
+            return pass_by_static(burst, i, tables);
         case nat::MakeResult::kRefused:
             if (is_mutated(Mutation::kRfc6888Req11a) &&
                 made.reason == DropReason::kSubscriberPortLimit &&
@@ -157,6 +172,8 @@ void judge_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now
             return pass_by_session(meta, admitted.session, tables);
         case nat::AdmitResult::kMappingOnly:
             return pass_by_mapping(burst, i, admitted.mapping, tables);
+        case nat::AdmitResult::kStaticOnly:
+            return pass_by_static(burst, i, tables);
         case nat::AdmitResult::kRefused:
             note_unsolicited_syn(burst, i, admitted.reason, tables, now);
             return drop(meta, admitted.reason);

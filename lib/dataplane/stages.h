@@ -136,6 +136,7 @@ NeighbourId known_neighbour(const StageTables& tables, const Hop& hop, Ipv4Addr 
 void hand_off(PacketRef& ref, PacketMeta& meta, ShardId target);
 void pass_by_session(PacketMeta& meta, SessionIndex index, const StageTables& tables);
 void pass_by_mapping(Burst& burst, uint32_t i, MappingIndex mapping, const StageTables& tables);
+void pass_by_static(Burst& burst, uint32_t i, const StageTables& tables);
 // make, of a miss that is exempt from translation; false: it is not, and nothing has changed.
 bool pass_untranslated(Burst& burst, uint32_t i, const StageTables& tables);
 // The flow of a packet as its subscriber's packets show it. Inbound: of the address to which a link on the internal side

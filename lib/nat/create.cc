@@ -157,6 +157,7 @@ Result<void> NatShard::build(const NatShardPlan& plan, Tick now) {
     lay_out_records(plan, now);
     build_pools(now);
     build_policies();
+    static_sessions_.resize(directory_->statics().entries().size());
     home_ = HomeBlocks(*settings_, *directory_, shard_);
     empty_ = EmptyBlocks(*directory_, settings_->pools.size());
     recalls_ = RecallBook(directory_->size() / shards_ + 1 + settings_->pools.size());

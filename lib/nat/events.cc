@@ -217,8 +217,9 @@ void NatShard::end_session(uint32_t session, EndCause cause, Tick now) {
 
 // The same for a mapping; with the record goes the port.
 void NatShard::end_mapping(uint32_t mapping, bool rests, EndCause cause, Tick now) {
-    if (!log_.logs(kLogMappings) || log_.may_end(waits_)) {
-        if (log_.logs(kLogMappings)) {
+    const bool is_logged = log_.logs(kLogMappings) && !is_static(mappings_[mapping]);
+    if (!is_logged || log_.may_end(waits_)) {
+        if (is_logged) {
             log_.write(with_cause(mapping_event(EventKind::kMappingEnded, mapping, now), cause));
         }
         free_mapping(mapping, rests, now);

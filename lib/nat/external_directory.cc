@@ -16,7 +16,17 @@ uint32_t slot_hash(Ipv4Addr address) {
 
 }  // namespace
 
-ExternalDirectory::ExternalDirectory(const NatSettings& settings, unsigned shards)
+BlockSpan block_span(const PoolSettings& pool) {
+    const auto shift = static_cast<unsigned>(std::countr_zero(pool.port_block_size));
+    const uint32_t first = std::max<uint32_t>(pool.ports.first, 1);
+    return {
+        static_cast<uint16_t>(first >> shift),
+        static_cast<uint16_t>(uint32_t{pool.ports.last} >> shift)};
+}
+
+ExternalDirectory::ExternalDirectory(
+    const NatSettings& settings, unsigned shards, const ShardOfSubscriber& shard_of
+)
     : shards_(shards) {
     uint32_t owners = 0;
     const auto add = [&](PoolId pool, AddressRange range, uint8_t shift) {
@@ -60,6 +70,39 @@ ExternalDirectory::ExternalDirectory(const NatSettings& settings, unsigned shard
         }
         slots_[slot] = i;
     }
+    if (!settings.static_mappings.empty()) {
+        statics_ = StaticTable(settings, shard_of);
+        reserve_statics(settings);
+    }
+}
+
+// Of a whole address the owner bytes say all; elsewhere a block may hold ports of several
+// subscribers.
+void ExternalDirectory::reserve_statics(const NatSettings& settings) {
+    for (const StaticEntry& entry : statics_.entries()) {
+        const ExternalIndex index = find(entry.external);
+        if (index.value == kNoIndex) {
+            continue;  // of no pool: lib/config refuses it
+        }
+        const uint8_t shift = addresses_[index.value].block_shift;
+        const auto first = static_cast<uint16_t>(entry.external_first >> shift);
+        const auto last =
+            static_cast<uint16_t>((uint32_t{entry.external_first} + entry.more) >> shift);
+        for (uint32_t block = first; block <= last; ++block) {
+            const uint8_t owner = entry.is_whole ? entry.shard.value : kHasStatics;
+            set_owner(index, static_cast<uint16_t>(block), owner);
+        }
+        reserved_.push_back({index, first, last});
+    }
+    is_full_.resize(addresses_.size());
+    for (const Reserved& r : reserved_) {
+        const BlockSpan span = block_span(settings.pools[addresses_[r.external.value].pool.value]);
+        bool has_free = false;
+        for (uint32_t b = span.first; b <= span.last && !has_free; ++b) {
+            has_free = owner_byte(r.external, static_cast<uint16_t>(b)) == kOwnedByHome;
+        }
+        is_full_[r.external.value] = has_free ? 0 : 1;
+    }
 }
 
 ExternalIndex ExternalDirectory::find_near(Ipv4Addr address) const {
@@ -72,12 +115,17 @@ ExternalIndex ExternalDirectory::find_near(Ipv4Addr address) const {
     return ExternalIndex{kNoIndex};
 }
 
-ShardId ExternalDirectory::owner_of(ExternalIndex index, Port port) const {
+ShardId ExternalDirectory::owner_of(ExternalIndex index, Port port, Protocol protocol) const {
     const ExternalAddress& a = addresses_[index.value];
     const uint8_t owner = owners_[a.first_owner + (uint32_t{port.host()} >> a.block_shift)].load(
         std::memory_order_acquire
     );
-    return owner == kOwnedByHome ? a.home : ShardId{owner};
+    if (owner < kHasStatics) [[likely]] {
+        return {owner};
+    }
+    const StaticEntry* entry =
+        owner == kHasStatics ? statics_.find_external(a.address, port, protocol) : nullptr;
+    return entry != nullptr ? entry->shard : a.home;
 }
 
 uint8_t ExternalDirectory::owner_byte(ExternalIndex index, uint16_t block) const {

@@ -16,10 +16,19 @@
 
 #include "base/types.h"
 #include "nat/settings.h"
+#include "nat/static_table.h"
 
 namespace sekisho::nat {
 
-inline constexpr uint8_t kOwnedByHome = 0xff;  // free, or shared: the home shard answers for it
+inline constexpr uint8_t kOwnedByHome = 0xff;  // free: the home shard answers for it
+inline constexpr uint8_t kHasStatics = 0xfe;   // never granted: the static table tells each port
+
+// The numbers of a pool's blocks: those with a usable port. Port 0 is never one.
+struct BlockSpan {
+    uint16_t first;
+    uint16_t last;
+};
+BlockSpan block_span(const PoolSettings& pool);
 
 struct ExternalAddress {
     Ipv4Addr address;
@@ -31,7 +40,10 @@ struct ExternalAddress {
 
 class ExternalDirectory {
   public:
-    ExternalDirectory(const NatSettings& settings, unsigned shards);
+    // `settings` must outlive it. Without `shard_of` all subscribers of static mappings are the first shard's.
+    ExternalDirectory(
+        const NatSettings& settings, unsigned shards, const ShardOfSubscriber& shard_of = {}
+    );
 
     // kNoIndex if no pool has the address.
     ExternalIndex find(Ipv4Addr address) const {
@@ -48,12 +60,25 @@ class ExternalDirectory {
     }
 
     // The shard that answers for an external endpoint: the block's owner, or the address's home.
-    ShardId owner_of(ExternalIndex index, Port port) const;
-    // The byte itself: a shard, or kOwnedByHome.
+    ShardId owner_of(ExternalIndex index, Port port, Protocol protocol) const;
+    const StaticTable& statics() const { return statics_; }
+    // Blocks of an address that hold external ports of static mappings, first and last.
+    struct Reserved {
+        ExternalIndex external;
+        uint16_t first;
+        uint16_t last;
+    };
+    const std::vector<Reserved>& reserved() const { return reserved_; }
+    // Whether there are blocks of an address that may be granted, taken or not.
+    bool grants_blocks(ExternalIndex index) const {
+        return is_full_.empty() || is_full_[index.value] == 0;
+    }
+    // The byte itself: a shard, kHasStatics or kOwnedByHome.
     uint8_t owner_byte(ExternalIndex index, uint16_t block) const;
     void set_owner(ExternalIndex index, uint16_t block, uint8_t owner);
 
   private:
+    void reserve_statics(const NatSettings& settings);
     ExternalIndex find_near(Ipv4Addr address) const;
 
     unsigned shards_ = 1;
@@ -64,6 +89,10 @@ class ExternalDirectory {
     std::vector<uint32_t> slots_;  // open addressing, half full at most: indexes of addresses_
     uint32_t mask_ = 0;
     std::unique_ptr<std::atomic<uint8_t>[]> owners_;
+    StaticTable statics_;
+    std::vector<Reserved> reserved_;
+    std::vector<uint8_t>
+        is_full_;  // by ExternalIndex, where there are static mappings: no block is left
 };
 
 }  // namespace sekisho::nat

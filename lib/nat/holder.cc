@@ -81,7 +81,7 @@ NatShard::Outcome NatShard::allocate_neighbour(uint32_t subscriber, const FlowKe
         key.realm()
     );
     const MappingIndex mapping = find_mapping_of_outbound(before);
-    if (mapping.value == kNoIndex) {
+    if (mapping.value == kNoIndex || is_static(mappings_[mapping.value])) {
         return Outcome::refused({});
     }
     const Mapping& first = mappings_[mapping.value];

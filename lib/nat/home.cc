@@ -5,14 +5,6 @@
 
 namespace sekisho::nat {
 
-BlockSpan block_span(const PoolSettings& pool) {
-    const auto shift = static_cast<unsigned>(std::countr_zero(pool.port_block_size));
-    const uint32_t first = std::max<uint32_t>(pool.ports.first, 1);
-    return {
-        static_cast<uint16_t>(first >> shift),
-        static_cast<uint16_t>(uint32_t{pool.ports.last} >> shift)};
-}
-
 HomeBlocks::HomeBlocks(
     const NatSettings& settings, const ExternalDirectory& directory, ShardId home
 )
@@ -35,9 +27,28 @@ HomeBlocks::HomeBlocks(
         addresses_.push_back({first_word, kNoIndex, kNoIndex, blocks, pool});
         pools_[pool.value].free += blocks;
     }
+    for (const ExternalDirectory::Reserved& r : directory.reserved()) {
+        if (directory[r.external].home == home) {
+            reserve(r);
+        }
+    }
     // The last linked comes first in its list: so the lowest address is given first.
     for (size_t a = addresses_.size(); a-- > 0;) {
         link(static_cast<uint32_t>(a));
+    }
+}
+
+// Before the address is linked.
+void HomeBlocks::reserve(const ExternalDirectory::Reserved& reserved) {
+    Address& a = addresses_[reserved.external.value / shards_];
+    Pool& pool = pools_[a.pool.value];
+    const uint32_t last = std::min(reserved.last, pool.span.last);
+    for (uint32_t b = std::max(reserved.first, pool.span.first); b <= last; ++b) {
+        if (is_free(reserved.external, static_cast<uint16_t>(b))) {
+            free_bits_[a.first_word + b / 64] &= ~(uint64_t{1} << (b % 64));
+            --a.free;
+            --pool.free;
+        }
     }
 }
 

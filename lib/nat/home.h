@@ -17,13 +17,6 @@ namespace sekisho::nat {
 
 inline constexpr uint16_t kNoBlock = 0xffff;
 
-// The numbers of a pool's blocks: those with a usable port. Port 0 is never one.
-struct BlockSpan {
-    uint16_t first;
-    uint16_t last;
-};
-BlockSpan block_span(const PoolSettings& pool);
-
 class HomeBlocks {
   public:
     HomeBlocks() = default;
@@ -54,6 +47,7 @@ class HomeBlocks {
         uint32_t free = 0;
         BlockSpan span{};
     };
+    void reserve(const ExternalDirectory::Reserved& reserved);
     void link(uint32_t address);
     void unlink(uint32_t address);
 

@@ -29,6 +29,9 @@ AdmitResult NatShard::admit_inbound(
     if (found != kNoIndex) {
         return admitted(found);
     }
+    if (key.protocol() == Protocol::kIcmp && has_static(key, Direction::kInbound)) {
+        return admit_to_static(key, kind, tcp_flags, now);  // keeps identifiers of either side
+    }
     uint32_t mapping =
         find_mapping_by_external(key.destination(), key.destination_port(), key.protocol()).value;
     if (is_mutated(Mutation::kRfc7857S6) && mapping == kNoIndex) {
@@ -37,7 +40,7 @@ AdmitResult NatShard::admit_inbound(
                 .value;
     }
     if (mapping == kNoIndex) {
-        return refused(no_mapping_reason(key));
+        return admit_to_static(key, kind, tcp_flags, now);
     }
     if (!admits(mapping, key.source())) {
         return refused(DropReason::kFiltered);
@@ -54,7 +57,8 @@ AdmitResult NatShard::admit_inbound(
 DropReason NatShard::no_mapping_reason(const FlowKey& key) const {
     const ExternalIndex external = directory_->find(key.destination());
     if (external.value != kNoIndex) {
-        const ShardId owner = directory_->owner_of(external, key.destination_port());
+        const ShardId owner =
+            directory_->owner_of(external, key.destination_port(), key.protocol());
         if (owner != shard_) {
             return DropReason::kStaleOwner;
         }
@@ -64,6 +68,9 @@ DropReason NatShard::no_mapping_reason(const FlowKey& key) const {
 
 bool NatShard::admits(uint32_t mapping, Ipv4Addr remote) const {
     const Mapping& m = mappings_[mapping];
+    if (is_static(m)) {
+        return is_admitted_by_access(m, remote);
+    }
     switch (settings_->policies[m.policy].filtering[static_cast<Protocol>(m.protocol)]) {
         case FilteringBehaviour::kEndpointIndependent:
             return true;
@@ -81,7 +88,8 @@ AdmitResult NatShard::admit_tcp_opening(const FlowKey& key, uint32_t mapping, Ti
     Mapping& m = mappings_[mapping];
     const Subscriber& s = subscribers_[m.subscriber];
     const SubscriberLimits& limits = limits_of(s);
-    if (m.inbound_openings >= limits.inbound_openings || m.inbound_openings == m.sessions) {
+    if (m.inbound_openings >= limits.inbound_openings ||
+        (m.inbound_openings == m.sessions && !is_static(m))) {
         return refused(DropReason::kTcpUnsolicited);
     }
     if (s.all_sessions() >= share_for_inbound(limits.sessions)) {

@@ -50,17 +50,52 @@ bool NatShard::list_sessions(
     });
 }
 
+// The static ones come first, in use or not: their number never changes, so that a cursor stays right.
 bool NatShard::list_mappings(
     uint32_t& cursor, uint32_t limit, std::span<MappingView> out, size_t& filled
 ) const {
-    return walk({cursor, mappings_.high_water(), limit, out.size()}, filled, [&](uint32_t i) {
+    const std::vector<StaticEntry>& statics = directory_->statics().entries();
+    const auto before = static_cast<uint32_t>(statics.size());
+    const uint32_t end = before + mappings_.high_water();
+    return walk({cursor, end, limit, out.size()}, filled, [&](uint32_t at) {
+        if (at < before) {
+            out[filled] = view_of(statics[at]);
+            return statics[at].shard == shard_;
+        }
+        const uint32_t i = at - before;
         const Mapping& m = mappings_[i];
         if (m.state != 1) {
             return false;
         }
-        out[filled] = {m, i, settings_->policies[m.policy].pool.value, shard_, remote_of({i})};
+        const PoolId pool =
+            is_static(m) ? pool_at({m.external_address}) : settings_->policies[m.policy].pool;
+        out[filled] = {m, i, pool.value, shard_, remote_of({i})};
+        out[filled].kind = is_static(m) ? MappingView::kStaticUse : MappingView::kDynamic;
         return true;
     });
+}
+
+// As a mapping of its first port.
+MappingView NatShard::view_of(const StaticEntry& entry) const {
+    MappingView view{};
+    view.mapping.internal_address = entry.internal.raw;
+    view.mapping.external_address = entry.external.raw;
+    view.mapping.internal_port = Port::from_host(entry.internal_first).raw;
+    view.mapping.external_port = Port::from_host(entry.external_first).raw;
+    view.mapping.protocol = static_cast<uint8_t>(entry.protocol);
+    view.mapping.realm = entry.realm.value;
+    view.mapping.policy = policy_of(entry.internal, entry.realm).value;
+    view.mapping.sessions = static_sessions_[directory_->statics().id_of(entry)];
+    view.index = kNoIndex;
+    view.pool = pool_at(entry.external).value;
+    view.shard = shard_;
+    view.kind = MappingView::kStatic;
+    view.more_ports = entry.more;
+    return view;
+}
+
+PoolId NatShard::pool_at(Ipv4Addr external) const {
+    return (*directory_)[directory_->find(external)].pool;
 }
 
 bool NatShard::list_subscribers(

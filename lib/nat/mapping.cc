@@ -81,7 +81,7 @@ MappingIndex NatShard::find_mapping_of_inbound(const FlowKey& key) const {
 
 MappingIndex NatShard::find_mapping_of_outbound(const FlowKey& key) const {
     auto behaviour = MappingBehaviour::kEndpointIndependent;
-    if (!remotes_.empty()) {
+    if (!remotes_.empty() && find_static(key, Direction::kOutbound) == nullptr) {
         const uint64_t hash = hash_of(subscriber_key(key.source(), key.realm()));
         const uint32_t subscriber = find_subscriber(hash, key.source(), key.realm());
         if (subscriber == kNoIndex) {
@@ -143,7 +143,8 @@ void NatShard::take_away_mapping(const FlowKey& key, Sought& sought) const {
 NatShard::Sought NatShard::seek_mapping(const FlowKey& key, const Newcomer& newcomer, Tick now) {
     Sought sought;
     sought.hash = newcomer.mapping_hash;
-    if (remotes_.empty()) {
+    const bool by_endpoint = remotes_.empty() || find_static(key, Direction::kOutbound) != nullptr;
+    if (by_endpoint) {
         sought.mapping = find_mapping(sought.hash, endpoint_key(key), kInternal);
         take_away_mapping(key, sought);
         if (sought.mapping != kNoIndex) {
@@ -153,7 +154,7 @@ NatShard::Sought NatShard::seek_mapping(const FlowKey& key, const Newcomer& newc
     }
     sought.subscriber =
         find_or_make_subscriber(newcomer.subscriber_hash, key.source(), key.realm(), now);
-    if (!remotes_.empty() && sought.subscriber.kind == MakeResult::kMade) {
+    if (!by_endpoint && sought.subscriber.kind == MakeResult::kMade) {
         const FlowKey wanted =
             internal_key_of(key, behaviour_of(sought.subscriber.index, key.protocol()));
         sought.hash = hash_of(wanted);
@@ -166,6 +167,9 @@ NatShard::Sought NatShard::seek_mapping(const FlowKey& key, const Newcomer& newc
 NatShard::Outcome NatShard::allocate_mapping(
     const FlowKey& key, uint64_t internal_hash, uint32_t subscriber, Tick now
 ) {
+    if (const StaticEntry* entry = find_static(key, Direction::kOutbound)) {
+        return make_static(*entry, key.source_port(), subscriber);
+    }
     if (!log_.may_start(kLogMappings, waits_)) {
         return Outcome::refused(DropReason::kLogFull);
     }
@@ -190,7 +194,7 @@ NatShard::Outcome NatShard::allocate_mapping(
         (*directory_)[ExternalIndex{subscribers_[subscriber].external}].address;
     const uint64_t external =
         hash_of(external_key(address, Port::from_host(port.port), key.protocol()));
-    const uint32_t mapping = make_mapping(key, subscriber, port);
+    const uint32_t mapping = make_mapping(key, subscriber, address, port);
     ++subscribers_[subscriber].mappings;
     if (port.shared) {
         count_use(mappings_[mapping]);
@@ -204,13 +208,15 @@ NatShard::Outcome NatShard::allocate_mapping(
     return Outcome::made(mapping);
 }
 
-uint32_t NatShard::make_mapping(const FlowKey& key, uint32_t subscriber, const Outcome& port) {
+uint32_t NatShard::make_mapping(
+    const FlowKey& key, uint32_t subscriber, Ipv4Addr external, const Outcome& port
+) {
     const uint32_t mapping = mappings_.allocate();
     const Subscriber& s = subscribers_[subscriber];
     Mapping& m = mappings_[mapping];
     m = Mapping{
         .internal_address = key.source().raw,
-        .external_address = (*directory_)[ExternalIndex{s.external}].address.raw,
+        .external_address = external.raw,
         .internal_port = key.source_port().raw,
         .external_port = Port::from_host(port.port).raw,
         .protocol = static_cast<uint8_t>(key.protocol()),
@@ -222,7 +228,9 @@ uint32_t NatShard::make_mapping(const FlowKey& key, uint32_t subscriber, const O
         .inbound_openings = 0,
         .state = 0};
     if (!remotes_.empty()) {
-        const FlowKey wanted = internal_key_of(key, behaviour_of(subscriber, key.protocol()));
+        const auto behaviour = is_static(m) ? MappingBehaviour::kEndpointIndependent
+                                            : behaviour_of(subscriber, key.protocol());
+        const FlowKey wanted = internal_key_of(key, behaviour);
         remotes_[mapping] = {wanted.destination().raw, wanted.destination_port().raw, 0};
     }
     std::atomic_signal_fence(std::memory_order_release);
@@ -245,7 +253,7 @@ void NatShard::free_mapping(uint32_t mapping, bool rests, Tick now) {
     Mapping& m = mappings_[mapping];
     const uint32_t subscriber = m.subscriber;
     --subscribers_[subscriber].mappings;
-    if (!end_use(m)) {
+    if (!is_static(m) && !end_use(m)) {
         --subscribers_[subscriber].ports;
         --pools_[pool_of(subscribers_[subscriber]).value].in_use;
         release_port(m, rests, now);

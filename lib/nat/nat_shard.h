@@ -44,12 +44,14 @@
 #include "nat/external_directory.h"
 #include "nat/home.h"
 #include "nat/late_inserts.h"
+#include "nat/mapping.h"
 #include "nat/messages.h"
 #include "nat/outbox.h"
 #include "nat/pair_counts.h"
 #include "nat/port_block.h"
 #include "nat/recall_book.h"
 #include "nat/settings.h"
+#include "nat/static_table.h"
 #include "nat/subscriber.h"
 #include "nat/tcp_window.h"
 #include "nat/views.h"
@@ -57,36 +59,10 @@
 
 namespace sekisho::nat {
 
-// Mapping (RFC 4787 REQ-1): X:x <-> X':x' of one protocol, shared by its sessions. Lives while it
-// has sessions.
-struct Mapping {
-    uint32_t internal_address;  // network order, like Session's
-    uint32_t external_address;
-    uint16_t internal_port;
-    uint16_t external_port;
-    uint8_t protocol;
-    uint8_t realm;
-    uint16_t policy;            // PolicyId it was made under
-    uint32_t subscriber;        // SubscriberIndex
-    uint32_t block;             // BlockIndex that holds the external port
-    uint32_t sessions;          // live sessions
-    uint16_t inbound_openings;  // of them, TCP openings from outside without a handshake yet
-    uint16_t state;             // written last: 0 free, 1 live, else ended (events.cc)
-};
-static_assert(sizeof(Mapping) == 32);
-
-// Beside a mapping, where a policy maps by the remote endpoint too (RFC 4787 4.1): to whom it was
-// made. Zero what does not count: of an address-dependent one the port, of others both.
-struct MappingRemote {
-    uint32_t address;  // network order
-    uint16_t port;
-    uint16_t reserved;
-};
-static_assert(sizeof(MappingRemote) == 8);
-
 // What became of an outbound miss.
 struct MakeResult {
-    enum Kind : uint8_t { kMade, kHold, kRefused } kind = kRefused;
+    // kStaticOnly: translate with scratch_static(), no state changes.
+    enum Kind : uint8_t { kMade, kHold, kRefused, kStaticOnly } kind = kRefused;
     DropReason reason{};                // with kRefused
     Refusal answer = Refusal::kSilent;  // with kRefused: what its sender is to be told
     SessionIndex session{kNoIndex};     // with kMade
@@ -95,7 +71,7 @@ struct MakeResult {
 
 // What became of an inbound miss.
 struct AdmitResult {
-    enum Kind : uint8_t { kSession, kMappingOnly, kRefused } kind = kRefused;
+    enum Kind : uint8_t { kSession, kMappingOnly, kRefused, kStaticOnly } kind = kRefused;
     DropReason reason{};             // with kRefused
     SessionIndex session{kNoIndex};  // with kSession: a TCP opening from outside
     // With kMappingOnly: translate from the mapping alone, no state changes.
@@ -118,6 +94,10 @@ struct MappingView {
     uint16_t pool;
     ShardId shard;
     MappingRemote remote{};  // zero where it does not count
+    // kStatic: an entry of the static table, in use or not: a run of ports from the mapping's on,
+    // and the sessions of all. kStaticUse: the record of one of its endpoints.
+    enum Kind : uint8_t { kDynamic, kStatic, kStaticUse } kind = kDynamic;
+    uint16_t more_ports = 0;  // of kStatic, besides the first
 };
 struct NatShardPlan {
     ShardId shard;
@@ -238,6 +218,11 @@ class NatShard {
     MappingRemote remote_of(MappingIndex index) const {
         return remotes_.empty() ? MappingRemote{} : remotes_[index.value];
     }
+    // Whether a packet's own end is an endpoint of a static mapping of this shard.
+    bool has_static(const FlowKey& key, Direction direction) const {
+        return find_static(key, direction) != nullptr;
+    }
+    Session scratch_static(const FlowKey& key, Direction direction, PacketKind kind) const;
     // A session-shaped value that translates from a mapping alone (deltas included); in no table.
     Session scratch_session(MappingIndex index, Ipv4Addr remote, Port remote_port) const;
 
@@ -385,7 +370,9 @@ class NatShard {
     Outcome allocate_mapping(
         const FlowKey& key, uint64_t internal_hash, uint32_t subscriber, Tick now
     );
-    uint32_t make_mapping(const FlowKey& key, uint32_t subscriber, const Outcome& port);
+    uint32_t make_mapping(
+        const FlowKey& key, uint32_t subscriber, Ipv4Addr external, const Outcome& port
+    );
     void release_mapping(uint32_t mapping, bool rests, EndCause cause, Tick now);
     void free_mapping(uint32_t mapping, bool rests, Tick now);
     FlowKey mapping_key(uint32_t mapping, unsigned side) const;
@@ -409,6 +396,7 @@ class NatShard {
     uint32_t find_subscriber(uint64_t hash, Ipv4Addr address, RealmId realm) const;
     Outcome find_or_make_subscriber(uint64_t hash, Ipv4Addr address, RealmId realm, Tick now);
     PolicyId policy_of(Ipv4Addr address, RealmId realm) const;
+    ExternalIndex first_external(PolicyId policy, Ipv4Addr address, RealmId realm) const;
     void release_subscriber_if_idle(uint32_t subscriber);
     void note_refusal(uint32_t subscriber, Tick now);
     void append_lingering(uint32_t subscriber);
@@ -434,6 +422,15 @@ class NatShard {
     Outcome allocate_neighbour(uint32_t subscriber, const FlowKey& key, Tick now);
     void note_taken(uint32_t block, bool was_empty);
     void release_port(const Mapping& m, bool rests, Tick now);
+    // static.cc
+    const StaticEntry* find_static(const FlowKey& key, Direction direction) const;
+    Outcome make_static(const StaticEntry& entry, Port internal_port, uint32_t subscriber);
+    AdmitResult admit_to_static(const FlowKey& key, PacketKind kind, uint8_t tcp_flags, Tick now);
+    AdmitResult open_static(const StaticEntry& entry, const FlowKey& key, Tick now);
+    bool is_admitted_by_access(const Mapping& m, Ipv4Addr remote) const;
+    MappingView view_of(const StaticEntry& entry) const;
+    PoolId pool_at(Ipv4Addr external) const;
+    Session scratch_of(const Mapping& m, uint32_t index, Ipv4Addr remote, Port remote_port) const;
     // overload.cc
     bool overloads(uint32_t subscriber, Protocol protocol) const;
     Outcome share_port(uint32_t subscriber, const FlowKey& key);
@@ -531,6 +528,7 @@ class NatShard {
     uint32_t limits_told_at_ = 0;  // Tick
     HashSecret port_secret_;
     uint64_t port_draws_ = 0;
+    std::vector<uint32_t> static_sessions_;  // by entry of the static table
 
     HomeBlocks home_;
     RecallBook recalls_;

@@ -86,7 +86,9 @@ MakeResult NatShard::open_outbound(
     const bool is_picked_up = may_be_picked_up(kind, tcp_flags) && picks_up(key);
     const auto no_opener = is_picked_up ? std::nullopt : why_no_opener(kind, tcp_flags);
     if (no_opener) {
-        return refused(*no_opener);
+        const bool is_static_reply =
+            *no_opener == DropReason::kIcmpNoSession && has_static(key, Direction::kOutbound);
+        return is_static_reply ? MakeResult{.kind = MakeResult::kStaticOnly} : refused(*no_opener);
     }
     const Sought sought = seek_mapping(key, newcomer, now);
     if (sought.subscriber.kind != MakeResult::kMade) {

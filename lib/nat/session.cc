@@ -85,6 +85,9 @@ uint32_t NatShard::make_session(
     }
     index_session(index);
     ++m.sessions;
+    if (is_static(m)) [[unlikely]] {
+        ++static_sessions_[m.block & ~kStaticBlock];
+    }
     Subscriber& subscriber = subscribers_[m.subscriber];
     ++subscriber.sessions[protocol_slot(static_cast<Protocol>(m.protocol))];
     count_half_open(subscriber, SessionState::kFree, state);
@@ -149,6 +152,9 @@ void NatShard::expire_session(uint32_t session, EndCause cause, Tick now) {
         cause = EndCause::kClosed;
     }
     end_session(session, cause, now);
+    if (is_static(m)) [[unlikely]] {
+        --static_sessions_[m.block & ~kStaticBlock];
+    }
     if (--m.sessions == 0) {
         release_mapping(mapping, !was_closed, cause, now);
     }
@@ -173,8 +179,13 @@ void NatShard::clear_session(SessionIndex index, Tick now) {
 }
 
 Session NatShard::scratch_session(MappingIndex index, Ipv4Addr remote, Port remote_port) const {
+    return scratch_of(mappings_[index.value], index.value, remote, remote_port);
+}
+
+Session NatShard::scratch_of(const Mapping& m, uint32_t index, Ipv4Addr remote, Port remote_port)
+    const {
     Session s{};
-    translate(s, mappings_[index.value], index.value, remote, remote_port);
+    translate(s, m, index, remote, remote_port);
     s.flags = flow::kLive;
     if (directory_->find(remote).value != kNoIndex) {
         s.flags = static_cast<uint16_t>(s.flags | flow::kSessionHairpin);

@@ -133,6 +133,21 @@ struct PolicySettings {
     friend bool operator==(const PolicySettings&, const PolicySettings&) = default;
 };
 
+// A mapping that exists from the start and never ends (RFC 8512: of type static): of some ports, or
+// of a whole address (RFC 3022 2.1).
+struct StaticMappingSettings {
+    RealmId realm = kInternalRealm;
+    Ipv4Addr internal;
+    Ipv4Addr external;  // of a pool
+    bool tcp = true;    // of ports: which protocols; a whole address has all
+    bool udp = true;
+    PortRange internal_ports{0, 65535};  // of a whole address just these
+    PortRange external_ports{0, 65535};  // as many
+    std::vector<Ipv4Prefix> access;      // who may begin from outside; empty: everybody
+    bool is_whole() const { return internal_ports.first == 0; }
+    friend bool operator==(const StaticMappingSettings&, const StaticMappingSettings&) = default;
+};
+
 // Another timeout of a UDP session, or of an established TCP session, by its remote port.
 struct PortTimeout {
     Protocol protocol = Protocol::kUdp;
@@ -187,6 +202,7 @@ struct EventSettings {
 struct NatSettings {
     std::vector<PoolSettings> pools;       // by PoolId
     std::vector<PolicySettings> policies;  // by PolicyId; first match wins
+    std::vector<StaticMappingSettings> static_mappings;
     TimeoutSettings timeouts;
     TableLimits limits;
     EventSettings events;

@@ -48,6 +48,19 @@ PolicyId NatShard::policy_of(Ipv4Addr address, RealmId realm) const {
     return find_policy(*settings_, address, realm);
 }
 
+// All its mappings are to have one external address (RFC 4787 REQ-2), so one with a static mapping
+// takes its ports where that is, if it can.
+ExternalIndex NatShard::first_external(PolicyId policy, Ipv4Addr address, RealmId realm) const {
+    const StaticTable& statics = directory_->statics();
+    const ExternalIndex external =
+        statics.empty() ? ExternalIndex{kNoIndex}
+                        : directory_->find(statics.external_of_subscriber(address, realm));
+    const bool will_do = external.value != kNoIndex &&
+                         (*directory_)[external].pool == settings_->policies[policy.value].pool &&
+                         directory_->grants_blocks(external);
+    return will_do ? external : ExternalIndex{kNoIndex};
+}
+
 NatShard::Outcome NatShard::find_or_make_subscriber(
     uint64_t hash, Ipv4Addr address, RealmId realm, Tick now
 ) {
@@ -69,7 +82,7 @@ NatShard::Outcome NatShard::find_or_make_subscriber(
     s.address = address.raw;
     s.realm = realm.value;
     s.policy = policy.value;
-    s.external = kNoIndex;
+    s.external = first_external(policy, address, realm).value;
     s.first_block = kNoIndex;
     s.generation = generation;
     s.tokens_at = now.ms;
@@ -86,8 +99,8 @@ NatShard::Outcome NatShard::find_or_make_subscriber(
 
 void NatShard::release_subscriber_if_idle(uint32_t subscriber) {
     Subscriber& s = subscribers_[subscriber];
-    const bool is_idle = s.state != 0 && s.all_sessions() == 0 && s.ports == 0 && s.blocks == 0 &&
-                         s.wait == BlockWait::kNone && !s.marks.lingers;
+    const bool is_idle = s.state != 0 && s.all_sessions() == 0 && s.mappings == 0 && s.ports == 0 &&
+                         s.blocks == 0 && s.wait == BlockWait::kNone && !s.marks.lingers;
     if (!is_idle) {
         return;
     }

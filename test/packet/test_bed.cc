@@ -125,7 +125,11 @@ TestBed::TestBed(const BedOptions& options)
         options_.nat = nat_settings();
     }
     build_network();
-    directory_ = std::make_unique<nat::ExternalDirectory>(options_.nat, options_.shards);
+    directory_ = std::make_unique<nat::ExternalDirectory>(
+        options_.nat,
+        options_.shards,
+        [this](Ipv4Addr subscriber) { return table_.of(toeplitz_(subscriber)); }
+    );
     fabric_ = std::make_unique<dataplane::Fabric>(options_.shards, options_.rings);
     for (unsigned d = 0; d < 2; ++d) {
         devices_.push_back(
@@ -427,9 +431,10 @@ std::vector<nat::MappingView> TestBed::mappings() const {
             std::array<nat::MappingView, 64> views;
             size_t filled = 0;
             more = shard->nat().list_mappings(cursor, 64, views, filled);
-            all.insert(
-                all.end(), views.begin(), views.begin() + static_cast<std::ptrdiff_t>(filled)
-            );
+            const auto in_use = std::span(views).first(filled);
+            std::ranges::copy_if(in_use, std::back_inserter(all), [](const nat::MappingView& v) {
+                return v.kind != nat::MappingView::kStatic;
+            });
         }
     }
     return all;

@@ -1,4 +1,8 @@
-"""Destinations exempt from translation: routed as they are, between real clients and servers."""
+"""Destinations exempt from translation, and static mappings: between real clients and servers."""
+import os
+import re
+import sys
+
 import town
 import traffic
 from cases import case
@@ -43,3 +47,93 @@ def exempt_inbound(world):
     assert status == 0 and "3 received" in output, output
     status, _ = traffic.ping(world.lab, "net", town.SERVER, "100.64.1.5", count=1)
     assert status != 0
+
+
+# Static mappings: a port for everybody, one for a few, a run of ports, and a whole address.
+PORTS = "203.0.113.5"
+WHOLE = "203.0.113.6"
+WEB_PORT = 8080
+STATIC = {"workers": "2", "system": "shards: 3", "more": f"""\
+static-mappings:
+  - {{internal-src-address: 100.64.1.10, external-src-address: {PORTS}, transport-protocol: tcp,
+     internal-src-port: {traffic.HTTP_PORT}, external-src-port: {WEB_PORT}}}
+  - {{internal-src-address: 100.64.1.10, external-src-address: {PORTS}, transport-protocol: tcp,
+     internal-src-port: {traffic.HTTP_PORT + 1}, external-src-port: {WEB_PORT + 1}, access: [{town.OTHER_SERVER}/32]}}
+  - {{internal-src-address: 100.64.2.10, external-src-address: {PORTS}, internal-src-port: 5000-5009}}
+  - {{internal-src-address: 100.64.2.11, external-src-address: {WHOLE}}}
+"""}
+
+
+# Python's own web server, without the look-up of a name that it begins with.
+SERVER = """\
+import functools, http.server, socketserver, sys
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[3])
+socketserver.TCPServer.allow_reuse_address = True
+server = socketserver.TCPServer((sys.argv[1], int(sys.argv[2])), handler)
+print("serving", flush=True)
+server.serve_forever()
+"""
+
+
+def serve(world, port):
+    """With the subscriber of the static ports; its output names who came."""
+    folder = os.path.join(world.lab.folder, "www")
+    os.makedirs(folder, exist_ok=True)
+    program = world.lab.spawn("sub1", "server", [sys.executable, "-B", "-c", SERVER, "100.64.1.10", str(port), folder])
+    program.wait_for("serving")
+    return program
+
+
+def fetch(world, name, source, port):
+    status, _ = world.lab.attempt(name, ["curl", "-sS", "--interface", source, "--max-time", "2",
+                                         f"http://{PORTS}:{port}/"], 5)
+    return status == 0
+
+
+def callers(server):
+    return re.findall(r"^(\S+) - - .*GET", server.output(), re.MULTILINE)
+
+
+@case("a web server behind a static port is reached from outside and by its neighbours", **STATIC)
+def static_port(world):
+    server = serve(world, traffic.HTTP_PORT)
+    assert fetch(world, "net", town.SERVER, WEB_PORT)
+    assert fetch(world, "sub2", "100.64.2.3", WEB_PORT)
+    first, second = callers(server)
+    assert first == town.SERVER and town.in_pool(second), f"{first} and {second} came"
+    rows = world.nat.mappings("external", f"{PORTS}:{WEB_PORT}")
+    assert [(row["type"], row["internal-src-address"]) for row in rows] == [("static", "100.64.1.10")], rows
+    world.nat.cli("clear", "mappings", "all")
+    assert fetch(world, "net", town.SERVER, WEB_PORT)
+    server.stop()
+
+
+@case("an access list admits only whom it names", **STATIC)
+def static_access(world):
+    server = serve(world, traffic.HTTP_PORT + 1)
+    assert fetch(world, "net", town.OTHER_SERVER, WEB_PORT + 1)
+    before = world.nat.dropped("filtered")
+    assert not fetch(world, "net", town.SERVER, WEB_PORT + 1)
+    assert world.nat.dropped("filtered") > before
+    assert callers(server) == [town.OTHER_SERVER], callers(server)
+    server.stop()
+
+
+@case("a run of static ports and a whole address work both ways, ping and fragments too", tags="[rfc5508-req7-query]",
+      **STATIC)
+def static_run(world):
+    for port in (5000, 5004, 5009):
+        inside = traffic.udp_socket(world.lab, "sub2", "100.64.2.10", port)
+        assert traffic.ask(inside) == (PORTS, port)
+        outside = traffic.udp_socket(world.lab, "net", town.OTHER_SERVER, 7777)
+        outside.sendto(b"knock", (PORTS, port))
+        assert inside.recvfrom(100) == (b"knock", (town.OTHER_SERVER, 7777))
+        inside.close()
+        outside.close()
+    whole = traffic.udp_socket(world.lab, "sub2", "100.64.2.11", 999)
+    assert traffic.ask(whole) == (WHOLE, 999)
+    for name, source, more in (("net", town.SERVER, ()), ("sub1", "100.64.1.3", ()), ("net", town.SERVER, ("-s", "1400"))):
+        status, output = traffic.ping(world.lab, name, source, WHOLE, more=more)
+        assert status == 0 and "3 received" in output, output
+    status, output = traffic.ping(world.lab, "sub2", "100.64.2.11")
+    assert status == 0 and "3 received" in output, output

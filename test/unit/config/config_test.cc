@@ -185,6 +185,29 @@ TEST_CASE("every setting reaches its value", "[config]") {
             {{Ipv4Addr::of(192, 0, 2, 7), 32}, {5060, 5061}}}
     );
     CHECK(must_parse(to_yaml(exempt)).nat == exempt.nat);
+    const Config statics = must_parse(base_with(
+        22,
+        "static-mappings:\n"
+        "  - {internal-src-address: 100.64.0.10, external-src-address: 203.0.113.5,\n"
+        "     transport-protocol: tcp, internal-src-port: 80, external-src-port: 8080,\n"
+        "     access: [192.0.2.0/24]}\n"
+        "  - {internal-src-address: 100.64.0.10, external-src-address: 203.0.113.5,\n"
+        "     internal-src-port: 5000-5009}\n"
+        "  - {internal-src-address: 100.64.0.11, external-src-address: 203.0.113.6}"
+    ));
+    REQUIRE(statics.nat.static_mappings.size() == 3);
+    const nat::StaticMappingSettings& web = statics.nat.static_mappings[0];
+    CHECK(web.internal == Ipv4Addr::of(100, 64, 0, 10));
+    CHECK(web.external == Ipv4Addr::of(203, 0, 113, 5));
+    CHECK(web.tcp);
+    CHECK_FALSE(web.udp);
+    CHECK(web.internal_ports == nat::PortRange{80, 80});
+    CHECK(web.external_ports == nat::PortRange{8080, 8080});
+    CHECK(web.access.size() == 1);
+    CHECK(statics.nat.static_mappings[1].external_ports == nat::PortRange{5000, 5009});
+    CHECK(statics.nat.static_mappings[1].udp);
+    CHECK(statics.nat.static_mappings[2].is_whole());
+    CHECK(must_parse(to_yaml(statics)).nat == statics.nat);
     const Config shared = must_parse(base_with(
         22,
         "    mapping: address-and-port-dependent\n    filtering: address-and-port-dependent\n"
@@ -401,11 +424,11 @@ TEST_CASE("a text that is no configuration is one mistake", "[config]") {
          "hello\n",
          "f:1:1: found \"hello\", wanted a map with system, realms, links, routes, neighbours, "
          "pools, "
-         "policies, timeouts, limits, log and control"},
+         "policies, static-mappings, timeouts, limits, log and control"},
         {"a list",
          "- a\n",
          "f:1:1: found a list, wanted a map with system, realms, links, routes, neighbours, pools, "
-         "policies, "
+         "policies, static-mappings, "
          "timeouts, limits, log and control"},
         {"a list that is not closed",
          "links:\n  - [1, 2\n",

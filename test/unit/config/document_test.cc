@@ -43,6 +43,7 @@ TEST_CASE("the reference describes every key of every map", "[config][documentat
         {&kPool, "pools"},
         {&kPolicy, "policies"},
         {&kExemption, "policies: exempt"},
+        {&kStaticMapping, "static-mappings"},
         {&kProtocols, "a setting by protocol"},
         {&kSubscriberLimits, "policies: limits"},
         {&kProtocolLimits, "policies: limits: a protocol"},

@@ -357,3 +357,127 @@ TEST_CASE(
     CHECK(mistakes_of(base_with(22, "timeouts: {tcp-closing: 10, udp: 2m, tcp-established: 124m}"))
               .empty());
 }
+
+namespace {
+
+// One after the other, on lines from 23 on.
+std::string statics(std::initializer_list<const char*> entries) {
+    std::string text = "static-mappings:";
+    for (const char* entry : entries) {
+        text += std::string("\n  - {") + entry + "}";
+    }
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("static mappings are checked", "[config]") {
+    constexpr auto kWeb =
+        "internal-src-address: 100.64.0.9, external-src-address: 203.0.113.5, internal-src-port: "
+        "80";
+    check({
+        {"none",
+         22,
+         "static-mappings: []",
+         "f:22:18: found an empty list, wanted a list of mappings, each with internal-src-address "
+         "and external-src-address"},
+        {"without an external address",
+         22,
+         statics({"internal-src-address: 100.64.0.9"}),
+         "f:23:5: found a static mapping without external-src-address, wanted the key "
+         "external-src-address"},
+        {"an address that no pool has",
+         22,
+         statics({"internal-src-address: 100.64.0.9, external-src-address: 203.0.113.16"}),
+         "f:23:62: found 203.0.113.16, which no pool has, wanted an address of a pool"},
+        {"a link's own address",
+         22,
+         statics({"internal-src-address: 100.64.0.1, external-src-address: 203.0.113.5"}),
+         "f:23:28: found 100.64.0.1, the link int0's own address, wanted a subscriber's address"},
+        {"a host whom no policy covers",
+         22,
+         statics({"internal-src-address: 10.0.0.9, external-src-address: 203.0.113.5"}),
+         "f:23:28: found 10.0.0.9 in the realm internal, whom no policy covers, wanted a "
+         "subscriber "
+         "of a policy"},
+        {"a realm outside",
+         22,
+         statics({"realm: external, internal-src-address: 100.64.0.9, external-src-address: "
+                  "203.0.113.5"}),
+         "f:23:13: found \"external\", wanted the name of a realm on the internal side"},
+        {"no access for anybody",
+         22,
+         statics({"internal-src-address: 100.64.0.9, external-src-address: 203.0.113.5, access: "
+                  "[]"}),
+         "f:23:83: found an empty list, wanted a list of the remote hosts that may begin, such as "
+         "[192.0.2.0/24]"},
+        {"port 0",
+         22,
+         statics({"internal-src-address: 100.64.0.9, external-src-address: 203.0.113.5, "
+                  "internal-src-port: 0-80"}),
+         "f:23:94: found \"0-80\", wanted a range of ports from 1 to 65535, such as 1024-65535"},
+        {"a port beyond the last",
+         22,
+         statics({"internal-src-address: 100.64.0.9, external-src-address: 203.0.113.5, "
+                  "internal-src-port: 65536"}),
+         "f:23:94: found \"65536\", wanted a port or a range of ports from 1 to 65535, such as 80 "
+         "or 8000-8015"},
+        {"runs of two lengths",
+         22,
+         statics({"internal-src-address: 100.64.0.9, external-src-address: 203.0.113.5, "
+                  "internal-src-port: 80-89, external-src-port: 80-88"}),
+         "f:23:120: found 9 external ports for 10 internal ones, wanted as many on either side"},
+        {"an external port of a whole address",
+         22,
+         statics({"internal-src-address: 100.64.0.9, external-src-address: 203.0.113.5, "
+                  "external-src-port: 80"}),
+         "f:23:94: found \"80\" of a whole address, wanted internal-src-port as well"},
+        {"an unknown protocol",
+         22,
+         statics({"internal-src-address: 100.64.0.9, external-src-address: 203.0.113.5, "
+                  "internal-src-port: 80, transport-protocol: icmp"}),
+         "f:23:118: found \"icmp\", wanted tcp, udp or [tcp, udp]"},
+        {"an external port twice",
+         22,
+         statics(
+             {kWeb,
+              "internal-src-address: 100.64.0.10, external-src-address: 203.0.113.5, "
+              "internal-src-port: 70-90"}
+         ),
+         "f:24:63: found 203.0.113.5:70-90, of which the static mapping on line 23 has a part, "
+         "wanted one internal endpoint for an external one"},
+        {"an internal port twice",
+         22,
+         statics(
+             {kWeb,
+              "internal-src-address: 100.64.0.9, external-src-address: 203.0.113.5, "
+              "internal-src-port: 80, external-src-port: 81, transport-protocol: udp"}
+         ),
+         "f:24:28: found 100.64.0.9:80, of which the static mapping on line 23 has a part, wanted "
+         "one external endpoint for an internal one"},
+        {"a port of an address that is given away whole",
+         22,
+         statics({"internal-src-address: 100.64.0.10, external-src-address: 203.0.113.5", kWeb}),
+         "f:24:62: found 203.0.113.5:80, of which the static mapping on line 23 has a part, wanted "
+         "one internal endpoint for an external one"},
+        {"the same number for two protocols is no mistake",
+         22,
+         statics(
+             {"internal-src-address: 100.64.0.9, external-src-address: 203.0.113.5, "
+              "internal-src-port: 80, transport-protocol: tcp",
+              "internal-src-address: 100.64.0.10, external-src-address: 203.0.113.5, "
+              "internal-src-port: 80, transport-protocol: udp"}
+         ),
+         ""},
+    });
+}
+
+TEST_CASE("a pool's address is no subscriber's", "[config]") {
+    CHECK(
+        mistakes_of(
+            base_with(20, "    source: [0.0.0.0/0]") +
+            "static-mappings:\n"
+            "  - {internal-src-address: 203.0.113.7, external-src-address: 203.0.113.5}\n"
+        ) == "f:23:28: found 203.0.113.7, an address of a pool, wanted a subscriber's address"
+    );
+}

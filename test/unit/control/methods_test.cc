@@ -242,7 +242,41 @@ TEST_CASE(
         "transport-protocol": "udp", "internal-src-address": "100.64.0.10",
         "internal-src-port": 40001, "external-src-address": "203.0.113.5",
         "external-src-port": 1025, "realm": "internal", "pool": "main", "policy": "everyone",
-        "sessions": 3, "lifetime": 297, "shard": 0}])"));
+        "type": "dynamic", "sessions": 3, "lifetime": 297, "shard": 0}])"));
+}
+
+TEST_CASE("a static mapping is one row, found by any port of it", "[control]") {
+    Rig rig;
+    const auto session = session_of(1);  // 100.64.0.10:40001, 203.0.113.5:1025
+    rig.inspector.add(session);
+    auto entry = mapping_of(session, 1);
+    entry.kind = nat::MappingView::kStatic;
+    entry.index = kNoIndex;
+    entry.more_ports = 9;
+    rig.inspector.add(entry);
+    auto use = mapping_of(session, 1);
+    use.kind = nat::MappingView::kStaticUse;
+    rig.inspector.add(use);
+    const Document rows = rig.all("show.mappings");
+    REQUIRE(rows == Document::parse(R"([{
+        "transport-protocol": "udp", "internal-src-address": "100.64.0.10",
+        "internal-src-port": 40001, "external-src-address": "203.0.113.5",
+        "external-src-port": 1025, "realm": "internal", "pool": "main", "policy": "everyone",
+        "type": "static", "sessions": 1, "lifetime": null, "shard": 0,
+        "internal-last-port": 40010, "external-last-port": 1034}])"));
+    const auto found = [&](const char* filter, const char* value) {
+        return rig.all("show.mappings", {{filter, value}}).size();
+    };
+    CHECK(found("external", "203.0.113.5:1025") == 1);
+    CHECK(found("external", "203.0.113.5:1034") == 1);
+    CHECK(found("external", "203.0.113.5:1035") == 0);
+    CHECK(found("external", "203.0.113.5:1024") == 0);
+    CHECK(found("subscriber", "100.64.0.10") == 1);
+    // Who asks for a remote endpoint is told which port of it is in use.
+    const Document in_use = rig.all("show.mappings", {{"remote", "192.0.2.1"}});
+    REQUIRE(in_use.size() == 1);
+    CHECK(in_use[0].at("lifetime") == 297);
+    CHECK(in_use[0].at("type") == "static");
 }
 
 TEST_CASE("lifetimes are told apart by shard, index and external endpoint", "[control]") {

@@ -35,13 +35,19 @@ TEST_CASE("mappings show both endpoints with their ports", "[control][cli]") {
     const Document page = Document::parse(R"({"mappings": [{"transport-protocol": "udp",
         "internal-src-address": "100.64.0.10", "internal-src-port": 40001,
         "external-src-address": "203.0.113.5", "external-src-port": 1025, "realm": "internal",
-        "pool": "main", "sessions": 2, "lifetime": 297}], "next": "0.1"})");
+        "pool": "main", "type": "dynamic", "sessions": 2, "lifetime": 297},
+        {"transport-protocol": "udp", "internal-src-address": "100.64.0.9",
+        "internal-src-port": 5000, "external-src-address": "203.0.113.4", "external-src-port": 6000,
+        "internal-last-port": 5009, "external-last-port": 6009, "realm": "internal",
+        "pool": "main", "type": "static", "sessions": 0, "lifetime": null}], "next": "0.1"})");
     REQUIRE(
         view.render(page) ==
-        "PROTOCOL  INTERNAL               EXTERNAL               REALM     POOL  SESSIONS  "
-        "LIFETIME\n"
-        "udp       100.64.0.10:40001      203.0.113.5:1025       internal  main         2       "
-        "297\n"
+        "PROTOCOL  INTERNAL               EXTERNAL               REALM     POOL  TYPE     SESSIONS "
+        " LIFETIME\n"
+        "udp       100.64.0.10:40001      203.0.113.5:1025       internal  main  dynamic         2 "
+        "      297\n"
+        "udp       100.64.0.9:5000-5009   203.0.113.4:6000-6009  internal  main  static          0 "
+        "        -\n"
     );
     REQUIRE(view.render(Document::parse(R"({"mappings": [], "next": null})")).empty());
     REQUIRE(view.finish().empty());
@@ -57,7 +63,7 @@ TEST_CASE("the counters' table shows that nothing is lost", "[control][cli]") {
     TextView view = view_of("show counters");
     Document counters = Document::parse(R"({"received": 100, "generated": 5, "forwarded": 90,
         "consumed": 8, "held": 4, "dropped": {"no-policy": 2, "filtered": 1}, "handed-off": 2,
-        "punted": 1, "syns-waiting": 7, "syns-answered": 6})");
+        "punted": 1, "untranslated": 9, "syns-waiting": 7, "syns-answered": 6})");
     REQUIRE(
         view.render(counters) ==
         "PACKETS        COUNT\n"
@@ -73,6 +79,7 @@ TEST_CASE("the counters' table shows that nothing is lost", "[control][cli]") {
         "= out            105\n"
         "handed-off         2\n"
         "punted             1\n"
+        "untranslated       9\n"
         "syns-waiting       7\n"
         "syns-answered      6\n"
         "\nin = out: every packet is accounted for\n"

@@ -429,9 +429,9 @@ TEST_CASE("the directory knows its addresses and their owners", "[nat]") {
     CHECK(d.find(addr(203, 0, 112, 255)).value == kNoIndex);
     CHECK(d.first_of({1}).value == 300);
     CHECK(d.count_of({0}) == 300);
-    CHECK(d.owner_of({7}, port(1030)) == ShardId{1});
+    CHECK(d.owner_of({7}, port(1030), Protocol::kUdp) == ShardId{1});
     d.set_owner({7}, 4, 2);
-    CHECK(d.owner_of({7}, port(1030)) == ShardId{2});
-    CHECK(d.owner_of({7}, port(1023)) == ShardId{1});
-    CHECK(d.owner_of({7}, port(1280)) == ShardId{1});
+    CHECK(d.owner_of({7}, port(1030), Protocol::kUdp) == ShardId{2});
+    CHECK(d.owner_of({7}, port(1023), Protocol::kUdp) == ShardId{1});
+    CHECK(d.owner_of({7}, port(1280), Protocol::kUdp) == ShardId{1});
 }

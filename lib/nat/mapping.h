@@ -1,0 +1,44 @@
+// The records of mappings.
+//
+//   Order     addresses and ports in network order; counts in host order.
+//   Owner     the shard's worker (nat_shard.h).
+#pragma once
+
+#include <cstdint>
+
+namespace sekisho::nat {
+
+// Mapping (RFC 4787 REQ-1): X:x <-> X':x' of one protocol, shared by its sessions. Lives while it
+// has sessions.
+struct Mapping {
+    uint32_t internal_address;  // network order, like Session's
+    uint32_t external_address;
+    uint16_t internal_port;
+    uint16_t external_port;
+    uint8_t protocol;
+    uint8_t realm;
+    uint16_t policy;            // PolicyId it was made under
+    uint32_t subscriber;        // SubscriberIndex
+    uint32_t block;             // BlockIndex that holds the external port, or kStaticBlock | entry
+    uint32_t sessions;          // live sessions
+    uint16_t inbound_openings;  // of them, TCP openings from outside without a handshake yet
+    uint16_t state;             // written last: 0 free, 1 live, else ended (events.cc)
+};
+static_assert(sizeof(Mapping) == 32);
+
+// Of a static mapping (static.cc): the rest of `block` is the entry of the static table.
+inline constexpr uint32_t kStaticBlock = 0x80000000;
+inline bool is_static(const Mapping& m) {
+    return (m.block & kStaticBlock) != 0;
+}
+
+// Beside a mapping, where a policy maps by the remote endpoint too (RFC 4787 4.1): to whom it was
+// made. Zero what does not count: of an address-dependent one the port, of others both.
+struct MappingRemote {
+    uint32_t address;  // network order
+    uint16_t port;
+    uint16_t reserved;
+};
+static_assert(sizeof(MappingRemote) == 8);
+
+}  // namespace sekisho::nat

@@ -1,0 +1,106 @@
+#include "nat/static_table.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace sekisho::nat {
+namespace {
+
+// A run is found by its first port: the last one that does not begin behind the port.
+using Place = std::tuple<uint32_t, uint8_t, uint8_t, uint16_t>;
+
+Place internal_place(const StaticEntry& e) {
+    return {e.internal.host(), e.realm.value, static_cast<uint8_t>(e.protocol), e.internal_first};
+}
+Place external_place(const StaticEntry& e) {
+    return {e.external.host(), uint8_t{0}, static_cast<uint8_t>(e.protocol), e.external_first};
+}
+
+// The entry that begins last of those at or before `wanted`, if it agrees but for the port.
+template <class PlaceOf>
+const StaticEntry* find_last(
+    const std::vector<StaticEntry>& entries,
+    const std::vector<uint32_t>& order,
+    const Place& wanted,
+    PlaceOf place_of
+) {
+    const auto after =
+        std::upper_bound(order.begin(), order.end(), wanted, [&](const Place& place, uint32_t id) {
+            return place < place_of(entries[id]);
+        });
+    if (after == order.begin()) {
+        return nullptr;
+    }
+    const StaticEntry& found = entries[*std::prev(after)];
+    const Place place = place_of(found);
+    const bool agrees = std::get<0>(place) == std::get<0>(wanted) &&
+                        std::get<1>(place) == std::get<1>(wanted) &&
+                        std::get<2>(place) == std::get<2>(wanted);
+    return agrees && std::get<3>(wanted) - std::get<3>(place) <= found.more ? &found : nullptr;
+}
+
+}  // namespace
+
+StaticTable::StaticTable(const NatSettings& settings, const ShardOfSubscriber& shard_of)
+    : settings_(&settings) {
+    for (uint32_t i = 0; i < settings.static_mappings.size(); ++i) {
+        const StaticMappingSettings& s = settings.static_mappings[i];
+        StaticEntry entry;
+        entry.internal = s.internal;
+        entry.external = s.external;
+        entry.internal_first = s.internal_ports.first;
+        entry.external_first = s.external_ports.first;
+        entry.more = static_cast<uint16_t>(s.internal_ports.last - s.internal_ports.first);
+        entry.realm = s.realm;
+        entry.shard = shard_of ? shard_of(s.internal) : ShardId{};
+        entry.is_whole = s.is_whole();
+        entry.setting = i;
+        const auto add = [&](Protocol protocol, bool is_meant) {
+            if (is_meant || entry.is_whole) {
+                entry.protocol = protocol;
+                by_internal_.push_back(static_cast<uint32_t>(entries_.size()));
+                entries_.push_back(entry);
+            }
+        };
+        add(Protocol::kTcp, s.tcp);
+        add(Protocol::kUdp, s.udp);
+        add(Protocol::kIcmp, false);
+    }
+    by_external_ = by_internal_;
+    std::ranges::sort(by_internal_, {}, [&](uint32_t id) { return internal_place(entries_[id]); });
+    std::ranges::sort(by_external_, {}, [&](uint32_t id) { return external_place(entries_[id]); });
+}
+
+const StaticEntry* StaticTable::find_internal(
+    Ipv4Addr address, RealmId realm, Port port, Protocol protocol
+) const {
+    const Place wanted{address.host(), realm.value, static_cast<uint8_t>(protocol), port.host()};
+    return find_last(entries_, by_internal_, wanted, internal_place);
+}
+
+const StaticEntry* StaticTable::find_external(Ipv4Addr address, Port port, Protocol protocol)
+    const {
+    const Place wanted{address.host(), uint8_t{0}, static_cast<uint8_t>(protocol), port.host()};
+    return find_last(entries_, by_external_, wanted, external_place);
+}
+
+Ipv4Addr StaticTable::external_of_subscriber(Ipv4Addr address, RealmId realm) const {
+    const Place wanted{address.host(), realm.value, uint8_t{0}, uint16_t{0}};
+    const auto at = std::ranges::lower_bound(by_internal_, wanted, {}, [&](uint32_t id) {
+        return internal_place(entries_[id]);
+    });
+    if (at == by_internal_.end()) {
+        return {};
+    }
+    const StaticEntry& entry = entries_[*at];
+    return entry.internal == address && entry.realm == realm ? entry.external : Ipv4Addr{};
+}
+
+bool StaticTable::admits(const StaticEntry& entry, Ipv4Addr remote) const {
+    const std::vector<Ipv4Prefix>& access = settings_->static_mappings[entry.setting].access;
+    return access.empty() || std::ranges::any_of(access, [remote](const Ipv4Prefix& prefix) {
+               return prefix.contains(remote);
+           });
+}
+
+}  // namespace sekisho::nat
