@@ -1,5 +1,6 @@
 // What must hold between static mappings, and between them and what stands around them.
 #include <algorithm>
+#include <map>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -47,15 +48,35 @@ std::vector<Run> runs_of(const Draft& draft, End end) {
         run.realm = internal ? m.realm.value : uint8_t{0};
         run.ports = internal ? m.internal_ports : m.external_ports;
         run.mapping = i;
-        for (const Protocol p : {Protocol::kTcp, Protocol::kUdp, Protocol::kIcmp}) {
-            const bool is_meant = (p == Protocol::kTcp && m.tcp) || (p == Protocol::kUdp && m.udp);
-            if (m.is_whole() || is_meant) {
-                run.protocol = p;
-                runs.push_back(run);
-            }
+        for (const Protocol protocol : m.protocols()) {
+            run.protocol = protocol;
+            runs.push_back(run);
         }
     }
     return runs;
+}
+
+bool are_alike(const Run& a, const Run& b) {
+    return std::tie(a.address, a.realm, a.protocol) == std::tie(b.address, b.realm, b.protocol);
+}
+
+// `later`: of the mapping that stands later in the file.
+void report_overlap(
+    const Draft& draft, End end, const Run& earlier, const Run& later, Mistakes& mistakes
+) {
+    const StaticMappingPlaces& at = draft.static_mappings[later.mapping];
+    const StaticMappingPlaces& other = draft.static_mappings[earlier.mapping];
+    const bool internal = end == End::kInternal;
+    mistakes.add(
+        internal ? at.internal : at.external,
+        fmt::format(
+            "{}, of which the static mapping on line {} has a part",
+            text_of(Ipv4Addr::from_host(later.address), later.ports),
+            (internal ? other.internal : other.external).line
+        ),
+        internal ? "one external endpoint for an internal one"
+                 : "one internal endpoint for an external one"
+    );
 }
 
 // One mistake a mapping and end: the later one of two that meet.
@@ -65,47 +86,31 @@ void check_overlaps(const Draft& draft, End end, Mistakes& mistakes) {
         return std::tie(a.address, a.realm, a.protocol, a.ports.first) <
                std::tie(b.address, b.realm, b.protocol, b.ports.first);
     });
-    std::vector<bool> said(draft.static_mappings.size());
+    const auto is_earlier = [](const Run& a, const Run& b) { return a.mapping < b.mapping; };
+    std::map<size_t, std::pair<Run, Run>> meetings;  // by the later mapping
     const Run* furthest = nullptr;  // of those before with the same address and protocol
     for (const Run& run : runs) {
-        const bool alike = furthest != nullptr && furthest->address == run.address &&
-                           furthest->realm == run.realm && furthest->protocol == run.protocol;
+        const bool alike = furthest != nullptr && are_alike(*furthest, run);
         if (alike && run.ports.first <= furthest->ports.last) {
-            const size_t second = std::max(run.mapping, furthest->mapping);
-            const size_t first = std::min(run.mapping, furthest->mapping);
-            if (!said[second]) {
-                said[second] = true;
-                const StaticMappingPlaces& at = draft.static_mappings[second];
-                const StaticMappingPlaces& other = draft.static_mappings[first];
-                const bool internal = end == End::kInternal;
-                const Run& later = run.mapping == second ? run : *furthest;
-                mistakes.add(
-                    internal ? at.internal : at.external,
-                    fmt::format(
-                        "{}, of which the static mapping on line {} has a part",
-                        text_of(Ipv4Addr::from_host(later.address), later.ports),
-                        (internal ? other.internal : other.external).line
-                    ),
-                    internal ? "one external endpoint for an internal one"
-                             : "one internal endpoint for an external one"
-                );
-            }
+            const auto [earlier, later] = std::minmax(*furthest, run, is_earlier);
+            meetings.try_emplace(later.mapping, earlier, later);
         }
         if (!alike || run.ports.last > furthest->ports.last) {
             furthest = &run;
         }
     }
+    for (const auto& [mapping, runs_that_meet] : meetings) {
+        report_overlap(draft, end, runs_that_meet.first, runs_that_meet.second, mistakes);
+    }
 }
 
 bool is_in_pool(const Draft& draft, Ipv4Addr address) {
-    for (const nat::PoolSettings& pool : draft.config.nat.pools) {
-        for (const nat::AddressRange& range : pool.addresses) {
-            if (range.first <= address && address <= range.last) {
-                return true;
-            }
-        }
-    }
-    return false;
+    const auto holds = [address](const nat::AddressRange& range) {
+        return range.first <= address && address <= range.last;
+    };
+    return std::ranges::any_of(draft.config.nat.pools, [&holds](const nat::PoolSettings& pool) {
+        return std::ranges::any_of(pool.addresses, holds);
+    });
 }
 
 void check_external(const Draft& draft, size_t i, Mistakes& mistakes) {

@@ -85,7 +85,19 @@ bool read_access(const Node& node, std::vector<Ipv4Prefix>& access, Mistakes& mi
     return good;
 }
 
-// Without internal ports the mapping is of the whole address, and nothing may say which of it.
+// A mapping of a whole address: nothing may say which part of it.
+bool check_whole(const Node* external, const Node* transport, Mistakes& mistakes) {
+    const Node* const node = external != nullptr ? external : transport;
+    if (node != nullptr) {
+        mistakes.add(
+            node->place,
+            fmt::format("{} of a whole address", describe(*node)),
+            "internal-src-port as well"
+        );
+    }
+    return node == nullptr;
+}
+
 bool read_run(
     const Map& map,
     nat::StaticMappingSettings& mapping,
@@ -96,17 +108,7 @@ bool read_run(
     const Node* external = map.find("external-src-port");
     const Node* transport = map.find("transport-protocol");
     if (internal == nullptr) {
-        for (const Node* node : {external, transport}) {
-            if (node != nullptr) {
-                mistakes.add(
-                    node->place,
-                    fmt::format("{} of a whole address", describe(*node)),
-                    "internal-src-port as well"
-                );
-                return false;
-            }
-        }
-        return true;
+        return check_whole(external, transport, mistakes);
     }
     places.internal_port = places.external_port = internal->place;
     bool good = read_static_ports(*internal, mapping.internal_ports, mistakes);

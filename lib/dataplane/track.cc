@@ -47,10 +47,11 @@ namespace {
 // What the tests of RFC 5382 REQ-2 and 2a and of RFC 7857 2.2 must not pass with.
 bool is_taken_away(const PacketMeta& meta, const flow::Session& session) {
     using enum flow::SessionState;
-    const bool is_half_closed = session.state == kTcpFinOutbound || session.state == kTcpFinInbound;
-    const bool is_second_syn = session.state == kTcpOpenOutbound &&
-                               meta.direction == Direction::kInbound &&
-                               (meta.tcp_flags & (packet::kSyn | packet::kAck)) == packet::kSyn;
+    [[maybe_unused]] const bool is_half_closed =
+        session.state == kTcpFinOutbound || session.state == kTcpFinInbound;
+    [[maybe_unused]] const bool is_second_syn =
+        session.state == kTcpOpenOutbound && meta.direction == Direction::kInbound &&
+        (meta.tcp_flags & (packet::kSyn | packet::kAck)) == packet::kSyn;
     return meta.kind == PacketKind::kTcp &&
            ((is_mutated(Mutation::kRfc5382Req2) && is_half_closed) ||
             (is_mutated(Mutation::kRfc5382Req2a) && is_second_syn) ||
@@ -63,7 +64,8 @@ void let_error_change(const PacketMeta& meta, const StageTables& tables, Tick no
         return;
     }
     const SessionIndex index{meta.session_index};
-    const auto protocol = static_cast<Protocol>(tables.nat->session(index).protocol);
+    [[maybe_unused]] const auto protocol =
+        static_cast<Protocol>(tables.nat->session(index).protocol);
     if ((is_mutated(Mutation::kRfc4787Req12) && protocol == Protocol::kUdp) ||
         (is_mutated(Mutation::kRfc5382Req10) && protocol == Protocol::kTcp)) {
         tables.nat->clear_session(index, now);

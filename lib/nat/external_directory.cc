@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <span>
 
 #include "base/mutation.h"
 
@@ -41,10 +42,9 @@ ExternalDirectory::ExternalDirectory(
         const PoolSettings& pool = settings.pools[p];
         const auto shift = static_cast<uint8_t>(std::countr_zero(pool.port_block_size));
         first_of_pool_.push_back(static_cast<uint32_t>(addresses_.size()));
-        for (const AddressRange& range : pool.addresses) {
-            if (is_mutated(Mutation::kRfc6888Req3Ranges) && &range != &pool.addresses.front()) {
-                break;
-            }
+        const size_t ranges =
+            is_mutated(Mutation::kRfc6888Req3Ranges) ? size_t{1} : pool.addresses.size();
+        for (const AddressRange& range : std::span(pool.addresses).first(ranges)) {
             add(PoolId{static_cast<uint16_t>(p)}, range, shift);
         }
     }

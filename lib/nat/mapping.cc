@@ -124,11 +124,9 @@ void NatShard::foresee_inbound(const FlowKey& key) const {
     );
 }
 
-// The mapping of an outbound packet, its subscriber, and the hash under which a new one is to be
-// found. Where all are endpoint-independent, one that has a mapping need not be looked up itself.
 // What tests of RFC 4787 REQ-1, RFC 5382 REQ-1 and RFC 7857 5 must not pass with.
 void NatShard::take_away_mapping(const FlowKey& key, Sought& sought) const {
-    const bool is_tcp = key.protocol() == Protocol::kTcp;
+    [[maybe_unused]] const bool is_tcp = key.protocol() == Protocol::kTcp;
     if ((is_mutated(Mutation::kRfc4787Req1) && key.protocol() == Protocol::kUdp) ||
         (is_mutated(Mutation::kRfc5382Req1) && is_tcp)) {
         sought.mapping = kNoIndex;
@@ -140,6 +138,8 @@ void NatShard::take_away_mapping(const FlowKey& key, Sought& sought) const {
     }
 }
 
+// The mapping of an outbound packet, its subscriber, and the hash under which a new one is to be
+// found. Where all are endpoint-independent, one that has a mapping need not be looked up itself.
 NatShard::Sought NatShard::seek_mapping(const FlowKey& key, const Newcomer& newcomer, Tick now) {
     Sought sought;
     sought.hash = newcomer.mapping_hash;

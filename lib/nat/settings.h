@@ -145,6 +145,15 @@ struct StaticMappingSettings {
     PortRange external_ports{0, 65535};  // as many
     std::vector<Ipv4Prefix> access;      // who may begin from outside; empty: everybody
     bool is_whole() const { return internal_ports.first == 0; }
+    std::vector<Protocol> protocols() const {
+        if (is_whole()) {
+            return {Protocol::kTcp, Protocol::kUdp, Protocol::kIcmp};
+        }
+        if (tcp && udp) {
+            return {Protocol::kTcp, Protocol::kUdp};
+        }
+        return {tcp ? Protocol::kTcp : Protocol::kUdp};
+    }
     friend bool operator==(const StaticMappingSettings&, const StaticMappingSettings&) = default;
 };
 

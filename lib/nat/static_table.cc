@@ -55,16 +55,11 @@ StaticTable::StaticTable(const NatSettings& settings, const ShardOfSubscriber& s
         entry.shard = shard_of ? shard_of(s.internal) : ShardId{};
         entry.is_whole = s.is_whole();
         entry.setting = i;
-        const auto add = [&](Protocol protocol, bool is_meant) {
-            if (is_meant || entry.is_whole) {
-                entry.protocol = protocol;
-                by_internal_.push_back(static_cast<uint32_t>(entries_.size()));
-                entries_.push_back(entry);
-            }
-        };
-        add(Protocol::kTcp, s.tcp);
-        add(Protocol::kUdp, s.udp);
-        add(Protocol::kIcmp, false);
+        for (const Protocol protocol : s.protocols()) {
+            entry.protocol = protocol;
+            by_internal_.push_back(static_cast<uint32_t>(entries_.size()));
+            entries_.push_back(entry);
+        }
     }
     by_external_ = by_internal_;
     std::ranges::sort(by_internal_, {}, [&](uint32_t id) { return internal_place(entries_[id]); });

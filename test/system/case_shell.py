@@ -163,6 +163,7 @@ def built_in_pager(world):
         terminal.expect(PROMPT)
         assert "internal-error" not in terminal.text(), "it went on after q"
         terminal.type("show drops" + ENTER)
+        terminal.expect("COUNT")  # the line may be drawn anew as it is typed, its prompt too
         while PROMPT not in terminal.news():
             if "-- more" in terminal.news():
                 terminal.expect("-- more")

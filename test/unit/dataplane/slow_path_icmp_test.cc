@@ -248,7 +248,7 @@ TEST_CASE("each reason owes its error", "[dataplane][rfc1812]") {
 
 TEST_CASE(
     "an unsolicited SYN is answered from where it went, and at a rate of its own",
-    "[dataplane][rfc5382]"
+    "[dataplane][rfc5382-req4]"
 ) {
     SlowPathSettings settings;
     settings.errors_per_second = 100;

@@ -67,8 +67,9 @@ TEST_CASE("a session counts as indexed once it can be found from outside", "[nat
     nat::NatShard& shard = cluster.shard();
     const FlowKey key =
         FlowKey::of(subscriber(0), kRemote, port(4000), port(53), Protocol::kUdp, kInternalRealm);
-    const nat::MakeResult made =
-        shard.open_outbound(key, shard.foresee(key, shard.hash_of(key)), PacketKind::kUdp, 0, cluster.now);
+    const nat::MakeResult made = shard.open_outbound(
+        key, shard.foresee(key, shard.hash_of(key)), PacketKind::kUdp, 0, cluster.now
+    );
     REQUIRE(made.kind == nat::MakeResult::kMade);
     CHECK_FALSE(shard.is_indexed(made.session));
     shard.settle();
