@@ -121,7 +121,8 @@ class Nat44 {
     Session& make_session(const SessionName& key, const SessionName& name, Side opener, Time now);
     void track(const SessionName& name, Side from, const Packet& packet, Time now);
     // Of several that end in one passage of time nobody knows which was the last.
-    void end_session(const SessionName& name, Time from, Time now, bool is_order_known = true);
+    // The name is a copy: the caller's may lie in the entry that goes.
+    void end_session(SessionName name, Time from, Time now, bool is_order_known = true);
     static bool was_closed(const SessionName& name, const Session& session);
     bool is_dead(const SessionName& name, const Session& session, Time now) const {
         return deadline_of(name, session) <= now;

@@ -107,7 +107,8 @@ bool Nat44::was_closed(const SessionName& name, const Session& session) {
 
 // With its last session a mapping ends. Its port rests, but after a connection that was seen to close
 // (RFC 6888 REQ-8 A).
-void Nat44::end_session(const SessionName& name, Time from, Time now, bool is_order_known) {
+// NOLINTNEXTLINE(performance-unnecessary-value-param): nat44.h says why
+void Nat44::end_session(SessionName name, Time from, Time now, bool is_order_known) {
     const Session session = sessions_.at(name);
     const SessionName key{name.protocol, name.internal, session.mapping_remote};
     const unsigned part = settings_.part_of(name.internal.address);
