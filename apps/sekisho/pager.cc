@@ -145,14 +145,16 @@ bool Output::write_paged(std::string_view text) {
                std::fflush(pager_) == 0;
     }
     while (!text.empty()) {
+        // Asked before a line that does not fit, not after one that does: there may be no more.
+        if (lines_ + 1 >= screen_ && !ask_for_more()) {
+            return false;
+        }
         const size_t end = std::min(text.find('\n'), text.size() - 1) + 1;
         if (!put(text.substr(0, end))) {
             return false;
         }
         text.remove_prefix(end);
-        if (++lines_ + 1 >= screen_ && !ask_for_more()) {
-            return false;
-        }
+        ++lines_;
     }
     return true;
 }
