@@ -16,6 +16,7 @@ constexpr uint32_t kToldUnitMs = 1024;            // of Subscriber::limits_told_
 constexpr uint16_t kEnded = 2;  // Mapping::state, low byte; the rest in the high one
 constexpr unsigned kCauseShift = 8;
 constexpr uint16_t kRests = 0x8000;
+constexpr int32_t kInvalidEveryMs = 100;  // of a shard: a flood of invalid segments fills no log
 
 Event event_of(EventKind kind, Tick now) {
     Event event{};
@@ -197,6 +198,24 @@ bool NatShard::is_subscriber_limit_due(Subscriber& s, DropReason reason, Tick no
     const bool is_due = (s.limits_told & bit) == 0;
     s.limits_told = static_cast<uint8_t>(s.limits_told | bit);
     return is_due;
+}
+
+// Of a segment that lies outside of its connection's window.
+void NatShard::log_invalid(
+    const Session& s, Direction direction, const TcpSegment& segment, WindowFault fault, Tick now
+) {
+    const int32_t ago = elapsed_ms(Tick{invalid_told_at_}, now);
+    if (!log_.logs(kLogInvalid) || (ago >= 0 && ago < kInvalidEveryMs) ||
+        !log_.may_start(kLogInvalid, waits_)) {
+        return;
+    }
+    invalid_told_at_ = now.ms;
+    Event event = event_of(EventKind::kSegmentInvalid, s, now);
+    event.cause = static_cast<uint8_t>(fault);
+    event.inbound = direction == Direction::kInbound ? 1 : 0;
+    event.sequence_number = segment.sequence;
+    event.count = segment.acknowledgement;
+    log_.write(event);
 }
 
 // --- ends ----------------------------------------------------------------------------------------
