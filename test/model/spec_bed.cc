@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kEthernet = 14;
 constexpr size_t kErrorHeaders = 28;  // of a generated error: what stands before its quote
 constexpr size_t kErrorQuote = 548;
-constexpr spec::Time kSynWait = 6000;
+constexpr spec::Time kSynWait = 6100;
 
 spec::Endpoint endpoint(uint32_t raw_address, uint16_t raw_port) {
     return {Ipv4Addr{raw_address}.host(), Port{raw_port}.host()};

@@ -118,7 +118,7 @@ TEST_CASE("a SYN with options is quoted as far as an error needs it", "[packet][
                               .tcp_options(nops)
                               .payload_size(data));
         bed.run();
-        bed.advance(6 * kSecond);
+        bed.advance(7 * kSecond);
         const Decoded error = bed.take_one(kExternalLink);
         CHECK(error.total_length == 28 + UnsolicitedSyns::kQuoted);
         REQUIRE(error.quote.size() == 1);
@@ -186,7 +186,7 @@ TEST_CASE(
     unsigned sent = 0;
     std::map<Ipv4Addr, unsigned> unreachable;
     unsigned expired = 0;
-    constexpr unsigned kRounds = 120;
+    constexpr unsigned kRounds = 130;
     for (unsigned round = 0; round < kRounds; ++round) {
         for (unsigned n = 0; n < 512; ++n, ++sent) {
             const Endpoint to{

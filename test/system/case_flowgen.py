@@ -10,7 +10,7 @@ from cases import case
 
 FLOWS = 2000
 MILLION = 1_000_000
-MILLIONS = 16 if os.environ.get("SEKISHO_LONG") == "1" else 4  # of sessions in full tables
+MILLIONS = 16 if os.environ.get("SEKISHO_LONG") == "1" else 2  # of sessions in full tables
 BUFFERS = 4096 + 512  # that go round at a far end, and those on their way (drivers/flowgen/rotation.h)
 PROFILE = f"subscribers=100,sessions=20,flows={FLOWS},"
 LIMITS = "{sessions: 65536, mappings: 65536, subscribers: 4096}"
@@ -136,7 +136,7 @@ def full_size(world):
     nat = with_millions(world, MILLIONS)
     for what in ("status", "workers", "links", "pools", "counters", "drops"):
         assert nat.show(what), what
-    subscriber = "10.0.200.7"
+    subscriber = "10.0.100.7"
     assert len(nat.sessions("subscriber", subscriber)) == len(nat.mappings("subscriber", subscriber)) == 64
     one = nat.mappings("subscriber", subscriber)[0]
     found = nat.mappings("external", f"{one['external-src-address']}:{one['external-src-port']}")
