@@ -1,7 +1,7 @@
 // A configuration between reading and checking: the values, and where each that the checks compare
 // was written.
 //
-//   Law       links, routes, neighbours, pools, policies and static mappings stand in step with
+//   Law       links, routes, neighbours, pools, policies, static mappings and destination-nat stand in step with
 //             config.links, .routes, .neighbours and those of config.nat, wrong ones included, so that ids stay right
 //             and a value that could not be read causes no second mistake.
 //   Thread    one checker.
@@ -59,6 +59,10 @@ struct StaticMappingPlaces {
     bool is_read = false;  // all of it that is compared
 };
 
+struct DestinationNatPlaces {
+    std::vector<Place> targets;  // in step with DestinationNatSettings::targets
+};
+
 struct Draft {
     Config config;
     std::vector<LinkPlaces> links;
@@ -67,12 +71,14 @@ struct Draft {
     std::vector<PoolPlaces> pools;
     std::vector<PolicyPlaces> policies;
     std::vector<StaticMappingPlaces> static_mappings;
+    std::vector<DestinationNatPlaces> destination_nat;
     Place whole;  // where a list as a whole is missing something
     Place links_list;
     Names realm_names{"realm"};
     Names link_names{"link"};
     Names pool_names{"pool"};
     Names policy_names{"policy"};
+    Names destination_nat_names{"rule of destination-nat"};
 };
 
 // Reading, one function a section; each takes the section's value.
@@ -89,6 +95,7 @@ void read_exempt(
     const Node& node, nat::PolicySettings& policy, PolicyPlaces& places, Mistakes& mistakes
 );
 void read_static_mappings(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_destination_nat(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_timeouts(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_port_timeouts(
     const Node& node, std::vector<nat::PortTimeout>& timeouts, Mistakes& mistakes
@@ -105,5 +112,6 @@ void check_neighbours(Draft& draft, Mistakes& mistakes);
 void check_pools(const Draft& draft, Mistakes& mistakes);
 void check_policies(const Draft& draft, Mistakes& mistakes);
 void check_static_mappings(const Draft& draft, Mistakes& mistakes);
+void check_destination_nat(const Draft& draft, Mistakes& mistakes);
 
 }  // namespace sekisho::config

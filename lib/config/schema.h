@@ -44,6 +44,7 @@ inline constexpr Key kTopKeys[] = {
     {"pools", true},
     {"policies", true},
     {"static-mappings"},
+    {"destination-nat"},
     {"timeouts"},
     {"limits"},
     {"log"},
@@ -102,6 +103,17 @@ inline constexpr Key kStaticMappingKeys[] = {
     {"external-src-port"},
     {"access"},
 };
+inline constexpr Key kDestinationNatKeys[] = {
+    {"name", true},
+    {"realm"},
+    {"source"},
+    {"destination", true},
+    {"transport-protocol"},
+    {"ports"},
+    {"targets", true},
+    {"affinity"},
+};
+inline constexpr Key kTargetKeys[] = {{"address", true}, {"ports"}, {"weight"}};
 inline constexpr Key kProtocolKeys[] = {{"tcp"}, {"udp"}, {"icmp"}};
 inline constexpr Key kSubscriberLimitKeys[] = {
     {"sessions"},
@@ -140,6 +152,8 @@ inline constexpr Section kPool{"a pool", kPoolKeys};
 inline constexpr Section kPolicy{"a policy", kPolicyKeys};
 inline constexpr Section kExemption{"an exemption", kExemptionKeys};
 inline constexpr Section kStaticMapping{"a static mapping", kStaticMappingKeys};
+inline constexpr Section kDestinationNat{"a rule of destination-nat", kDestinationNatKeys};
+inline constexpr Section kTarget{"a target", kTargetKeys};
 inline constexpr Section kProtocols{"a setting by protocol", kProtocolKeys};
 inline constexpr Section kSubscriberLimits{"a policy's limits", kSubscriberLimitKeys};
 inline constexpr Section kProtocolLimits{"a protocol's limits", kProtocolLimitKeys};
@@ -160,6 +174,8 @@ inline constexpr const Section* kSections[] = {
     &kPolicy,
     &kExemption,
     &kStaticMapping,
+    &kDestinationNat,
+    &kTarget,
     &kProtocols,
     &kSubscriberLimits,
     &kProtocolLimits,
@@ -177,6 +193,7 @@ inline constexpr size_t kMaxNeighbours = 4096;
 inline constexpr size_t kMaxPools = 1024;
 inline constexpr size_t kMaxPolicies = 1024;
 inline constexpr size_t kMaxStaticMappings = 65536;
+inline constexpr size_t kMaxDestinationNat = 1024;
 // Over all pools. RFC 6888 REQ-3 wants none; this one catches a slip such as /2 for /28 before
 // memory does.
 inline constexpr size_t kMaxPoolAddresses = size_t{1} << 20;
@@ -197,6 +214,7 @@ inline constexpr NumberRule kBlockReleaseDelay{0, 86400, Unit::kSeconds};
 inline constexpr NumberRule kSubscriberSessions{1, 134217728, Unit::kCount};
 inline constexpr NumberRule kSubscriberPorts{1, 1048576, Unit::kCount};
 inline constexpr NumberRule kSubscriberRate{0, 1000000, Unit::kCount};
+inline constexpr NumberRule kTargetWeight{0, 65535};
 inline constexpr NumberRule kOwnLimit{0, 134217728, Unit::kCount};  // 0: none of its own
 inline constexpr NumberRule kMssClamp{536, 9176};  // RFC 9293 3.7.1: what every host takes
 inline constexpr NumberRule kInboundOpenings{0, 65535, Unit::kCount};

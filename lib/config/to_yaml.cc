@@ -299,6 +299,48 @@ void write_static_mapping(
     }
 }
 
+std::string ports_text(nat::PortRange ports) {
+    return ports.first == ports.last ? fmt::format("{}", ports.first)
+                                     : fmt::format("{}-{}", ports.first, ports.last);
+}
+
+void write_destination_nat(const Config& config, const nat::DestinationNatSettings& rule, Out out) {
+    const auto prefix = [](Ipv4Prefix p) { return format(p); };
+    fmt::format_to(
+        out,
+        "  - name: {}\n    realm: {}\n",
+        scalar(rule.name),
+        scalar(config.realms[rule.realm.value].name)
+    );
+    if (!rule.source.empty()) {
+        fmt::format_to(out, "    source: {}\n", list(rule.source, prefix));
+    }
+    fmt::format_to(out, "    destination: {}\n", list(rule.destination, prefix));
+    if (rule.is_by_port()) {
+        fmt::format_to(
+            out,
+            "    transport-protocol: {}\n    ports: {}\n",
+            rule.tcp && rule.udp ? "[tcp, udp]"
+            : rule.tcp           ? "tcp"
+                                 : "udp",
+            ports_text(rule.ports)
+        );
+    }
+    const bool by_source = rule.affinity == nat::Affinity::kSource;
+    fmt::format_to(out, "    affinity: {}\n    targets:\n", by_source ? "source" : "none");
+    for (const nat::TargetSettings& target : rule.targets) {
+        const std::string ports =
+            target.ports.first == 0 ? "" : fmt::format(", ports: {}", ports_text(target.ports));
+        fmt::format_to(
+            out,
+            "      - {{address: {}{}, weight: {}}}\n",
+            format(target.address),
+            ports,
+            target.weight
+        );
+    }
+}
+
 void write_log(const Config& config, Out out) {
     constexpr std::string_view kClasses[] = {"mappings", "blocks", "limits", "sessions", "invalid"};
     const nat::EventSettings& events = config.nat.events;
@@ -395,6 +437,10 @@ std::string to_yaml(const Config& config) {
     text += config.nat.static_mappings.empty() ? "" : "\nstatic-mappings:\n";
     for (const nat::StaticMappingSettings& mapping : config.nat.static_mappings) {
         write_static_mapping(config, mapping, out);
+    }
+    text += config.nat.destination_nat.empty() ? "" : "\ndestination-nat:\n";
+    for (const nat::DestinationNatSettings& rule : config.nat.destination_nat) {
+        write_destination_nat(config, rule, out);
     }
     write_rest(config, out);
     return text;

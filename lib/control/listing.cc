@@ -54,7 +54,7 @@ uint32_t Join::identity(uint32_t address, uint16_t port, uint8_t protocol) {
 }
 
 uint64_t Join::key(const Session& s) {
-    return uint64_t{s.realm} << 32 | s.internal_address;
+    return uint64_t{flow::realm_of(s).value} << 32 | s.internal_address;
 }
 
 void Join::note(const nat::SessionView& view, bool chosen, SteadyTime now) {

@@ -271,7 +271,7 @@ Document subscriber_row(const nat::SubscriberView& view, const config::Config& c
 
 Document session_row(const nat::SessionView& view, const config::Config& config) {
     const Session& s = view.session;
-    return {
+    Document row = {
         {"transport-protocol", protocol_name(s.protocol)},
         {"internal-src-address", address(s.internal_address)},
         {"internal-src-port", port(s.internal_port)},
@@ -279,7 +279,7 @@ Document session_row(const nat::SessionView& view, const config::Config& config)
         {"external-src-port", port(s.external_port)},
         {"remote-address", address(s.remote_address)},
         {"remote-port", port(s.remote_port)},
-        {"realm", realm_name(s.realm, config)},
+        {"realm", realm_name(flow::realm_of(s).value, config)},
         {"pool", name_in(config.nat.pools, view.pool)},
         {"policy", name_in(config.nat.policies, view.policy)},
         {"state", state_name(s.state)},
@@ -289,6 +289,11 @@ Document session_row(const nat::SessionView& view, const config::Config& config)
         {"lifetime", view.lifetime_ms / 1000},
         {"shard", view.shard.value},
     };
+    if ((s.flags & flow::kRedirected) != 0) {
+        row["internal-dst-address"] = address(view.original.address.raw);
+        row["internal-dst-port"] = port(view.original.port.raw);
+    }
+    return row;
 }
 
 // Of a static mapping the run of ports; it has no lifetime, since it never ends.

@@ -106,7 +106,8 @@ std::vector<Listing> listings_of_traffic() {
           {"OUTBOUND", "packets-outbound", true, 10},
           {"INBOUND", "packets-inbound", true, 10},
           {"LIFETIME", "lifetime", true},
-          {"POOL", "pool"}}},
+          {"POOL", "pool"},
+          {"SENT-TO", "internal-dst-address", false, 0, "internal-dst-port"}}},
         {"drops", {{"COUNT", "count", true}, {"REASON", "reason"}, {"MEANS", "sentence"}}},
     };
 }
@@ -121,12 +122,14 @@ const std::vector<Listing>& listings() {
     return all;
 }
 
+constexpr const char* kNone = "-";
+
 std::string text_of(const Document& value) {
     if (value.is_string()) {
         return printable(value.get_ref<const std::string&>());
     }
     if (value.is_null()) {
-        return "-";
+        return kNone;
     }
     if (value.is_boolean()) {
         return value.get<bool>() ? "yes" : "no";
@@ -153,7 +156,7 @@ Document value_of(const Document& object, std::string_view key) {
 
 std::string cell_of(const Document& row, const ColumnOf& column) {
     std::string cell = text_of(value_of(row, column.key));
-    if (!column.port_key.empty()) {
+    if (!column.port_key.empty() && cell != kNone) {
         cell += ":" + text_of(value_of(row, column.port_key));
         // Of a run of ports: internal-src-port, internal-last-port.
         const size_t side = column.port_key.find('-');

@@ -11,12 +11,9 @@ constexpr uint32_t direction_bit(const PacketMeta& meta) {
 }
 
 // The whole search, where the first candidate was none.
-[[gnu::noinline]] uint32_t find_exactly(
-    const FlowIndex& index, const PacketMeta& meta, const Session* sessions
-) {
-    return index.find(meta.hash, [&](uint32_t value) {
-        return (value & 1) == direction_bit(meta) &&
-               flow::is_flow(sessions[value >> 1], meta.key, meta.direction);
+[[gnu::noinline]] uint32_t find_exactly(const nat::NatShard& nat, const PacketMeta& meta) {
+    return nat.session_index().find(meta.hash, [&](uint32_t value) {
+        return (value & 1) == direction_bit(meta) && nat.is_flow_of(value, meta.key);
     });
 }
 
@@ -71,7 +68,6 @@ void probe(Burst& burst, const StageTables& tables) {
 void find(Burst& burst, const StageTables& tables, Tick now) {
     Batch& batch = burst.batch;
     nat::NatShard& nat = *tables.nat;
-    const FlowIndex& index = nat.session_index();
     Session* const sessions = &nat.session(SessionIndex{0});
     uint32_t misses = 0;
     for (uint32_t i = 0; i < batch.count; ++i) {
@@ -82,7 +78,7 @@ void find(Burst& burst, const StageTables& tables, Tick now) {
         uint32_t value = burst.candidate[i];
         if (value != kNoIndex && !flow::is_flow(sessions[value >> 1], meta.key, meta.direction))
             [[unlikely]] {
-            value = find_exactly(index, meta, sessions);
+            value = find_exactly(nat, meta);
         }
         if (value == kNoIndex || nat.has_expired(sessions[value >> 1], now)) [[unlikely]] {
             meta.verdict = Verdict::kMiss;

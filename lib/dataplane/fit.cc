@@ -10,8 +10,9 @@ Ipv4Addr translated_destination(const PacketRef& ref, const PacketMeta& meta) {
     if (meta.direction == Direction::kInbound) {
         return {session.internal_address};
     }
-    return meta.kind == PacketKind::kIcmpError ? destination_of(ref, meta)
-                                               : Ipv4Addr{session.remote_address};
+    const bool is_redirected = (session.flags & flow::kRedirected) != 0;
+    return meta.kind == PacketKind::kIcmpError && !is_redirected ? destination_of(ref, meta)
+                                                                 : Ipv4Addr{session.remote_address};
 }
 
 void judge_size(const PacketRef& ref, PacketMeta& meta, const StageTables& tables) {

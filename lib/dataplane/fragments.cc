@@ -36,10 +36,14 @@ ShardId home_of(const PacketMeta& meta, const StageTables& tables) {
                                       : tables.shard_of(meta.key.destination());
 }
 
-// Inbound fragments that are exempt go on by themselves, unless it takes a port to tell.
+// Inbound fragments that are exempt go on by themselves, unless it takes a port to tell, or a session.
 bool has_exempt_ports(const PacketMeta& meta, const StageTables& tables) {
     const auto flow = tables.exemptions->are_any() ? flow_as_sent(meta, tables) : std::nullopt;
-    return flow && tables.exemptions->covers_by_port(*flow);
+    if (!flow) {
+        return false;
+    }
+    return tables.nat->redirects() != nullptr ? tables.exemptions->covers(*flow)
+                                              : tables.exemptions->covers_by_port(*flow);
 }
 
 bool has_flow(const PacketMeta& meta, const StageTables& tables) {
@@ -47,7 +51,9 @@ bool has_flow(const PacketMeta& meta, const StageTables& tables) {
         return !tables.is_ours(meta.key.source()) &&
                (tables.is_pool(meta.key.destination()) || has_exempt_ports(meta, tables));
     }
-    return !tables.network->is_own(meta.key.destination());
+    const nat::Redirects* const redirects = tables.nat->redirects();
+    return !tables.network->is_own(meta.key.destination()) ||
+           (redirects != nullptr && redirects->covers_by_port(meta.key));
 }
 
 // Its key has changed since the burst was hashed and probed.
@@ -57,7 +63,7 @@ void find_again(Burst& burst, uint32_t i, const StageTables& tables) {
     meta.hash = nat.hash_of(meta.key);
     burst.candidate[i] = nat.session_index().find(meta.hash, [&](uint32_t value) {
         return (value & 1) == static_cast<uint32_t>(meta.direction) &&
-               flow::is_flow(nat.session(SessionIndex{value >> 1}), meta.key, meta.direction);
+               nat.is_flow_of(value, meta.key);
     });
 }
 
@@ -130,7 +136,7 @@ void bind_one(PacketRef& ref, PacketMeta& meta, const StageTables& tables, Tick 
     binding.has_new_id = meta.kind != PacketKind::kUntranslated;
     if (binding.has_new_id) {
         binding.new_id = tables.fragment_ids->next(
-            {session.external_address}, meta.key.destination(), session.protocol
+            {session.external_address}, {session.remote_address}, session.protocol
         );
     }
     if (!tables.fragments->bind(facts_of(ref, meta), binding, now)) {

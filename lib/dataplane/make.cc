@@ -83,6 +83,14 @@ void judge_icmp_error(Burst& burst, uint32_t i, const StageTables& tables) {
     pass_by_mapping(burst, i, mapping, tables);
 }
 
+// Where a subscriber's new flow goes if it is redirected. Who asks the appliance itself is answered by it.
+std::optional<nat::RemoteEndpoint> target_of(const PacketMeta& meta, const StageTables& tables) {
+    const nat::Redirects* const redirects = tables.nat->redirects();
+    const bool is_to_us =
+        meta.kind == PacketKind::kIcmpQuery && tables.network->is_own(meta.key.destination());
+    return redirects == nullptr || is_to_us ? std::nullopt : redirects->target_of(meta.key);
+}
+
 // NOLINTNEXTLINE(readability-function-size): what was foreseen goes with the packet
 void judge_outbound(
     Burst& burst,
@@ -92,10 +100,11 @@ void judge_outbound(
     Tick now
 ) {
     PacketMeta& meta = burst.batch.meta[i];
-    const Ipv4Addr destination = meta.key.destination();
     if (tables.is_ours(meta.key.source())) {
         return drop(meta, DropReason::kSpoofedSource);
     }
+    const Ipv4Addr destination =
+        target_of(meta, tables).value_or(nat::RemoteEndpoint{meta.key.destination(), {}}).address;
     HopResult hop;
     if (!tables.is_pool(destination)) {
         if (tables.network->is_own(destination)) {
@@ -242,7 +251,9 @@ void make(Burst& burst, const StageTables& tables, Tick now) {
         if (meta.verdict != Verdict::kMiss) {
             continue;
         }
-        if (tables.exemptions->are_any() && pass_untranslated(burst, i, tables)) {
+        const bool may_be_exempt =
+            tables.exemptions->are_any() && (!is_newcomer(meta) || !target_of(meta, tables));
+        if (may_be_exempt && pass_untranslated(burst, i, tables)) {
             ++burst.untranslated;
             continue;
         }

@@ -62,6 +62,7 @@ std::optional<IcmpErrorKind> error_of(DropReason reason, uint16_t detail) {
         case DropReason::kSubscriberMappingLimit:
         case DropReason::kSubscriberHalfOpen:
         case DropReason::kSubscriberRate:
+        case DropReason::kTargetInUse:
         case DropReason::kSessionTableFull:
         case DropReason::kMappingTableFull:
         case DropReason::kSubscriberTableFull:

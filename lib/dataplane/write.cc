@@ -5,6 +5,7 @@
 #include "nat/icmp_error.h"
 #include "nat/rewrite.h"
 #include "nat/rewrite_fragment.h"
+#include "nat/rewrite_remote.h"
 
 namespace sekisho::dataplane {
 namespace {
@@ -29,7 +30,9 @@ void write_icmp_error(PacketRef& ref, PacketMeta& meta, const StageTables& table
     error.l4 = static_cast<uint16_t>(meta.l4_offset - meta.l3_offset);
     error.quote = static_cast<uint16_t>(meta.quote_offset - meta.l3_offset);
     error.ttl_step = (ref.flags & packet::kHairpin) == 0 ? 1 : 0;
-    const Ipv4Addr destination = destination_of(ref, meta);
+    const bool is_redirected = (session.flags & flow::kRedirected) != 0;
+    const Ipv4Addr destination =
+        is_redirected && outbound ? Ipv4Addr{session.remote_address} : destination_of(ref, meta);
     const bool done = outbound ? nat::rewrite_icmp_error_outbound(
                                      error, session, speaker(session, destination, tables)
                                  )
@@ -37,7 +40,14 @@ void write_icmp_error(PacketRef& ref, PacketMeta& meta, const StageTables& table
     if (!done) {
         meta.verdict = Verdict::kDrop;
         meta.reason = DropReason::kBadIcmpQuote;
-    } else if (outbound && tables.is_pool(destination) && !is_mutated(Mutation::kRfc5508Req7)) {
+        return;
+    }
+    if (is_redirected) {
+        nat::rewrite_icmp_error_remote(
+            error, session, tables.nat->original_of(meta.session_index), meta.direction
+        );
+    }
+    if (outbound && tables.is_pool(destination) && !is_mutated(Mutation::kRfc5508Req7)) {
         meta.verdict = Verdict::kHairpin;
     }
 }
@@ -64,11 +74,26 @@ Session without_translation(Session session) {
     return session;
 }
 
-void write_later_fragment(PacketRef& ref, PacketMeta& meta) {
+void write_later_fragment(PacketRef& ref, PacketMeta& meta, const StageTables& tables) {
     const auto& session = *static_cast<const Session*>(meta.session);
     nat::rewrite_later_fragment(ref, meta, session);
+    if ((session.flags & flow::kRedirected) != 0) {
+        nat::rewrite_remote(ref, meta, session, tables.nat->original_of(meta.session_index));
+    }
     if (begins_hairpin(session, meta)) {
         ref.fragment_ports = nat::hairpin_ports(session);
+        meta.verdict = Verdict::kHairpin;
+    }
+}
+
+// Of sessions with a mark: the other end too, and the way of a hairpin.
+[[gnu::noinline]] void write_marked(
+    PacketRef& ref, PacketMeta& meta, const Session& session, const StageTables& tables
+) {
+    if ((session.flags & flow::kRedirected) != 0) {
+        nat::rewrite_remote(ref, meta, session, tables.nat->original_of(meta.session_index));
+    }
+    if (begins_hairpin(session, meta) && !is_taken_away(meta)) {
         meta.verdict = Verdict::kHairpin;
     }
 }
@@ -80,7 +105,7 @@ void write_later_fragment(PacketRef& ref, PacketMeta& meta) {
     } else if (meta.kind == PacketKind::kIcmpError) {
         write_icmp_error(ref, meta, tables);
     } else {
-        write_later_fragment(ref, meta);
+        write_later_fragment(ref, meta, tables);
     }
 }
 
@@ -103,8 +128,8 @@ void write(Burst& burst, const StageTables& tables) {
         } else {
             nat::rewrite(batch.ref[i], meta, session);
         }
-        if (begins_hairpin(session, meta) && !is_taken_away(meta)) [[unlikely]] {
-            meta.verdict = Verdict::kHairpin;
+        if ((session.flags & (flow::kSessionHairpin | flow::kRedirected)) != 0) [[unlikely]] {
+            write_marked(batch.ref[i], meta, session, tables);
         }
     }
 }

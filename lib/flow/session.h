@@ -47,10 +47,13 @@ enum SessionFlag : uint16_t {
     kWasEstablished = 1 << 8,  // TCP: a handshake has been completed
     kClampMss = 1 << 9,        // TCP: its SYNs are to be looked at
     kTrackWindow = 1 << 10,    // TCP: segments are judged by their window
+    kRedirected = 1 << 11,     // the subscriber sees another remote endpoint (nat/original.h)
     // From kTimeoutShift on: which of the timeouts by remote port it has, from 1 on; 0: none.
 };
 inline constexpr unsigned kTimeoutShift = 12;
 inline constexpr size_t kTimeoutClasses = 16;
+// In `realm` of a session with kRedirected, so that is_flow() never takes it for the flow from X:x to Y:y.
+inline constexpr uint8_t kRedirectedRealm = 0x80;
 
 struct alignas(64) Session {
     uint32_t internal_address;  // X
@@ -60,7 +63,7 @@ struct alignas(64) Session {
     uint16_t remote_port;       // y
     uint16_t external_port;     // x'
     uint8_t protocol;
-    uint8_t realm;     // of the subscriber
+    uint8_t realm;     // of the subscriber, and kRedirectedRealm; see realm_of()
     uint32_t mapping;  // MappingIndex in this shard
     uint16_t
         ip_delta;  // RFC 1624: what outbound translation adds to the IPv4 header sum; inbound: its complement
@@ -82,6 +85,11 @@ static_assert(offsetof(Session, remote_address) == 4 && offsetof(Session, extern
 static_assert(offsetof(Session, internal_port) == 12 && offsetof(Session, external_port) == 16);
 static_assert(offsetof(Session, flags) == 62);
 
+// The subscriber's realm.
+inline RealmId realm_of(const Session& s) {
+    return {static_cast<uint8_t>(s.realm & ~kRedirectedRealm)};
+}
+
 // Whether a live session is the flow `key` seen in `direction`. Three loads of one line, and no branch: directions mix in
 // a burst at random, and a mispredicted one costs more than the whole comparison.
 inline bool is_flow(const Session& s, const FlowKey& key, Direction direction) {
@@ -97,7 +105,8 @@ inline bool is_flow(const Session& s, const FlowKey& key, Direction direction) {
     return ((addresses ^ key.addresses) | (rest ^ key.rest) | (live ^ kLive)) == 0;
 }
 
-// The key under which a session is indexed for a direction: what parse makes of such a packet.
+// The key under which a session is indexed for a direction: what parse makes of such a packet. Not of the outbound
+// direction of a session with kRedirected (NatShard::key_of).
 inline FlowKey key_of(const Session& s, Direction direction) {
     const auto protocol = static_cast<Protocol>(s.protocol);
     if (direction == Direction::kOutbound) {

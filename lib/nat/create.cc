@@ -90,11 +90,14 @@ base::ArenaPlan arena_plan(const NatShardPlan& plan, const NatSettings& settings
     if (filters_by_address(settings)) {
         add_counts(kPermissions, kPermissionIndex, s);
     }
-    if (maps_by_remote(settings)) {
+    if (maps_by_remote(settings) || !settings.destination_nat.empty()) {
         arena.sections.push_back({kMappingRemotes, m * sizeof(MappingRemote), m, false});
     }
     if (tracks_windows(settings)) {
         arena.sections.push_back({kTcpWindows, s * sizeof(TcpWindow), s, false});
+    }
+    if (!settings.destination_nat.empty()) {
+        arena.sections.push_back({kOriginals, s * sizeof(OriginalDestination), s, false});
     }
     if (overloads_ports(settings)) {
         add_counts(kPortUses, kPortUseIndex, m);
@@ -157,6 +160,9 @@ Result<void> NatShard::build(const NatShardPlan& plan, Tick now) {
     lay_out_records(plan, now);
     build_pools(now);
     build_policies();
+    if (!settings_->destination_nat.empty()) {
+        redirects_.emplace(*settings_, directory_->statics(), secret_);
+    }
     static_sessions_.resize(directory_->statics().entries().size());
     home_ = HomeBlocks(*settings_, *directory_, shard_);
     empty_ = EmptyBlocks(*directory_, settings_->pools.size());
@@ -193,6 +199,7 @@ void NatShard::lay_out_records(const NatShardPlan& plan, Tick now) {
     permissions_ = counts(kPermissions, kPermissionIndex, plan.sessions);
     port_uses_ = counts(kPortUses, kPortUseIndex, plan.mappings);
     windows_ = arena_.records<TcpWindow>(kTcpWindows);
+    originals_ = arena_.records<OriginalDestination>(kOriginals);
     remotes_ = arena_.records<MappingRemote>(kMappingRemotes);
     if (settings_->events.logged != 0) {
         const size_t ring = event_ring_bytes(settings_->events.ring);

@@ -27,7 +27,7 @@ Event event_of(EventKind kind, Tick now) {
 
 Event event_of(EventKind kind, const Session& s, Tick now) {
     Event event = event_of(kind, now);
-    event.realm = s.realm;
+    event.realm = realm_of(s).value;
     event.protocol = s.protocol;
     event.internal_address = s.internal_address;
     event.external_address = s.external_address;

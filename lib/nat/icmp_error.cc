@@ -135,4 +135,35 @@ bool rewrite_icmp_error_outbound(
     return true;
 }
 
+void rewrite_icmp_error_remote(
+    const IcmpErrorPacket& error,
+    const Session& session,
+    const RemoteEndpoint& original,
+    Direction direction
+) {
+    const RemoteEndpoint target{{session.remote_address}, {session.remote_port}};
+    const bool inbound = direction == Direction::kInbound;
+    const RemoteEndpoint from = inbound ? target : original;
+    const RemoteEndpoint to = inbound ? original : target;
+    const bool is_query = static_cast<Protocol>(session.protocol) == Protocol::kIcmp;
+    const uint16_t ip_delta = packet::checksum_delta(from.address, to.address);
+    const uint16_t l4_delta =
+        packet::add_deltas(ip_delta, packet::checksum_delta(from.port, to.port));
+    const uint16_t identifier = inbound ? session.internal_port : session.external_port;
+    const QuotedEnd end{
+        inbound ? offset::kIpDestination : offset::kIpSource,
+        inbound ? offset::kDestinationPort : offset::kSourcePort,
+        to.address.raw,
+        is_query ? identifier : to.port.raw,
+        ip_delta,
+        is_query ? uint16_t{0} : l4_delta};
+    (void)rewrite_quote(error, session, end);  // the first one has seen that the quote is there
+    const size_t outer = inbound ? offset::kIpSource : offset::kIpDestination;
+    if (load<uint32_t>(&error.datagram[outer]) == from.address.raw) {
+        IcmpErrorPacket same_hop = error;
+        same_hop.ttl_step = 0;
+        rewrite_outer(same_hop, outer, to.address.raw);
+    }
+}
+
 }  // namespace sekisho::nat

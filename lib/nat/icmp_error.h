@@ -19,6 +19,7 @@
 
 #include "base/types.h"
 #include "flow/session.h"
+#include "nat/original.h"
 
 namespace sekisho::nat {
 
@@ -32,6 +33,15 @@ struct IcmpErrorPacket {
 [[nodiscard]] bool rewrite_icmp_error_inbound(const IcmpErrorPacket& error, const Session& session);
 [[nodiscard]] bool rewrite_icmp_error_outbound(
     const IcmpErrorPacket& error, const Session& session, Ipv4Addr own_external
+);
+
+// After one of those, of a session with flow::kRedirected: the quoted packet's other end and, where it is that end's, the
+// outer address. Inbound the quoted destination Y:y becomes `original`, outbound the quoted source `original` becomes Y:y.
+void rewrite_icmp_error_remote(
+    const IcmpErrorPacket& error,
+    const Session& session,
+    const RemoteEndpoint& original,
+    Direction direction
 );
 
 }  // namespace sekisho::nat

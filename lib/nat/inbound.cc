@@ -68,6 +68,9 @@ DropReason NatShard::no_mapping_reason(const FlowKey& key) const {
 
 bool NatShard::admits(uint32_t mapping, Ipv4Addr remote) const {
     const Mapping& m = mappings_[mapping];
+    if (remote_of({mapping}).exclusive != 0) {
+        return false;
+    }
     if (is_static(m)) {
         return is_admitted_by_access(m, remote);
     }
@@ -101,8 +104,9 @@ AdmitResult NatShard::admit_tcp_opening(const FlowKey& key, uint32_t mapping, Ti
     if (!log_.may_start(kLogSessions, waits_)) {
         return refused(DropReason::kLogFull);
     }
-    const uint32_t session =
-        make_session(mapping, key.source(), key.source_port(), SessionState::kTcpOpenInbound, now);
+    const uint32_t session = make_session(
+        mapping, {{key.source(), key.source_port()}}, SessionState::kTcpOpenInbound, now
+    );
     settle();
     if (session == kNoIndex) {
         return refused(DropReason::kSessionTableFull);

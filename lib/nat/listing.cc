@@ -45,7 +45,8 @@ bool NatShard::list_sessions(
             static_cast<uint32_t>(left),
             settings_->policies[m.policy].pool.value,
             m.policy,
-            shard_};
+            shard_,
+            (s.flags & flow::kRedirected) != 0 ? original_of(i) : RemoteEndpoint{}};
         return true;
     });
 }
@@ -67,10 +68,10 @@ bool NatShard::list_mappings(
         if (m.state != 1) {
             return false;
         }
-        const PoolId pool =
-            is_static(m) ? pool_at({m.external_address}) : settings_->policies[m.policy].pool;
+        const PoolId pool = has_static_entry(m) ? pool_at({m.external_address})
+                                                : settings_->policies[m.policy].pool;
         out[filled] = {m, i, pool.value, shard_, remote_of({i})};
-        out[filled].kind = is_static(m) ? MappingView::kStaticUse : MappingView::kDynamic;
+        out[filled].kind = has_static_entry(m) ? MappingView::kStaticUse : MappingView::kDynamic;
         return true;
     });
 }

@@ -32,6 +32,17 @@ FlowKey endpoint_key(const FlowKey& outbound) {
 FlowKey external_key(Ipv4Addr address, Port port, Protocol protocol) {
     return FlowKey::of({}, address, {}, port, protocol, kExternalRealm);
 }
+// Of a flow that keeps its source: X:x stands before several targets, so the flow is part of the key.
+FlowKey own_external_key(const Mapping& m, const MappingRemote& remote) {
+    return FlowKey::of(
+        {remote.address},
+        {m.external_address},
+        {remote.port},
+        {m.external_port},
+        static_cast<Protocol>(m.protocol),
+        kExternalRealm
+    );
+}
 // Whether a mapping made for `wanted` translates what comes from this remote endpoint.
 bool agrees(const MappingRemote& wanted, const FlowKey& inbound) {
     return wanted.address == 0 || (wanted.address == inbound.source().raw &&
@@ -43,6 +54,9 @@ bool agrees(const MappingRemote& wanted, const FlowKey& inbound) {
 FlowKey NatShard::mapping_key(uint32_t mapping, unsigned side) const {
     const Mapping& m = mappings_[mapping];
     const auto protocol = static_cast<Protocol>(m.protocol);
+    if (side == kExternal && m.block == kKeepsSource) [[unlikely]] {
+        return own_external_key(m, remote_of({mapping}));
+    }
     if (side == kExternal) {
         return external_key({m.external_address}, {m.external_port}, protocol);
     }

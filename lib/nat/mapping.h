@@ -31,13 +31,19 @@ inline constexpr uint32_t kStaticBlock = 0x80000000;
 inline bool is_static(const Mapping& m) {
     return (m.block & kStaticBlock) != 0;
 }
+// Of a redirected flow that keeps its source (redirect.cc): like a static one it has no port, but no entry either.
+inline constexpr uint32_t kKeepsSource = 0xffffffff;
+inline bool has_static_entry(const Mapping& m) {
+    return is_static(m) && m.block != kKeepsSource;
+}
 
 // Beside a mapping, where a policy maps by the remote endpoint too (RFC 4787 4.1): to whom it was
 // made. Zero what does not count: of an address-dependent one the port, of others both.
 struct MappingRemote {
     uint32_t address;  // network order
     uint16_t port;
-    uint16_t reserved;
+    uint16_t
+        exclusive;  // 1: of one redirected flow, whose original destination this is; nobody else is admitted
 };
 static_assert(sizeof(MappingRemote) == 8);
 

@@ -46,10 +46,12 @@
 #include "nat/late_inserts.h"
 #include "nat/mapping.h"
 #include "nat/messages.h"
+#include "nat/original.h"
 #include "nat/outbox.h"
 #include "nat/pair_counts.h"
 #include "nat/port_block.h"
 #include "nat/recall_book.h"
+#include "nat/redirects.h"
 #include "nat/settings.h"
 #include "nat/static_table.h"
 #include "nat/subscriber.h"
@@ -87,6 +89,7 @@ struct SessionView {
     uint16_t pool;
     uint16_t policy;
     ShardId shard;
+    RemoteEndpoint original{};  // with flow::kRedirected
 };
 struct MappingView {
     Mapping mapping;
@@ -143,6 +146,17 @@ class NatShard {
     uint64_t hash_of(const FlowKey& key) const {
         return keyed_hash(secret_, key.addresses, key.rest);
     }
+
+    // Whether an index's value is the flow of a key: flow::is_flow(), and those with kRedirected.
+    bool is_flow_of(uint32_t value, const FlowKey& key) const;
+    // Under which a session is indexed.
+    FlowKey key_of(uint32_t session, Direction direction) const;
+    // Of a session with kRedirected: the remote endpoint that its subscriber sees.
+    RemoteEndpoint original_of(uint32_t session) const {
+        return {{originals_[session].address}, {originals_[session].port}};
+    }
+    // nullptr where no rule translates a destination.
+    const Redirects* redirects() const { return redirects_ ? &*redirects_ : nullptr; }
 
     // A packet of a session: activity, counts, TCP state (`tcp`: its header, bounds checked by
     // parse; nullptr otherwise). Moves the timer at once when the timeout became shorter. Errors
@@ -314,6 +328,14 @@ class NatShard {
         static Outcome hold() { return {.kind = MakeResult::kHold}; }
     };
 
+    // A new outbound flow: as sent, and as it goes on where its destination is translated.
+    struct Way {
+        FlowKey key;
+        FlowKey onward;
+        bool redirected = false;
+        bool keeps_source = false;
+    };
+
     NatShard() = default;
     Result<void> build(const NatShardPlan& plan, Tick now);
     void lay_out_records(const NatShardPlan& plan, Tick now);
@@ -332,9 +354,7 @@ class NatShard {
     // session.cc
     uint32_t find_session(const FlowKey& key, uint64_t hash, Direction direction) const;
     uint32_t find_live_session(const FlowKey& key, Direction direction, Tick now);
-    uint32_t make_session(
-        uint32_t mapping, Ipv4Addr remote, Port remote_port, SessionState state, Tick now
-    );
+    uint32_t make_session(uint32_t mapping, const Remote& remote, SessionState state, Tick now);
     void index_session(uint32_t session);
     void settle_all();
     bool has_room_for_session() const {
@@ -382,9 +402,15 @@ class NatShard {
     // outbound.cc
     Refusal answer_to(const FlowKey& key) const;
     bool picks_up(const FlowKey& key) const;
-    uint32_t make_outbound_session(
-        const FlowKey& key, uint32_t mapping, SessionState first, Tick now
-    );
+    MakeResult open_new(const Way& way, const Newcomer& newcomer, SessionState first, Tick now);
+    uint32_t make_outbound_session(const Way& way, uint32_t mapping, SessionState first, Tick now);
+    // redirect.cc
+    Way redirected_way(const FlowKey& key, const RemoteEndpoint& target) const;
+    Sought seek_redirected(const Way& way, const Newcomer& newcomer, Tick now);
+    Outcome allocate_redirected(const Way& way, uint64_t hash, uint32_t subscriber, Tick now);
+    Outcome make_untranslated(const Way& way, uint64_t hash, uint32_t subscriber);
+    bool is_taken(uint32_t mapping, const Way& way);
+    void note_original(uint32_t session, const RemoteEndpoint& original);
     // inbound.cc
     bool admits(uint32_t mapping, Ipv4Addr remote) const;
     AdmitResult admit_tcp_opening(const FlowKey& key, uint32_t mapping, Tick now);
@@ -513,8 +539,10 @@ class NatShard {
     uint32_t unreplied_hand_ = 0;   // of make_room()
     uint64_t made_room_ = 0;
     uint32_t syns_to_clamp_ = 0;
-    std::span<TcpWindow> windows_;  // by session; empty where no policy tracks them
-    uint32_t invalid_told_at_ = 0;  // Tick
+    std::optional<Redirects> redirects_;
+    std::span<OriginalDestination> originals_;  // by session; empty without redirects_
+    std::span<TcpWindow> windows_;              // by session; empty where no policy tracks them
+    uint32_t invalid_told_at_ = 0;              // Tick
     bool picks_up_any_ = false;
     uint32_t lingering_ = kNoIndex;  // first and last of the list of refused subscribers
     uint32_t lingering_last_ = kNoIndex;

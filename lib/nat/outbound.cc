@@ -90,7 +90,23 @@ MakeResult NatShard::open_outbound(
             *no_opener == DropReason::kIcmpNoSession && has_static(key, Direction::kOutbound);
         return is_static_reply ? MakeResult{.kind = MakeResult::kStaticOnly} : refused(*no_opener);
     }
-    const Sought sought = seek_mapping(key, newcomer, now);
+    const SessionState first =
+        is_picked_up ? SessionState::kTcpPickedUp : first_state(key.protocol());
+    if (redirects_) [[unlikely]] {
+        if (const auto target = redirects_->target_of(key)) {
+            return open_new(redirected_way(key, *target), newcomer, first, now);
+        }
+    }
+    return open_new({key, key}, newcomer, first, now);
+}
+
+// It opens a flow: whether it may, and what it needs for that.
+MakeResult NatShard::open_new(
+    const Way& way, const Newcomer& newcomer, SessionState first, Tick now
+) {
+    const FlowKey& key = way.key;
+    const Sought sought =
+        way.redirected ? seek_redirected(way, newcomer, now) : seek_mapping(key, newcomer, now);
     if (sought.subscriber.kind != MakeResult::kMade) {
         log_refusal(key.source(), key.realm(), kNoIndex, sought.subscriber.reason, now);
         return refused(sought.subscriber.reason, answer_to(key));
@@ -104,7 +120,9 @@ MakeResult NatShard::open_outbound(
         return refused(*reason, answer);
     }
     if (mapping == kNoIndex) {
-        const Outcome outcome = allocate_mapping(key, sought.hash, subscriber, now);
+        const Outcome outcome = way.redirected
+                                    ? allocate_redirected(way, sought.hash, subscriber, now)
+                                    : allocate_mapping(key, sought.hash, subscriber, now);
         if (outcome.kind == MakeResult::kHold) {
             return {.kind = MakeResult::kHold, .waiting = {subscriber}};
         }
@@ -115,9 +133,13 @@ MakeResult NatShard::open_outbound(
         }
         mapping = outcome.index;
     }
-    const uint32_t session = make_outbound_session(
-        key, mapping, is_picked_up ? SessionState::kTcpPickedUp : first_state(key.protocol()), now
-    );
+    if (way.redirected && is_taken(mapping, way)) {
+        if (mappings_[mapping].sessions == 0) {
+            release_mapping(mapping, false, EndCause::kUndone, now);
+        }
+        return refused(DropReason::kTargetInUse, answer);
+    }
+    const uint32_t session = make_outbound_session(way, mapping, first, now);
     if (session == kNoIndex) {
         return refused(DropReason::kSessionTableFull, answer);
     }
@@ -128,15 +150,18 @@ MakeResult NatShard::open_outbound(
 
 // The session and, where the filter asks for it, the permission; a mapping made in vain goes again.
 uint32_t NatShard::make_outbound_session(
-    const FlowKey& key, uint32_t mapping, SessionState first, Tick now
+    const Way& way, uint32_t mapping, SessionState first, Tick now
 ) {
+    const FlowKey& key = way.onward;
+    Remote remote{{key.destination(), key.destination_port()}};
+    if (way.redirected) {
+        remote.original = {way.key.destination(), way.key.destination_port()};
+    }
     Mapping& m = mappings_[mapping];
     const bool needs_permission = settings_->policies[m.policy].filtering[key.protocol()] ==
                                   FilteringBehaviour::kAddressDependent;
     const bool permitted = !needs_permission || permissions_.add(mapping, key.destination().raw);
-    const uint32_t session =
-        permitted ? make_session(mapping, key.destination(), key.destination_port(), first, now)
-                  : kNoIndex;
+    const uint32_t session = permitted ? make_session(mapping, remote, first, now) : kNoIndex;
     if (session != kNoIndex) {
         Session& s = sessions_[session];
         const uint16_t flag = needs_permission ? flow::kPermission : 0;

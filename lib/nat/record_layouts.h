@@ -29,7 +29,7 @@ inline constexpr FieldLayout kMappingFields[] = {
 inline constexpr FieldLayout kMappingRemoteFields[] = {
     SEKISHO_FIELD(MappingRemote, address),
     SEKISHO_FIELD(MappingRemote, port),
-    SEKISHO_FIELD(MappingRemote, reserved),
+    SEKISHO_FIELD(MappingRemote, exclusive),
 };
 inline constexpr FieldLayout kSubscriberFields[] = {
     SEKISHO_FIELD(Subscriber, next_lingering), SEKISHO_FIELD(Subscriber, address),
@@ -85,6 +85,11 @@ inline constexpr FieldLayout kTcpWindowFields[] = {
     SEKISHO_FIELD(TcpWindow, reserved),
     SEKISHO_FIELD(TcpWindow, reserved2),
 };
+inline constexpr FieldLayout kOriginalFields[] = {
+    SEKISHO_FIELD(OriginalDestination, address),
+    SEKISHO_FIELD(OriginalDestination, port),
+    SEKISHO_FIELD(OriginalDestination, reserved),
+};
 #undef SEKISHO_FIELD
 
 inline constexpr RecordLayout kMappingLayout{"mapping", sizeof(Mapping), kMappingFields};
@@ -101,6 +106,10 @@ static_assert(base::covers(kSubscriberLayout) && base::covers(kMappingRemoteLayo
 inline constexpr RecordLayout kTcpWindowLayout{"tcp window", sizeof(TcpWindow), kTcpWindowFields};
 static_assert(base::covers(kTcpWindowLayout));
 
+inline constexpr RecordLayout kOriginalLayout{
+    "original destination", sizeof(OriginalDestination), kOriginalFields};
+static_assert(base::covers(kOriginalLayout));
+
 inline constexpr uint64_t kNatLayoutDigest = layout_digest(
     {flow::kSessionLayout,
      kMappingLayout,
@@ -108,7 +117,8 @@ inline constexpr uint64_t kNatLayoutDigest = layout_digest(
      kSubscriberLayout,
      kPortBlockLayout,
      kEventLayout,
-     kTcpWindowLayout}
+     kTcpWindowLayout,
+     kOriginalLayout}
 );
 
 }  // namespace sekisho::nat

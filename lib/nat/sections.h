@@ -23,6 +23,7 @@ enum Section : uint32_t {
     kPortUseIndex,
     kEvents,
     kTcpWindows,
+    kOriginals,
 };
 
 }  // namespace sekisho::nat::section

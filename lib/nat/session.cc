@@ -42,8 +42,7 @@ void translate(Session& s, const Mapping& m, uint32_t mapping, Ipv4Addr remote, 
 
 uint32_t NatShard::find_session(const FlowKey& key, uint64_t hash, Direction direction) const {
     const uint32_t value = session_index_.find(hash, [&](uint32_t v) {
-        return (v & 1) == static_cast<uint32_t>(direction) &&
-               flow::is_flow(sessions_[v >> 1], key, direction);
+        return (v & 1) == static_cast<uint32_t>(direction) && is_flow_of(v, key);
     });
     return value == kNoIndex ? kNoIndex : value >> 1;
 }
@@ -60,7 +59,7 @@ uint32_t NatShard::find_live_session(const FlowKey& key, Direction direction, Ti
 }
 
 uint32_t NatShard::make_session(
-    uint32_t mapping, Ipv4Addr remote, Port remote_port, SessionState state, Tick now
+    uint32_t mapping, const Remote& remote, SessionState state, Tick now
 ) {
     if (!has_room_for_session()) {
         return kNoIndex;
@@ -68,12 +67,15 @@ uint32_t NatShard::make_session(
     const uint32_t index = sessions_.allocate();
     Mapping& m = mappings_[mapping];
     Session& s = sessions_[index];
-    translate(s, m, mapping, remote, remote_port);
+    translate(s, m, mapping, remote.target.address, remote.target.port);
     s.last_activity = now.ms;
     s.state = state;
-    s.flags = timeout_class(static_cast<Protocol>(m.protocol), remote_port);
-    if (directory_->find(remote).value != kNoIndex) {
+    s.flags = timeout_class(static_cast<Protocol>(m.protocol), remote.target.port);
+    if (directory_->find(remote.target.address).value != kNoIndex) {
         s.flags = static_cast<uint16_t>(s.flags | flow::kSessionHairpin);
+    }
+    if (remote.original) [[unlikely]] {
+        note_original(index, *remote.original);
     }
     if (mss_clamp_of(s) != 0) {
         s.flags = static_cast<uint16_t>(s.flags | flow::kClampMss);
@@ -85,7 +87,7 @@ uint32_t NatShard::make_session(
     }
     index_session(index);
     ++m.sessions;
-    if (is_static(m)) [[unlikely]] {
+    if (has_static_entry(m)) [[unlikely]] {
         ++static_sessions_[m.block & ~kStaticBlock];
     }
     Subscriber& subscriber = subscribers_[m.subscriber];
@@ -100,9 +102,8 @@ uint32_t NatShard::make_session(
 
 // There is room for both: has_room_for_session() was asked.
 void NatShard::index_session(uint32_t session) {
-    const Session& s = sessions_[session];
-    late_.insert_now(session_index_, hash_of(key_of(s, Direction::kOutbound)), session << 1);
-    late_.add(session_index_, hash_of(key_of(s, Direction::kInbound)), session << 1 | 1);
+    late_.insert_now(session_index_, hash_of(key_of(session, Direction::kOutbound)), session << 1);
+    late_.add(session_index_, hash_of(key_of(session, Direction::kInbound)), session << 1 | 1);
 }
 
 void NatShard::settle_all() {
@@ -113,7 +114,7 @@ void NatShard::settle_all() {
 bool NatShard::is_indexed(SessionIndex index) const {
     const Session& s = sessions_[index.value];
     const auto finds_session = [&](Direction direction) {
-        const FlowKey key = key_of(s, direction);
+        const FlowKey key = key_of(index.value, direction);
         return find_session(key, hash_of(key), direction) == index.value;
     };
     const auto finds_mapping = [&](unsigned side) {
@@ -134,9 +135,9 @@ void NatShard::expire_session(uint32_t session, EndCause cause, Tick now) {
     Mapping& m = mappings_[mapping];
     const bool was_closed = is_tcp_closed(s.state);
     [[maybe_unused]] const bool outbound =
-        session_index_.erase(hash_of(key_of(s, Direction::kOutbound)), session << 1);
+        session_index_.erase(hash_of(key_of(session, Direction::kOutbound)), session << 1);
     [[maybe_unused]] const bool inbound =
-        session_index_.erase(hash_of(key_of(s, Direction::kInbound)), session << 1 | 1);
+        session_index_.erase(hash_of(key_of(session, Direction::kInbound)), session << 1 | 1);
     assert(outbound && inbound);
     session_wheel_.cancel(session);
     if ((s.flags & flow::kPermission) != 0) {
@@ -152,7 +153,7 @@ void NatShard::expire_session(uint32_t session, EndCause cause, Tick now) {
         cause = EndCause::kClosed;
     }
     end_session(session, cause, now);
-    if (is_static(m)) [[unlikely]] {
+    if (has_static_entry(m)) [[unlikely]] {
         --static_sessions_[m.block & ~kStaticBlock];
     }
     if (--m.sessions == 0) {

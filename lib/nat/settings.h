@@ -157,6 +157,33 @@ struct StaticMappingSettings {
     friend bool operator==(const StaticMappingSettings&, const StaticMappingSettings&) = default;
 };
 
+// A host to which packets go instead of their destination.
+struct TargetSettings {
+    Ipv4Addr address;
+    PortRange ports{0, 0};  // as many as the rule's, or one for all of them; 0: the packet's own
+    uint32_t weight = 1;    // its share of what is new; 0: nothing
+    friend bool operator==(const TargetSettings&, const TargetSettings&) = default;
+};
+inline constexpr size_t kMaxTargets = 64;  // of a rule
+
+// What is new goes to the same target as whatever came from its source, or is spread by itself.
+enum class Affinity : uint8_t { kSource, kNone };
+
+// Packets from a realm whose destination is translated; the first rule that covers them decides.
+struct DestinationNatSettings {
+    std::string name;
+    RealmId realm = kInternalRealm;  // of those who send
+    std::vector<Ipv4Prefix> source;  // empty: everybody
+    std::vector<Ipv4Prefix> destination;
+    bool tcp = true;
+    bool udp = true;
+    PortRange ports{0, 65535};  // of TCP and UDP; all of them: ICMP queries too
+    std::vector<TargetSettings> targets;
+    Affinity affinity = Affinity::kSource;
+    bool is_by_port() const { return ports.first != 0; }
+    friend bool operator==(const DestinationNatSettings&, const DestinationNatSettings&) = default;
+};
+
 // Another timeout of a UDP session, or of an established TCP session, by its remote port.
 struct PortTimeout {
     Protocol protocol = Protocol::kUdp;
@@ -212,6 +239,7 @@ struct NatSettings {
     std::vector<PoolSettings> pools;       // by PoolId
     std::vector<PolicySettings> policies;  // by PolicyId; first match wins
     std::vector<StaticMappingSettings> static_mappings;
+    std::vector<DestinationNatSettings> destination_nat;
     TimeoutSettings timeouts;
     TableLimits limits;
     EventSettings events;

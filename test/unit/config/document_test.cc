@@ -44,6 +44,8 @@ TEST_CASE("the reference describes every key of every map", "[config][documentat
         {&kPolicy, "policies"},
         {&kExemption, "policies: exempt"},
         {&kStaticMapping, "static-mappings"},
+        {&kDestinationNat, "destination-nat"},
+        {&kTarget, "destination-nat: targets"},
         {&kProtocols, "a setting by protocol"},
         {&kSubscriberLimits, "policies: limits"},
         {&kProtocolLimits, "policies: limits: a protocol"},

@@ -1,0 +1,147 @@
+// What must hold between the rules of destination-nat and what stands around them.
+#include <algorithm>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "config/draft.h"
+#include "config/on_link.h"
+#include "config/scalars.h"
+
+namespace sekisho::config {
+namespace {
+
+// The side to which packets for an address go, by the longest prefix.
+std::optional<Side> side_of(
+    const Draft& draft, const std::vector<OnLink>& prefixes, Ipv4Addr address
+) {
+    const LinkSettings* link = nullptr;
+    int length = -1;
+    const auto take = [&](Ipv4Prefix prefix, size_t id) {
+        if (prefix.contains(address) && int{prefix.length} > length &&
+            id < draft.config.links.size()) {
+            length = prefix.length;
+            link = &draft.config.links[id];
+        }
+    };
+    for (const OnLink& p : prefixes) {
+        take(draft.config.links[p.link].addresses[p.address].on_link(), p.link);
+    }
+    for (size_t i = 0; i < draft.routes.size(); ++i) {
+        const bool is_read = draft.routes[i].prefix_read && draft.routes[i].next_hop_read;
+        if (is_read) {
+            take(draft.config.routes[i].prefix, draft.config.routes[i].link.value);
+        }
+    }
+    return link == nullptr ? std::nullopt : std::optional(link->side);
+}
+
+bool is_in_pool(const Draft& draft, Ipv4Addr address) {
+    const auto holds = [address](const nat::AddressRange& range) {
+        return range.first <= address && address <= range.last;
+    };
+    return std::ranges::any_of(draft.config.nat.pools, [&holds](const nat::PoolSettings& pool) {
+        return std::ranges::any_of(pool.addresses, holds);
+    });
+}
+
+// Whether static mappings of a subscriber have all ports of a protocol that the rule leads to.
+bool has_statics(
+    const Draft& draft,
+    const nat::DestinationNatSettings& rule,
+    const nat::TargetSettings& target,
+    Protocol protocol
+) {
+    const nat::PortRange ports = target.ports.first != 0 ? target.ports : rule.ports;
+    const auto covers = [&](const nat::StaticMappingSettings& m) {
+        const auto protocols = m.protocols();
+        return m.internal == target.address && m.realm == rule.realm &&
+               std::ranges::find(protocols, protocol) != protocols.end() &&
+               m.internal_ports.first <= ports.first && ports.last <= m.internal_ports.last;
+    };
+    return std::ranges::any_of(draft.config.nat.static_mappings, covers);
+}
+
+void check_inside(
+    const Draft& draft,
+    const nat::DestinationNatSettings& rule,
+    const nat::TargetSettings& target,
+    Place place,
+    Mistakes& mistakes
+) {
+    const bool is_reached =
+        (!rule.tcp || has_statics(draft, rule, target, Protocol::kTcp)) &&
+        (!rule.udp || has_statics(draft, rule, target, Protocol::kUdp)) &&
+        (rule.is_by_port() || has_statics(draft, rule, target, Protocol::kIcmp));
+    if (!is_reached) {
+        mistakes.add(
+            place,
+            fmt::format(
+                "{}, a subscriber without a static mapping of these ports", format(target.address)
+            ),
+            "an entry of static-mappings, by which its neighbours reach it"
+        );
+    }
+}
+
+void check_target(
+    const Draft& draft,
+    const std::vector<OnLink>& prefixes,
+    const nat::DestinationNatSettings& rule,
+    const nat::TargetSettings& target,
+    Place place,
+    Mistakes& mistakes
+) {
+    const auto own = std::ranges::find(prefixes, target.address, &OnLink::own);
+    if (own != prefixes.end()) {
+        mistakes.add(
+            place,
+            fmt::format(
+                "{}, the link {}'s own address, where the appliance has no local ports",
+                format(target.address),
+                draft.config.links[own->link].name
+            ),
+            "a host that has the service"
+        );
+        return;
+    }
+    if (is_in_pool(draft, target.address)) {
+        mistakes.add(
+            place,
+            fmt::format("{}, an address of a pool", format(target.address)),
+            "the host's own address"
+        );
+        return;
+    }
+    const auto side = side_of(draft, prefixes, target.address);
+    if (!side) {
+        mistakes.add(
+            place,
+            fmt::format("{}, to which no route leads", format(target.address)),
+            "a host that can be reached"
+        );
+    } else if (*side == Side::kInternal) {
+        check_inside(draft, rule, target, place, mistakes);
+    }
+}
+
+}  // namespace
+
+void check_destination_nat(const Draft& draft, Mistakes& mistakes) {
+    const std::vector<OnLink> prefixes = on_link_prefixes(draft);
+    for (size_t i = 0; i < draft.destination_nat.size(); ++i) {
+        const nat::DestinationNatSettings& rule = draft.config.nat.destination_nat[i];
+        for (size_t k = 0; k < rule.targets.size(); ++k) {
+            check_target(
+                draft,
+                prefixes,
+                rule,
+                rule.targets[k],
+                draft.destination_nat[i].targets[k],
+                mistakes
+            );
+        }
+    }
+}
+
+}  // namespace sekisho::config

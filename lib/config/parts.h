@@ -1,0 +1,29 @@
+// Values that several sections have alike.
+//
+//   Errors    reported; false or nothing then. Thread: one checker.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "config/draft.h"
+#include "config/scalars.h"
+
+namespace sekisho::config {
+
+// The name of a realm on the internal side.
+std::optional<RealmId> read_internal_realm(
+    const Node& node, const Draft& draft, Mistakes& mistakes
+);
+// A host's address.
+bool read_host(const Node& node, Ipv4Addr& address, Mistakes& mistakes);
+// tcp, udp, or a list of them.
+bool read_transports(const Node& node, bool& tcp, bool& udp, Mistakes& mistakes);
+// 80 or 8000-8015.
+bool read_ports(const Node& node, nat::PortRange& ports, Mistakes& mistakes);
+bool read_prefixes(
+    const Node& node, std::vector<Ipv4Prefix>& prefixes, std::string_view wanted, Mistakes& mistakes
+);
+
+}  // namespace sekisho::config

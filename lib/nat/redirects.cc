@@ -1,0 +1,106 @@
+#include "nat/redirects.h"
+
+#include <algorithm>
+
+namespace sekisho::nat {
+namespace {
+
+bool contains(const std::vector<Ipv4Prefix>& prefixes, Ipv4Addr address) {
+    return std::ranges::any_of(prefixes, [address](const Ipv4Prefix& prefix) {
+        return prefix.contains(address);
+    });
+}
+
+// Whether the rule covers the flow, its ports left aside.
+bool covers_addresses(const DestinationNatSettings& rule, const FlowKey& outbound) {
+    const Protocol protocol = outbound.protocol();
+    const bool has_protocol = protocol == Protocol::kTcp   ? rule.tcp
+                              : protocol == Protocol::kUdp ? rule.udp
+                                                           : !rule.is_by_port();
+    return has_protocol && rule.realm == outbound.realm() &&
+           (rule.source.empty() || contains(rule.source, outbound.source())) &&
+           contains(rule.destination, outbound.destination());
+}
+
+bool covers_port(const DestinationNatSettings& rule, const FlowKey& outbound) {
+    const uint16_t port = outbound.destination_port().host();
+    return !rule.is_by_port() || (rule.ports.first <= port && port <= rule.ports.last);
+}
+
+}  // namespace
+
+Redirects::Redirects(
+    const NatSettings& settings, const StaticTable& statics, const HashSecret& secret
+)
+    : secret_(secret), statics_(&statics), exemptions_(settings) {
+    for (const DestinationNatSettings& rule : settings.destination_nat) {
+        rules_.push_back({&rule, TargetChoice(rule.targets)});
+    }
+}
+
+// A proxy that asks the origin for what it was asked must not be sent to itself.
+bool Redirects::is_own_flow(const Rule& rule, const FlowKey& outbound) {
+    return std::ranges::any_of(rule.setting->targets, [&](const TargetSettings& target) {
+        return target.address == outbound.source();
+    });
+}
+
+const Redirects::Rule* Redirects::find(const FlowKey& outbound) const {
+    const auto at = std::ranges::find_if(rules_, [&](const Rule& rule) {
+        return covers_addresses(*rule.setting, outbound) && covers_port(*rule.setting, outbound) &&
+               !is_own_flow(rule, outbound);
+    });
+    return at == rules_.end() ? nullptr : &*at;
+}
+
+std::optional<RemoteEndpoint> Redirects::target_of(const FlowKey& outbound) const {
+    const Rule* const rule = find(outbound);
+    if (rule == nullptr) {
+        return std::nullopt;
+    }
+    const bool by_source = rule->setting->affinity == Affinity::kSource;
+    const auto number = static_cast<uint64_t>(rule - rules_.data());
+    const uint64_t hash =
+        by_source ? keyed_hash(secret_, outbound.source().raw, ~number)
+                  : keyed_hash(secret_, outbound.addresses, outbound.rest ^ number << 48);
+    return endpoint_of(*rule, rule->choice.of(hash), outbound);
+}
+
+RemoteEndpoint Redirects::endpoint_of(const Rule& rule, size_t target, const FlowKey& outbound)
+    const {
+    const TargetSettings& to = rule.setting->targets[target];
+    RemoteEndpoint endpoint{to.address, outbound.destination_port()};
+    if (to.ports.first != 0) {
+        const auto offset = static_cast<uint16_t>(
+            to.ports.first == to.ports.last
+                ? 0
+                : outbound.destination_port().host() - rule.setting->ports.first
+        );
+        endpoint.port = Port::from_host(static_cast<uint16_t>(to.ports.first + offset));
+    }
+    const StaticEntry* const entry = statics_->find_internal(
+        endpoint.address, outbound.realm(), endpoint.port, outbound.protocol()
+    );
+    return entry == nullptr ? endpoint
+                            : RemoteEndpoint{entry->external, entry->external_of(endpoint.port)};
+}
+
+bool Redirects::covers_by_port(const FlowKey& outbound) const {
+    return outbound.protocol() != Protocol::kIcmp &&
+           std::ranges::any_of(rules_, [&](const Rule& rule) {
+               return rule.setting->is_by_port() && covers_addresses(*rule.setting, outbound);
+           });
+}
+
+bool Redirects::keeps_source(const FlowKey& outbound, const RemoteEndpoint& target) const {
+    return exemptions_.are_any() && exemptions_.covers(FlowKey::of(
+                                        outbound.source(),
+                                        target.address,
+                                        outbound.source_port(),
+                                        target.port,
+                                        outbound.protocol(),
+                                        outbound.realm()
+                                    ));
+}
+
+}  // namespace sekisho::nat
