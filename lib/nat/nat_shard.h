@@ -80,28 +80,6 @@ struct AdmitResult {
     MappingIndex mapping{kNoIndex};
 };
 
-// What a slice of a listing shows; plain values, copied out on the worker.
-struct SessionView {
-    Session session;  // as it stands
-    uint32_t index;
-    uint32_t idle_ms;
-    uint32_t lifetime_ms;  // until it expires if nothing comes
-    uint16_t pool;
-    uint16_t policy;
-    ShardId shard;
-    RemoteEndpoint original{};  // with flow::kRedirected
-};
-struct MappingView {
-    Mapping mapping;
-    uint32_t index;
-    uint16_t pool;
-    ShardId shard;
-    MappingRemote remote{};  // zero where it does not count
-    // kStatic: an entry of the static table, in use or not: a run of ports from the mapping's on,
-    // and the sessions of all. kStaticUse: the record of one of its endpoints.
-    enum Kind : uint8_t { kDynamic, kStatic, kStaticUse } kind = kDynamic;
-    uint16_t more_ports = 0;  // of kStatic, besides the first
-};
 struct NatShardPlan {
     ShardId shard;
     unsigned shards = 1;    // 64 at most

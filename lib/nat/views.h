@@ -1,9 +1,12 @@
-// What slices of listings show that needs no record: plain values, copied out on the worker.
+// What slices of listings show: plain values, copied out on the worker.
 #pragma once
 
 #include <cstdint>
 
 #include "base/types.h"
+#include "flow/session.h"
+#include "nat/mapping.h"
+#include "nat/original.h"
 
 namespace sekisho::nat {
 
@@ -30,6 +33,28 @@ struct PoolView {                 // what this shard knows; sums over the shards
     uint32_t ports_in_use = 0;    // of blocks held here
     uint32_t ports_resting = 0;   // at most; exact where a block was looked at in this epoch
     uint64_t refused = 0;         // requests that ended here without a block
+};
+
+struct SessionView {
+    Session session;  // as it stands
+    uint32_t index;
+    uint32_t idle_ms;
+    uint32_t lifetime_ms;  // until it expires if nothing comes
+    uint16_t pool;
+    uint16_t policy;
+    ShardId shard;
+    RemoteEndpoint original{};  // with flow::kRedirected
+};
+struct MappingView {
+    Mapping mapping;
+    uint32_t index;
+    uint16_t pool;
+    ShardId shard;
+    MappingRemote remote{};  // zero where it does not count
+    // kStatic: an entry of the static table, in use or not: a run of ports from the mapping's on,
+    // and the sessions of all. kStaticUse: the record of one of its endpoints.
+    enum Kind : uint8_t { kDynamic, kStatic, kStaticUse } kind = kDynamic;
+    uint16_t more_ports = 0;  // of kStatic, besides the first
 };
 
 }  // namespace sekisho::nat
