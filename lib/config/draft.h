@@ -40,6 +40,11 @@ struct NeighbourPlaces {
 
 struct PoolPlaces {
     std::vector<Place> addresses;  // in step with PoolSettings::addresses
+    Place ports;                   // of the pool where they are not named, as all below
+    Place port_selection;
+    Place port_ranges;
+    Place pairing;
+    Place port_contiguity;
 };
 
 struct PolicyPlaces {
@@ -47,6 +52,7 @@ struct PolicyPlaces {
     bool realm_read = true;
     std::vector<Place> source;  // in step with PolicySettings::source
     Place tcp_window;
+    Place port_overloading;
     std::vector<Place> exempt;  // in step with PolicySettings::exempt
 };
 
@@ -110,6 +116,7 @@ void check_links(const Draft& draft, Mistakes& mistakes);
 void check_routes(Draft& draft, Mistakes& mistakes);
 void check_neighbours(Draft& draft, Mistakes& mistakes);
 void check_pools(const Draft& draft, Mistakes& mistakes);
+void check_ports(const Draft& draft, Mistakes& mistakes);
 void check_policies(const Draft& draft, Mistakes& mistakes);
 void check_static_mappings(const Draft& draft, Mistakes& mistakes);
 void check_destination_nat(const Draft& draft, Mistakes& mistakes);

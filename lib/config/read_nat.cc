@@ -13,13 +13,13 @@ namespace {
 constexpr Choice<nat::PortSelection> kPortSelections[] = {
     {"random", nat::PortSelection::kRandom},
     {"sequential", nat::PortSelection::kSequential},
-    {"preserve", nat::PortSelection::kPreserve, false},
+    {"preserve", nat::PortSelection::kPreserve},
     {"deterministic", nat::PortSelection::kDeterministic, false},
 };
 constexpr Choice<nat::Pairing> kPairings[] = {
-    {"hard", nat::Pairing::kHard},
-    {"soft", nat::Pairing::kSoft, false},
-    {"none", nat::Pairing::kNone, false}};
+    {"hard", nat::Pairing::kHard}, {"soft", nat::Pairing::kSoft}, {"none", nat::Pairing::kNone}};
+constexpr Choice<nat::PortRanges> kPortRanges[] = {
+    {"any", nat::PortRanges::kAny}, {"preserve", nat::PortRanges::kPreserve}};
 constexpr Choice<nat::UnsolicitedSyn> kUnsolicitedSyns[] = {
     {"port-unreachable", nat::UnsolicitedSyn::kPortUnreachable},
     {"silent", nat::UnsolicitedSyn::kSilent}};
@@ -91,7 +91,7 @@ bool block_fits(nat::PortRange ports, uint32_t block_size) {
     return first_block + block_size - 1 <= ports.last;
 }
 
-void read_ports(const Map& map, nat::PoolSettings& pool, Mistakes& mistakes) {
+void read_ports(const Map& map, nat::PoolSettings& pool, PoolPlaces& places, Mistakes& mistakes) {
     bool read = true;
     Place place = map.place();
     if (const Node* node = map.find("ports")) {
@@ -103,6 +103,7 @@ void read_ports(const Map& map, nat::PoolSettings& pool, Mistakes& mistakes) {
             read = false;
         }
         place = node->place;
+        places.ports = place;
     }
     if (const Node* node = map.find("port-block-size")) {
         const auto size = read_number(*node, kBlockSize, mistakes);
@@ -121,7 +122,8 @@ void read_ports(const Map& map, nat::PoolSettings& pool, Mistakes& mistakes) {
         read = read && size.has_value();
         place = node->place;
     }
-    if (read && !block_fits(pool.ports, pool.port_block_size)) {
+    const bool has_blocks = pool.port_selection != nat::PortSelection::kPreserve;
+    if (read && has_blocks && !block_fits(pool.ports, pool.port_block_size)) {
         mistakes.add(
             place,
             fmt::format(
@@ -136,7 +138,7 @@ void read_ports(const Map& map, nat::PoolSettings& pool, Mistakes& mistakes) {
 }
 
 // Even and odd ports must be as many, or what is kept apart runs out on one side first.
-void read_parity(const Map& map, nat::PoolSettings& pool, Mistakes& mistakes) {
+void read_parity(const Map& map, nat::PoolSettings& pool, PoolPlaces& places, Mistakes& mistakes) {
     if (const Node* node = map.find("port-parity")) {
         pool.port_parity = read_boolean(*node, mistakes).value_or(false);
         if (pool.port_parity && (pool.ports.first % 2 != 0 || pool.ports.last % 2 == 0)) {
@@ -149,6 +151,7 @@ void read_parity(const Map& map, nat::PoolSettings& pool, Mistakes& mistakes) {
     }
     if (const Node* node = map.find("port-contiguity")) {
         pool.port_contiguity = read_boolean(*node, mistakes).value_or(false);
+        places.port_contiguity = node->place;
         if (pool.port_contiguity && !pool.port_parity) {
             mistakes.add(
                 node->place, "port-contiguity without port-parity", "port-parity: true as well"
@@ -157,19 +160,39 @@ void read_parity(const Map& map, nat::PoolSettings& pool, Mistakes& mistakes) {
     }
 }
 
+// A choice whose place is kept.
+template <class E, size_t N>
+void read_placed(
+    const Map& map,
+    std::string_view key,
+    const Choice<E> (&choices)[N],
+    E& target,
+    Place& place,
+    Mistakes& mistakes
+) {
+    if (const Node* node = map.find(key)) {
+        place = node->place;
+        target = read_choice(*node, choices, mistakes).value_or(target);
+    }
+}
+
 void read_pool(const Map& map, nat::PoolSettings& pool, PoolPlaces& places, Mistakes& mistakes) {
     if (const Node* node = map.find("addresses")) {
         read_pool_addresses(*node, pool, places, mistakes);
     }
-    read_ports(map, pool, mistakes);
+    places.ports = places.port_selection = places.port_ranges = places.pairing = map.place();
+    read_placed(
+        map, "port-selection", kPortSelections, pool.port_selection, places.port_selection, mistakes
+    );
+    read_ports(map, pool, places, mistakes);
     read_number(
         map, "blocks-per-subscriber", kBlocksPerSubscriber, pool.blocks_per_subscriber, mistakes
     );
-    read_choice(map, "port-selection", kPortSelections, pool.port_selection, mistakes);
+    read_placed(map, "port-ranges", kPortRanges, pool.port_ranges, places.port_ranges, mistakes);
     read_number(map, "port-quarantine", kPortQuarantine, pool.port_quarantine, mistakes);
     read_number(map, "block-release-delay", kBlockReleaseDelay, pool.block_release_delay, mistakes);
-    read_choice(map, "pairing", kPairings, pool.pairing, mistakes);
-    read_parity(map, pool, mistakes);
+    read_placed(map, "pairing", kPairings, pool.pairing, places.pairing, mistakes);
+    read_parity(map, pool, places, mistakes);
     read_choice(map, "unsolicited-syn", kUnsolicitedSyns, pool.unsolicited_syn, mistakes);
 }
 
@@ -353,6 +376,7 @@ void read_policy(
     read_by_protocol(map, "filtering", kFilteringBehaviours, policy.filtering, mistakes);
     if (const Node* node = map.find("port-overloading")) {
         read_overloading(*node, policy, mistakes);
+        places.port_overloading = node->place;
     }
     read_choice(map, "refusal", kRefusals, policy.refusal, mistakes);
     if (const Node* node = map.find("tcp-window")) {

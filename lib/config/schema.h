@@ -71,6 +71,7 @@ inline constexpr Key kPoolKeys[] = {
     {"port-block-size"},
     {"blocks-per-subscriber"},
     {"port-selection"},
+    {"port-ranges"},
     {"port-quarantine"},
     {"block-release-delay"},
     {"pairing"},

@@ -174,9 +174,10 @@ void write_pool(const nat::PoolSettings& pool, Out out) {
     );
     fmt::format_to(
         out,
-        "    blocks-per-subscriber: {}\n    port-selection: {}\n",
+        "    blocks-per-subscriber: {}\n    port-selection: {}\n    port-ranges: {}\n",
         pool.blocks_per_subscriber,
-        name_of(pool.port_selection)
+        name_of(pool.port_selection),
+        pool.port_ranges == nat::PortRanges::kPreserve ? "preserve" : "any"
     );
     fmt::format_to(
         out,

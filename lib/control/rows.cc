@@ -246,6 +246,7 @@ Document pool_row(const nat::PoolSettings& settings, const nat::PoolView& view) 
         {"ports", std::to_string(settings.ports.first) + "-" + std::to_string(settings.ports.last)},
         {"port-block-size", settings.port_block_size},
         {"port-selection", selection_name(settings.port_selection)},
+        {"port-ranges", settings.port_ranges == nat::PortRanges::kPreserve ? "preserve" : "any"},
         {"pairing", pairing_name(settings.pairing)},
         {"blocks", {{"free", view.free_blocks}, {"granted", view.granted_blocks}}},
         {"ports-in-use", view.ports_in_use},

@@ -56,10 +56,10 @@ void remember_hop(SessionIndex index, const Hop& hop, const StageTables& tables)
 // Nothing inside has the external endpoint that an ICMP error is about; if its block is another shard's now, say so.
 DropReason missing(const PacketMeta& meta, const StageTables& tables) {
     const ExternalIndex index = tables.directory->find(meta.key.destination());
-    const bool ours =
-        index.value == kNoIndex ||
-        tables.directory->owner_of(index, meta.key.destination_port(), meta.key.protocol()) ==
-            tables.self;
+    const bool ours = index.value == kNoIndex ||
+                      !tables.directory->is_elsewhere(
+                          index, meta.key.destination_port(), meta.key.protocol(), tables.self
+                      );
     return ours ? DropReason::kIcmpNoSession : DropReason::kStaleOwner;
 }
 

@@ -45,11 +45,11 @@ uint32_t most_blocks(const NatSettings& settings, const NatShardPlan& plan) {
         for (const AddressRange& r : pool.addresses) {
             addresses += uint64_t{r.last.host()} - r.first.host() + 1;
         }
-        there_are += addresses * (span.last - span.first + 1U);
+        there_are += addresses * span.count();
         per_subscriber = std::max<uint64_t>(per_subscriber, pool.blocks_per_subscriber);
     }
     const uint64_t wanted = std::min(there_are, per_subscriber * plan.subscribers);
-    return static_cast<uint32_t>(std::clamp<uint64_t>(wanted, 1, 0x7fffffff));
+    return static_cast<uint32_t>(std::clamp<uint64_t>(wanted, 1, 0x3fffffff));
 }
 
 uint32_t largest_block(const NatSettings& settings) {
@@ -164,6 +164,11 @@ Result<void> NatShard::build(const NatShardPlan& plan, Tick now) {
         redirects_.emplace(*settings_, directory_->statics(), secret_);
     }
     static_sessions_.resize(directory_->statics().entries().size());
+    singles_ = SinglePorts(*settings_, *directory_, shard_);
+    if (std::ranges::any_of(policies_, &Policy::has_protocol_limits) &&
+        std::ranges::any_of(pools_, &Pool::has_singles)) {
+        singles_used_.resize(plan.subscribers);
+    }
     home_ = HomeBlocks(*settings_, *directory_, shard_);
     empty_ = EmptyBlocks(*directory_, settings_->pools.size());
     recalls_ = RecallBook(directory_->size() / shards_ + 1 + settings_->pools.size());
@@ -216,6 +221,10 @@ void NatShard::build_pools(Tick now) {
         pool.is_random = p.port_selection != PortSelection::kSequential;
         pool.keeps_parity = p.port_parity;
         pool.keeps_contiguity = p.port_contiguity;
+        pool.has_singles = has_single_ports(p);
+        pool.has_only_singles = p.port_selection == PortSelection::kPreserve;
+        pool.keeps_ranges = p.port_ranges == PortRanges::kPreserve;
+        pool.pairing = p.pairing;
         pool.rests = p.port_quarantine.value != 0;
         pool.blocks_per_subscriber = p.blocks_per_subscriber;
         pool.quarantine_ms = p.port_quarantine.ms();
@@ -288,6 +297,7 @@ void NatShard::connect(MessageSink* sink, WaitListener* listener) {
 }
 
 void NatShard::advance(Tick now, uint32_t budget) {
+    return_unclaimed(now);
     for (Pool& pool : pools_) {
         pool.clock.advance(now);  // so that the clock's wrap hides no epoch
     }

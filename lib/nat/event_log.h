@@ -40,6 +40,7 @@ class EventLog {
         refuses_ = settings.on_loss == OnLogLoss::kRefuse;
     }
     bool logs(EventClass events) const { return (logged_ & events) != 0; }
+    bool is_on() const { return logged_ != 0; }
 
     // Whether something of this kind may be made now.
     bool may_start(EventClass events, uint32_t waits) {

@@ -1,6 +1,7 @@
 // What a shard tells its log (event_log.h), and the ends that wait for room in it.
 //
-//   Pending   an ended session or mapping that could not be logged yet keeps its record: it is in no
+//   Pending   an ended session or mapping that could not be logged yet, or whose port's home could not be
+//             told yet, keeps its record: it is in no
 //             index and on no wheel, and its port is not free. The list of them, in the order of their
 //             ends, runs through the records, in fields that nobody needs any more.
 #include <cassert>
@@ -237,7 +238,7 @@ void NatShard::end_session(uint32_t session, EndCause cause, Tick now) {
 // The same for a mapping; with the record goes the port.
 void NatShard::end_mapping(uint32_t mapping, bool rests, EndCause cause, Tick now) {
     const bool is_logged = log_.logs(kLogMappings) && !is_static(mappings_[mapping]);
-    if (!is_logged || log_.may_end(waits_)) {
+    if ((!is_logged || log_.may_end(waits_)) && may_release(mappings_[mapping])) {
         if (is_logged) {
             log_.write(with_cause(mapping_event(EventKind::kMappingEnded, mapping, now), cause));
         }
@@ -259,9 +260,14 @@ void NatShard::append_pending(uint32_t pending) {
     log_.note_pending(1);
 }
 
+bool NatShard::may_end_now(uint32_t pending) {
+    return (!log_.is_on() || log_.has_room_for_end(waits_)) &&
+           ((pending & kPendingSession) != 0 || may_release(mappings_[pending]));
+}
+
 void NatShard::write_pending(Tick now, uint32_t budget) {
     log_.write_lost(now);
-    for (; pending_first_ != kNoIndex && budget > 0 && log_.has_room_for_end(waits_); --budget) {
+    for (; pending_first_ != kNoIndex && budget > 0 && may_end_now(pending_first_); --budget) {
         const uint32_t pending = pending_first_;
         pending_first_ = pending_link(pending);
         log_.note_pending(-1);
@@ -274,8 +280,10 @@ void NatShard::write_pending(Tick now, uint32_t budget) {
             continue;
         }
         const Mapping& m = mappings_[pending];
-        const Event ended = mapping_event(EventKind::kMappingEnded, pending, end_of(m));
-        log_.write(with_cause(ended, cause_of(m)));
+        if (log_.logs(kLogMappings)) {
+            const Event ended = mapping_event(EventKind::kMappingEnded, pending, end_of(m));
+            log_.write(with_cause(ended, cause_of(m)));
+        }
         free_mapping(pending, (m.state & kRests) != 0, now);
     }
 }

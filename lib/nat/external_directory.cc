@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/mutation.h"
+#include "nat/port_block.h"
 
 namespace sekisho::nat {
 namespace {
@@ -17,12 +18,28 @@ uint32_t slot_hash(Ipv4Addr address) {
 
 }  // namespace
 
+// Where well-known ports are given out alone, a block that has some of them has no others.
 BlockSpan block_span(const PoolSettings& pool) {
+    if (pool.port_selection == PortSelection::kPreserve) {
+        return {1, 0};
+    }
     const auto shift = static_cast<unsigned>(std::countr_zero(pool.port_block_size));
-    const uint32_t first = std::max<uint32_t>(pool.ports.first, 1);
-    return {
-        static_cast<uint16_t>(first >> shift),
-        static_cast<uint16_t>(uint32_t{pool.ports.last} >> shift)};
+    const uint32_t low = has_single_ports(pool) ? kFirstHighPort + pool.port_block_size - 1 : 1;
+    const uint32_t first = std::max<uint32_t>(pool.ports.first, low) >> shift;
+    const uint32_t last = uint32_t{pool.ports.last} >> shift;
+    return first > last ? BlockSpan{1, 0}
+                        : BlockSpan{static_cast<uint16_t>(first), static_cast<uint16_t>(last)};
+}
+
+bool has_single_ports(const PoolSettings& pool) {
+    return pool.port_selection == PortSelection::kPreserve ||
+           (pool.port_ranges == PortRanges::kPreserve && pool.ports.first < kFirstHighPort);
+}
+
+PortRange single_ports(const PoolSettings& pool) {
+    const bool has_all = pool.port_selection == PortSelection::kPreserve;
+    const uint16_t last = has_all ? uint16_t{65535} : uint16_t{kFirstHighPort - 1};
+    return {std::max<uint16_t>(pool.ports.first, 1), std::min(pool.ports.last, last)};
 }
 
 ExternalDirectory::ExternalDirectory(
@@ -70,9 +87,35 @@ ExternalDirectory::ExternalDirectory(
         }
         slots_[slot] = i;
     }
+    mark_singles(settings);
     if (!settings.static_mappings.empty()) {
         statics_ = StaticTable(settings, shard_of);
         reserve_statics(settings);
+    }
+}
+
+// A byte a port and protocol, but where there is only one shard to own it.
+void ExternalDirectory::mark_singles(const NatSettings& settings) {
+    last_single_.resize(settings.pools.size(), 0);
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < addresses_.size(); ++i) {
+        ExternalAddress& address = addresses_[i];
+        const PoolSettings& pool = settings.pools[address.pool.value];
+        if (!has_single_ports(pool)) {
+            continue;
+        }
+        const PortRange ports = single_ports(pool);
+        for (uint32_t b = uint32_t{ports.first} >> address.block_shift;
+             b <= uint32_t{ports.last} >> address.block_shift;
+             ++b) {
+            set_owner({i}, static_cast<uint16_t>(b), kSingles);
+        }
+        last_single_[address.pool.value] = ports.last;
+        address.first_single = static_cast<uint32_t>(bytes);
+        bytes += kProtocolSlots * (ports.last + size_t{1});
+    }
+    if (shards_ > 1 && bytes != 0) {
+        port_owners_ = std::vector<std::atomic<uint8_t>>(bytes);
     }
 }
 
@@ -89,15 +132,23 @@ void ExternalDirectory::reserve_statics(const NatSettings& settings) {
         const auto last =
             static_cast<uint16_t>((uint32_t{entry.external_first} + entry.more) >> shift);
         for (uint32_t block = first; block <= last; ++block) {
-            const uint8_t owner = entry.is_whole ? entry.shard.value : kHasStatics;
-            set_owner(index, static_cast<uint16_t>(block), owner);
+            const auto number = static_cast<uint16_t>(block);
+            if (entry.is_whole) {
+                set_owner(index, number, entry.shard.value);
+            } else if (owner_byte(index, number) != kSingles) {
+                set_owner(index, number, kHasStatics);
+            }
         }
         reserved_.push_back({index, first, last});
     }
     is_full_.resize(addresses_.size());
     for (const Reserved& r : reserved_) {
-        const BlockSpan span = block_span(settings.pools[addresses_[r.external.value].pool.value]);
-        bool has_free = false;
+        const PoolSettings& pool = settings.pools[addresses_[r.external.value].pool.value];
+        const BlockSpan span = block_span(pool);
+        bool has_free =
+            span.count() == 0 &&
+            owner_byte(r.external, static_cast<uint16_t>(pool.ports.last / pool.port_block_size)) ==
+                kSingles;
         for (uint32_t b = span.first; b <= span.last && !has_free; ++b) {
             has_free = owner_byte(r.external, static_cast<uint16_t>(b)) == kOwnedByHome;
         }
@@ -120,12 +171,49 @@ ShardId ExternalDirectory::owner_of(ExternalIndex index, Port port, Protocol pro
     const uint8_t owner = owners_[a.first_owner + (uint32_t{port.host()} >> a.block_shift)].load(
         std::memory_order_acquire
     );
-    if (owner < kHasStatics) [[likely]] {
+    if (owner < kSingles) [[likely]] {
         return {owner};
     }
-    const StaticEntry* entry =
-        owner == kHasStatics ? statics_.find_external(a.address, port, protocol) : nullptr;
-    return entry != nullptr ? entry->shard : a.home;
+    return owner == kOwnedByHome ? a.home : owner_of_port(a, port, protocol);
+}
+
+ShardId ExternalDirectory::owner_of_port(
+    const ExternalAddress& address, Port port, Protocol protocol
+) const {
+    if (const auto* entry = statics_.find_external(address.address, port, protocol)) {
+        return entry->shard;
+    }
+    const uint32_t size = last_single_[address.pool.value] + 1U;
+    if (port_owners_.empty() || port.host() >= size) {
+        return address.home;
+    }
+    const uint8_t owner =
+        port_owners_[address.first_single + protocol_slot(protocol) * size + port.host()].load(
+            std::memory_order_acquire
+        );
+    return owner == 0 ? address.home : ShardId{static_cast<uint8_t>(owner - 1)};
+}
+
+bool ExternalDirectory::is_elsewhere(
+    ExternalIndex index, Port port, Protocol protocol, ShardId self
+) const {
+    const ExternalAddress& a = addresses_[index.value];
+    const auto block = static_cast<uint16_t>(port.host() >> a.block_shift);
+    const ShardId owner = owner_of(index, port, protocol);
+    return owner != self && (owner_byte(index, block) != kSingles || owner != a.home);
+}
+
+// As one more than the shard's number: what is zero is nobody's.
+void ExternalDirectory::set_port_owner(
+    ExternalIndex index, unsigned slot, uint16_t port, uint8_t owner
+) {
+    if (!port_owners_.empty()) {
+        const ExternalAddress& address = addresses_[index.value];
+        const uint32_t size = last_single_[address.pool.value] + 1U;
+        port_owners_[address.first_single + slot * size + port].store(
+            static_cast<uint8_t>(owner + 1), std::memory_order_release
+        );
+    }
 }
 
 uint8_t ExternalDirectory::owner_byte(ExternalIndex index, uint16_t block) const {

@@ -22,20 +22,29 @@ namespace sekisho::nat {
 
 inline constexpr uint8_t kOwnedByHome = 0xff;  // free: the home shard answers for it
 inline constexpr uint8_t kHasStatics = 0xfe;   // never granted: the static table tells each port
+inline constexpr uint8_t kSingles = 0xfd;      // never granted: each port has an owner of its own
 
 // The numbers of a pool's blocks: those with a usable port. Port 0 is never one.
 struct BlockSpan {
     uint16_t first;
     uint16_t last;
+    uint32_t count() const { return last + 1U - first; }  // first == last + 1: there are none
 };
 BlockSpan block_span(const PoolSettings& pool);
+
+// Below it lie the well-known ports (RFC 4787 REQ-3 a).
+inline constexpr uint16_t kFirstHighPort = 1024;
+// The ports of a pool that are given out one by one (single_ports.h), if there are any.
+bool has_single_ports(const PoolSettings& pool);
+PortRange single_ports(const PoolSettings& pool);
 
 struct ExternalAddress {
     Ipv4Addr address;
     PoolId pool;
     ShardId home;
-    uint8_t block_shift = 8;   // log2 of the pool's block size
-    uint32_t first_owner = 0;  // of its owner bytes
+    uint8_t block_shift = 8;    // log2 of the pool's block size
+    uint32_t first_owner = 0;   // of its owner bytes
+    uint32_t first_single = 0;  // of those of its ports that are given out alone
 };
 
 class ExternalDirectory {
@@ -61,6 +70,9 @@ class ExternalDirectory {
 
     // The shard that answers for an external endpoint: the block's owner, or the address's home.
     ShardId owner_of(ExternalIndex index, Port port, Protocol protocol) const;
+    // Whether a shard other than `self` holds the endpoint, as far as the owner bytes tell. A single
+    // port that nobody has is not elsewhere, wherever its home is.
+    bool is_elsewhere(ExternalIndex index, Port port, Protocol protocol, ShardId self) const;
     const StaticTable& statics() const { return statics_; }
     // Blocks of an address that hold external ports of static mappings, first and last.
     struct Reserved {
@@ -73,12 +85,16 @@ class ExternalDirectory {
     bool grants_blocks(ExternalIndex index) const {
         return is_full_.empty() || is_full_[index.value] == 0;
     }
-    // The byte itself: a shard, kHasStatics or kOwnedByHome.
+    // The byte itself: a shard, kSingles, kHasStatics or kOwnedByHome.
     uint8_t owner_byte(ExternalIndex index, uint16_t block) const;
     void set_owner(ExternalIndex index, uint16_t block, uint8_t owner);
+    // The same of a port that is given out alone: a shard or kOwnedByHome.
+    void set_port_owner(ExternalIndex index, unsigned slot, uint16_t port, uint8_t owner);
 
   private:
     void reserve_statics(const NatSettings& settings);
+    void mark_singles(const NatSettings& settings);
+    ShardId owner_of_port(const ExternalAddress& address, Port port, Protocol protocol) const;
     ExternalIndex find_near(Ipv4Addr address) const;
 
     unsigned shards_ = 1;
@@ -89,6 +105,9 @@ class ExternalDirectory {
     std::vector<uint32_t> slots_;  // open addressing, half full at most: indexes of addresses_
     uint32_t mask_ = 0;
     std::unique_ptr<std::atomic<uint8_t>[]> owners_;
+    // By address, protocol_slot() and port; none where one shard has all.
+    std::vector<std::atomic<uint8_t>> port_owners_;
+    std::vector<uint16_t> last_single_;  // by PoolId; 0: none
     StaticTable statics_;
     std::vector<Reserved> reserved_;
     std::vector<uint8_t>

@@ -105,6 +105,10 @@ NatShard::Outcome NatShard::allocate_port(uint32_t subscriber, const FlowKey& ke
     if (!may_take_port(subscriber, key.protocol())) {
         return Outcome::refused(DropReason::kSubscriberPortLimit);
     }
+    const Pool& pool = pools_[pool_of(s).value];
+    if (pool.has_singles && is_single(pool, key)) {
+        return allocate_single(subscriber, key, now);
+    }
     const Outcome neighbour = allocate_neighbour(subscriber, key, now);
     if (neighbour.kind == MakeResult::kMade) {
         return neighbour;
@@ -116,7 +120,7 @@ NatShard::Outcome NatShard::allocate_port(uint32_t subscriber, const FlowKey& ke
             return Outcome::of_port(block, port);
         }
     }
-    if (s.blocks >= pools_[pool_of(s).value].blocks_per_subscriber) {
+    if (s.blocks >= pool.blocks_per_subscriber) {
         return Outcome::refused(DropReason::kSubscriberPortLimit);
     }
     const Outcome outcome = acquire_block(subscriber, now);
@@ -129,6 +133,10 @@ NatShard::Outcome NatShard::allocate_port(uint32_t subscriber, const FlowKey& ke
 }
 
 void NatShard::release_port(const Mapping& m, bool rests, Tick now) {
+    if (has_single_port(m)) {
+        release_single(m, rests, now);
+        return;
+    }
     const PortBlock& b = blocks_[m.block];
     const PoolId pool_id = (*directory_)[{b.external}].pool;
     const Pool& pool = pools_[pool_id.value];

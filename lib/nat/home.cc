@@ -11,7 +11,7 @@ HomeBlocks::HomeBlocks(
     : shards_(directory.shards()), home_(home.value) {
     for (const PoolSettings& pool : settings.pools) {
         const BlockSpan span = block_span(pool);
-        const size_t blocks = size_t{span.last} - span.first + 1;
+        const size_t blocks = span.count();
         pools_.push_back({std::vector<uint32_t>(blocks + 1, kNoIndex), 0, 0, span});
     }
     for (uint32_t e = home_; e < directory.size(); e += shards_) {
@@ -23,7 +23,7 @@ HomeBlocks::HomeBlocks(
         for (uint32_t b = span.first; b <= span.last; ++b) {
             free_bits_[first_word + b / 64] |= uint64_t{1} << (b % 64);
         }
-        const auto blocks = static_cast<uint16_t>(span.last - span.first + 1);
+        const auto blocks = static_cast<uint16_t>(span.count());
         addresses_.push_back({first_word, kNoIndex, kNoIndex, blocks, pool});
         pools_[pool.value].free += blocks;
     }

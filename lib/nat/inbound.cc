@@ -56,12 +56,9 @@ AdmitResult NatShard::admit_inbound(
 // A block that another shard holds by now: the packet was on its way here when it changed.
 DropReason NatShard::no_mapping_reason(const FlowKey& key) const {
     const ExternalIndex external = directory_->find(key.destination());
-    if (external.value != kNoIndex) {
-        const ShardId owner =
-            directory_->owner_of(external, key.destination_port(), key.protocol());
-        if (owner != shard_) {
-            return DropReason::kStaleOwner;
-        }
+    if (external.value != kNoIndex &&
+        directory_->is_elsewhere(external, key.destination_port(), key.protocol(), shard_)) {
+        return DropReason::kStaleOwner;
     }
     return key.protocol() == Protocol::kIcmp ? DropReason::kIcmpNoSession : DropReason::kNoMapping;
 }

@@ -204,8 +204,7 @@ NatShard::Outcome NatShard::allocate_mapping(
         return port;
     }
     // From what is at hand: the record that is written next would have to be read back for it.
-    const Ipv4Addr address =
-        (*directory_)[ExternalIndex{subscribers_[subscriber].external}].address;
+    const Ipv4Addr address = (*directory_)[external_of(port)].address;
     const uint64_t external =
         hash_of(external_key(address, Port::from_host(port.port), key.protocol()));
     const uint32_t mapping = make_mapping(key, subscriber, address, port);
@@ -214,6 +213,7 @@ NatShard::Outcome NatShard::allocate_mapping(
         count_use(mappings_[mapping]);
     } else {
         ++subscribers_[subscriber].ports;
+        count_single(mapping, 1);
         ++pools_[pool_of(subscribers_[subscriber]).value].in_use;
     }
     late_.insert_now(mapping_index_, internal_hash, mapping << 1 | kInternal);
@@ -269,6 +269,7 @@ void NatShard::free_mapping(uint32_t mapping, bool rests, Tick now) {
     --subscribers_[subscriber].mappings;
     if (!is_static(m) && !end_use(m)) {
         --subscribers_[subscriber].ports;
+        count_single(mapping, -1);
         --pools_[pool_of(subscribers_[subscriber]).value].in_use;
         release_port(m, rests, now);
     }

@@ -17,10 +17,10 @@ struct Mapping {
     uint16_t external_port;
     uint8_t protocol;
     uint8_t realm;
-    uint16_t policy;            // PolicyId it was made under
-    uint32_t subscriber;        // SubscriberIndex
-    uint32_t block;             // BlockIndex that holds the external port, or kStaticBlock | entry
-    uint32_t sessions;          // live sessions
+    uint16_t policy;      // PolicyId it was made under
+    uint32_t subscriber;  // SubscriberIndex
+    uint32_t block;       // BlockIndex that holds the external port, or one of the marks below
+    uint32_t sessions;    // live sessions
     uint16_t inbound_openings;  // of them, TCP openings from outside without a handshake yet
     uint16_t state;             // written last: 0 free, 1 live, else ended (events.cc)
 };
@@ -35,6 +35,12 @@ inline bool is_static(const Mapping& m) {
 inline constexpr uint32_t kKeepsSource = 0xffffffff;
 inline bool has_static_entry(const Mapping& m) {
     return is_static(m) && m.block != kKeepsSource;
+}
+
+// Of a mapping whose port lies in no block (single_ports.h): the rest is its ExternalIndex.
+inline constexpr uint32_t kSinglePort = 0x40000000;
+inline bool has_single_port(const Mapping& m) {
+    return (m.block & (kStaticBlock | kSinglePort)) == kSinglePort;
 }
 
 // Beside a mapping, where a policy maps by the remote endpoint too (RFC 4787 4.1): to whom it was

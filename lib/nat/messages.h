@@ -8,6 +8,7 @@
 //                     by exactly one kRecallDone from each shard asked, behind the kBlockReturn if
 //                     it had a block to give; the order of a ring is kept. A message that finds no
 //                     room in its ring is kept and tried again.
+//   Single ports   (single_ports.h) are asked for one by one, and answered like blocks.
 //   Unpaired requests go from home to home (`tried`), twice: first for a free block, then with
 //                     kMayRecall for one that can be called back.
 #pragma once
@@ -26,12 +27,19 @@ enum class MessageKind : uint8_t {
     kBlockRecall,   // home -> holder: give back an empty, rested block of `external`, or, with
                     // kNoIndex, of any address of `pool` that is homed at the sender
     kRecallDone,    // holder -> home: the recall of `external` or `pool` is answered
+    kPortRequest,  // shard -> home: the single port `block`, or another in its place, of `external`
+                   // or, where pairing allows, of any address of `pool`
+    kPortGrant,    // home -> shard: `external`, `block`, for the wanted port in `tried`
+    kPortReturn,   // shard -> home: `external`, `block` is free again
 };
 
 enum MessageFlag : uint8_t {
     kAhead = 1 << 0,      // nobody waits for it: refuse rather than recall
     kMayRecall = 1 << 1,  // an unpaired request's second round
+    kOtherPort = 1 << 1,  // a request's second round: another port than the wanted one will do
+    kRested = 1 << 2,     // a returned port need not rest
 };
+inline constexpr unsigned kSlotShift = 4;  // of a port's protocol_slot() in `flags`
 
 struct ShardMessage {
     MessageKind kind{};

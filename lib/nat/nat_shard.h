@@ -53,6 +53,8 @@
 #include "nat/recall_book.h"
 #include "nat/redirects.h"
 #include "nat/settings.h"
+#include "nat/shard_pool.h"
+#include "nat/single_ports.h"
 #include "nat/static_table.h"
 #include "nat/subscriber.h"
 #include "nat/tcp_window.h"
@@ -273,24 +275,7 @@ class NatShard {
     EventReader event_reader() const;
 
   private:
-    // A pool as the route of a packet needs it.
-    struct Pool {
-        PortRange ports;
-        BlockSpan span{};
-        uint8_t shift = 8;
-        bool is_random = true;
-        bool rests = true;
-        bool keeps_parity = false;
-        bool keeps_contiguity = false;
-        uint32_t blocks_per_subscriber = 0;
-        uint32_t quarantine_ms = 0;
-        uint32_t release_delay_ms = 0;
-        RestClock clock;
-        uint32_t held = 0;
-        uint32_t in_use = 0;
-        uint64_t refused = 0;
-        bool was_told = false;  // the log, of its exhaustion, in this minute
-    };
+    using Pool = ShardPool;
     // What became of a wish that may have to wait.
     struct Outcome {
         MakeResult::Kind kind = MakeResult::kMade;
@@ -409,6 +394,7 @@ class NatShard {
     using ProtocolCounts = std::array<uint32_t, kProtocolSlots>;
     std::optional<DropReason> check_limits(uint32_t subscriber, Protocol protocol, Tick now);
     bool may_take_port(uint32_t subscriber, Protocol protocol) const;
+    void count_single(uint32_t mapping, int change);
     static void count_half_open(Subscriber& s, SessionState before, SessionState after);
     void make_room(Tick now);
     uint32_t available_tokens(const Subscriber& s, uint32_t rate, Tick now) const;
@@ -426,6 +412,27 @@ class NatShard {
     Outcome allocate_neighbour(uint32_t subscriber, const FlowKey& key, Tick now);
     void note_taken(uint32_t block, bool was_empty);
     void release_port(const Mapping& m, bool rests, Tick now);
+    // single.cc
+    bool is_single(const Pool& pool, const FlowKey& key) const;
+    SingleWish single_wish(PoolId pool, unsigned slot, uint16_t port) const;
+    Outcome allocate_single(uint32_t subscriber, const FlowKey& key, Tick now);
+    Outcome claim_single(uint32_t subscriber, const FlowKey& key);
+    void request_single(uint32_t subscriber, const FlowKey& key, Tick now);
+    void serve_single(ShardMessage request, Tick now);
+    bool grant_single(const ShardMessage& request, Tick now);
+    bool grant_single_of(const ShardMessage& request, ExternalIndex external, Tick now);
+    bool pass_on_single(ShardMessage& request, Tick now);
+    void take_in_single(const ShardMessage& grant, Tick now);
+    void return_unclaimed(Tick now);
+    void release_single(const Mapping& m, bool rests, Tick now);
+    void give_back_single(const SingleGrant& port, bool rests, Tick now);
+    bool may_release(const Mapping& m) const;
+    ExternalIndex external_of(const Outcome& port) const {
+        return {
+            (port.index & kSinglePort) != 0 ? port.index & ~kSinglePort
+                                            : blocks_[port.index].external};
+    }
+    void process(const ShardMessage& message, Tick now);
     // static.cc
     const StaticEntry* find_static(const FlowKey& key, Direction direction) const;
     Outcome make_static(const StaticEntry& entry, Port internal_port, uint32_t subscriber);
@@ -469,6 +476,7 @@ class NatShard {
     void end_session(uint32_t session, EndCause cause, Tick now);
     void end_mapping(uint32_t mapping, bool rests, EndCause cause, Tick now);
     uint32_t& pending_link(uint32_t pending);
+    bool may_end_now(uint32_t pending);
     void append_pending(uint32_t pending);
     void write_pending(Tick now, uint32_t budget);
     // recall.cc
@@ -537,6 +545,9 @@ class NatShard {
     std::vector<uint32_t> static_sessions_;  // by entry of the static table
 
     HomeBlocks home_;
+    SinglePorts singles_;
+    SingleGrant granted_;                       // to be claimed before the next message
+    std::vector<ProtocolCounts> singles_used_;  // by subscriber; empty where no limit asks for it
     RecallBook recalls_;
     Outbox outbox_;
     size_t outbox_reserve_ = 0;  // what is under way at most, besides returns

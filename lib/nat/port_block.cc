@@ -11,23 +11,6 @@ namespace {
 
 constexpr size_t kMapsPerBlock = size_t{kProtocolSlots} * 3;
 
-// Of the free ports of a word those that will do; even ports are even bits, since blocks begin at
-// multiples of 64.
-uint64_t granted(uint64_t free, PortWish wish) {
-    constexpr uint64_t kEvenBits = 0x5555555555555555;
-    switch (wish) {
-        case PortWish::kAny:
-            return free;
-        case PortWish::kEven:
-            return free & kEvenBits;
-        case PortWish::kOdd:
-            return free & ~kEvenBits;
-        case PortWish::kEvenOfPair:
-            return free & free >> 1 & kEvenBits;
-    }
-    return 0;
-}
-
 // Ports given out twice: what tests of RFC 4787 REQ-3 and RFC 5382 REQ-7 must not pass with.
 bool gives_twice(unsigned slot) {
     return (is_mutated(Mutation::kRfc4787Req3) && slot == protocol_slot(Protocol::kUdp)) ||
@@ -87,25 +70,21 @@ void PortBlockTable::release(uint32_t block) {
 
 // Brings the rest bitmaps to the clock's epoch. An 8-bit difference that has come round lets ports
 // rest longer, never shorter.
-void PortBlockTable::look(uint32_t block, RestClock& clock) {
+void PortBlockTable::look(uint32_t block, const RestClock& clock) {
     PortBlock& b = pool_[block];
     const auto passed = static_cast<uint8_t>(clock.epoch() - b.epoch);
     if (passed == 0) {
         return;
     }
     b.epoch = clock.epoch();
-    uint32_t ended = 0;
     for (unsigned slot = 0; slot < kProtocolSlots; ++slot) {
         const Bitmaps maps = bitmaps_of(block, slot);
         for (uint32_t w = 0; w < words_; ++w) {
             const uint64_t kept = passed == 1 ? maps.now[w] : 0;
-            ended += static_cast<uint32_t>(std::popcount(maps.before[w]));
-            ended += static_cast<uint32_t>(std::popcount(maps.now[w] & ~kept));
             maps.before[w] = kept;
             maps.now[w] = 0;
         }
     }
-    clock.remove_resting(ended);
 }
 
 uint32_t PortBlockTable::first_free(const Bitmaps& maps, uint32_t from, uint32_t to, PortWish wish)

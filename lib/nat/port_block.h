@@ -57,8 +57,25 @@ struct BitSpan {
     uint32_t last;
 };
 
+// Of the free ports of a word those that will do; even ports are even bits, since blocks begin at
+// multiples of 64.
+constexpr uint64_t granted(uint64_t free, PortWish wish) {
+    constexpr uint64_t kEvenBits = 0x5555555555555555;
+    switch (wish) {
+        case PortWish::kAny:
+            return free;
+        case PortWish::kEven:
+            return free & kEvenBits;
+        case PortWish::kOdd:
+            return free & ~kEvenBits;
+        case PortWish::kEvenOfPair:
+            return free & free >> 1 & kEvenBits;
+    }
+    return 0;
+}
+
 // The pool's epochs: how long ago a block was looked at, whatever the clock does; and how many of
-// its ports rest.
+// its ports rest: those that were freed in this epoch or the one before.
 class RestClock {
   public:
     RestClock() = default;
@@ -70,18 +87,20 @@ class RestClock {
             const uint32_t epochs = static_cast<uint32_t>(elapsed) / length_;
             start_ = start_ + epochs * length_;
             epoch_ += epochs;
+            freed_before_ = epochs == 1 ? freed_now_ : 0;
+            freed_now_ = 0;
         }
     }
     uint8_t epoch() const { return static_cast<uint8_t>(epoch_); }
-    // Ports that rest; too many by those of blocks that were not looked at in this epoch.
-    uint32_t resting() const { return resting_; }
-    void add_resting(uint32_t ports) { resting_ += ports; }
-    void remove_resting(uint32_t ports) { resting_ -= ports; }
+    uint32_t epochs() const { return epoch_; }
+    uint32_t resting() const { return freed_now_ + freed_before_; }
+    void add_resting(uint32_t ports) { freed_now_ += ports; }
 
   private:
     uint32_t length_ = 0;
     uint32_t epoch_ = 0;
-    uint32_t resting_ = 0;
+    uint32_t freed_now_ = 0;
+    uint32_t freed_before_ = 0;
     Tick start_;
 };
 
@@ -164,7 +183,7 @@ class PortBlockTable {
         uint64_t* before;
     };
     Bitmaps bitmaps_of(uint32_t block, unsigned slot) const;
-    void look(uint32_t block, RestClock& clock);
+    void look(uint32_t block, const RestClock& clock);
     static void mark(PortBlock& block, const Bitmaps& maps, unsigned slot, uint32_t bit);
     uint32_t first_free(const Bitmaps& maps, uint32_t from, uint32_t to, PortWish wish) const;
 

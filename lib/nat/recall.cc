@@ -16,6 +16,11 @@ ShardMessage answer(const ShardMessage& request, MessageKind kind, ShardId from)
 }  // namespace
 
 void NatShard::handle(const ShardMessage& message, Tick now) {
+    return_unclaimed(now);
+    process(message, now);
+}
+
+void NatShard::process(const ShardMessage& message, Tick now) {
     switch (message.kind) {
         case MessageKind::kBlockRequest:
             serve(message, now);
@@ -35,13 +40,28 @@ void NatShard::handle(const ShardMessage& message, Tick now) {
         case MessageKind::kRecallDone:
             finish_recall(message, now);
             break;
+        case MessageKind::kPortRequest:
+            serve_single(message, now);
+            break;
+        case MessageKind::kPortGrant:
+            take_in_single(message, now);
+            break;
+        case MessageKind::kPortReturn:
+            singles_.release(
+                message.external,
+                message.flags >> kSlotShift,
+                message.block,
+                (message.flags & kRested) == 0 && pools_[message.pool.value].rests,
+                clock_of(message.pool, now)
+            );
+            break;
     }
 }
 
 // What a shard says to itself is done at once.
 void NatShard::dispatch(ShardId to, const ShardMessage& message, Tick now) {
     if (to == shard_) {
-        handle(message, now);
+        process(message, now);
         return;
     }
     [[maybe_unused]] const bool sent = outbox_.send(to, message);

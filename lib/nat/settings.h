@@ -45,6 +45,9 @@ struct PerProtocol {
 enum class PortSelection : uint8_t { kRandom, kSequential, kPreserve, kDeterministic };
 // What becomes of a SYN to an external endpoint that nothing inside has, or that the filtering refuses (RFC 5382 REQ-4).
 enum class UnsolicitedSyn : uint8_t { kPortUnreachable, kSilent };
+// Whether a well-known internal port gets a well-known external one, and others another (RFC 4787
+// REQ-3 a).
+enum class PortRanges : uint8_t { kAny, kPreserve };
 enum class Pairing : uint8_t { kHard, kSoft, kNone };
 
 struct AddressRange {  // both ends included
@@ -66,6 +69,7 @@ struct PoolSettings {
     uint32_t port_block_size = 256;  // a power of two, 64 to 32768
     uint32_t blocks_per_subscriber = 8;
     PortSelection port_selection = PortSelection::kRandom;
+    PortRanges port_ranges = PortRanges::kAny;
     Pairing pairing = Pairing::kHard;
     bool port_parity = false;         // RFC 4787 REQ-4: even to even, odd to odd, or none at all
     bool port_contiguity = false;     // of x and x + 1, x even, where the neighbour is free

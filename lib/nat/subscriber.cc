@@ -187,8 +187,20 @@ bool NatShard::may_take_port(uint32_t subscriber, Protocol protocol) const {
             used[p] += blocks_[block].in_use[p];
         }
     }
+    for (unsigned p = 0; p < kProtocolSlots && !singles_used_.empty(); ++p) {
+        used[p] += singles_used_[subscriber][p];
+    }
     const unsigned slot = protocol_slot(protocol);
     return is_within(limits, used, limits.ports, slot, of_protocol(limits, slot).ports);
+}
+
+void NatShard::count_single(uint32_t mapping, int change) {
+    const Mapping& m = mappings_[mapping];
+    if (!singles_used_.empty() && has_single_port(m)) {
+        uint32_t& used =
+            singles_used_[m.subscriber][protocol_slot(static_cast<Protocol>(m.protocol))];
+        used = static_cast<uint32_t>(static_cast<int>(used) + change);
+    }
 }
 
 void NatShard::count_half_open(Subscriber& s, SessionState before, SessionState after) {

@@ -31,7 +31,7 @@ struct PoolView {                 // what this shard knows; sums over the shards
     uint32_t free_blocks = 0;     // at home here
     uint32_t granted_blocks = 0;  // held here
     uint32_t ports_in_use = 0;    // of blocks held here
-    uint32_t ports_resting = 0;   // at most; exact where a block was looked at in this epoch
+    uint32_t ports_resting = 0;   // freed in this epoch or the one before
     uint64_t refused = 0;         // requests that ended here without a block
 };
 

@@ -125,8 +125,11 @@ nat::PoolSettings pool_of(const spec::Pool& pool) {
     out.ports = {pool.first_port, pool.last_port};
     out.port_block_size = pool.block_size;
     out.blocks_per_subscriber = pool.blocks_per_subscriber;
-    out.port_selection =
-        pool.sequential ? nat::PortSelection::kSequential : nat::PortSelection::kRandom;
+    out.port_selection = pool.preserve     ? nat::PortSelection::kPreserve
+                         : pool.sequential ? nat::PortSelection::kSequential
+                                           : nat::PortSelection::kRandom;
+    out.port_ranges = pool.keeps_ranges ? nat::PortRanges::kPreserve : nat::PortRanges::kAny;
+    out.pairing = pool.is_paired ? nat::Pairing::kHard : nat::Pairing::kNone;
     out.port_parity = pool.parity;
     out.port_contiguity = pool.contiguity;
     out.port_quarantine = Seconds{static_cast<uint32_t>(pool.quarantine / 1000)};

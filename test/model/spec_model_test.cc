@@ -175,6 +175,25 @@ TEST_CASE("with parity and contiguity the NAT does what the RFCs ask", "[model]"
     agree(settings, base_world(), {kPoolExhausted});
 }
 
+TEST_CASE("with ports that are preserved the NAT does what the RFCs ask", "[model]") {
+    for (const bool is_paired : {true, false}) {
+        Settings settings = base_settings(1);
+        Pool& pool = settings.pools[0];
+        pool.preserve = true;
+        pool.is_paired = is_paired;
+        pool.keeps_ranges = !is_paired;
+        pool.parity = is_paired;
+        pool.first_port = 1000;
+        pool.last_port = is_paired ? 1045 : 1040;
+        settings.policies[0].limits.ports = 40;
+        settings.policies[0].limits.of[Proto::kTcp] = {0, 12, 2};
+        World world = base_world();
+        world.ports_inside = 60;
+        world.first_port_inside = 990;
+        agree(settings, world, {kPoolExhausted, kSubscriberPortLimit, kTcpUnsolicited});
+    }
+}
+
 TEST_CASE("with two pools and small tables the NAT does what the RFCs ask", "[model]") {
     Settings settings = base_settings(8);
     Pool second = small_pool(4);

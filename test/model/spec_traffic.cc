@@ -11,7 +11,6 @@ using spec::Side;
 
 namespace {
 
-constexpr uint16_t kFirstInsidePort = 2000;
 constexpr uint16_t kFirstOutsidePort = 53;
 
 Side other(Side side) {
@@ -26,7 +25,7 @@ Proto SpecTraffic::any_proto() {
 
 spec::Endpoint SpecTraffic::any_inside(Proto /*of*/) {
     const auto host = world_.inside[draw(static_cast<uint32_t>(world_.inside.size()))];
-    return {host, static_cast<uint16_t>(kFirstInsidePort + draw(world_.ports_inside))};
+    return {host, static_cast<uint16_t>(world_.first_port_inside + draw(world_.ports_inside))};
 }
 
 spec::Endpoint SpecTraffic::any_outside(Proto p) {

@@ -15,6 +15,7 @@ struct World {
     std::vector<spec::Address> inside;   // subscribers
     std::vector<spec::Address> outside;  // servers and strangers
     unsigned ports_inside = 120;         // of each subscriber and protocol
+    unsigned first_port_inside = 2000;
     unsigned ports_outside = 3;
     unsigned pause = 300;  // packets between two passages of time, on average
 };

@@ -12,7 +12,7 @@ SETTLE_SECONDS = 8
 DEFAULTS = {
     "name": "lab", "workers": "1", "system": "", "int_device": "af_packet:int0", "ext_device": "af_packet:ext0",
     "int_mtu": "1500", "ext_mtu": "1500", "int_link": "", "ext_link": "", "policy": "", "pool": "",
-    "filtering": "endpoint-independent", "more": "",
+    "filtering": "endpoint-independent", "more": "", "ports": "1024-65535",
 }
 
 TEMPLATE = """\
@@ -40,7 +40,7 @@ routes:
 pools:
   - name: main
     addresses: [203.0.113.0/28, 203.0.113.64-203.0.113.79]
-    ports: 1024-65535
+    ports: {ports}
     port-block-size: 256
     blocks-per-subscriber: 8
     {pool}

@@ -35,6 +35,20 @@ unsigned Nat44::all_sessions_of(Address subscriber) const {
            sessions_of(subscriber, Proto::kIcmp);
 }
 
+// Where it has mappings; of several addresses any.
+std::optional<Address> Nat44::address_of(Address subscriber) const {
+    const auto found = std::ranges::find_if(mappings_, [&](const auto& m) {
+        return m.second.subscriber == subscriber;
+    });
+    return found == mappings_.end() ? std::nullopt : std::optional(found->second.external.address);
+}
+
+unsigned Nat44::ports_in_use_of(Address subscriber, Proto protocol) const {
+    return static_cast<unsigned>(std::ranges::count_if(mappings_, [&](const auto& m) {
+        return m.second.subscriber == subscriber && m.first.protocol == protocol;
+    }));
+}
+
 unsigned Nat44::mappings_of(Address subscriber) const {
     return static_cast<unsigned>(std::ranges::count_if(mappings_, [&](const auto& m) {
         return m.first.internal.address == subscriber;
@@ -124,7 +138,8 @@ std::set<DropReason> Nat44::make_mapping(
     }
     unsigned used[3];
     for (const Proto p : kProtos) {
-        used[static_cast<size_t>(p)] = ports.in_use_of(subscriber, p);
+        used[static_cast<size_t>(p)] =
+            ports.pool().preserve ? ports_in_use_of(subscriber, p) : ports.in_use_of(subscriber, p);
     }
     const bool has_port_left = is_within(
         used, rules.limits.ports, rules.limits.of[key.protocol].ports, key.protocol, rules.limits
@@ -133,12 +148,19 @@ std::set<DropReason> Nat44::make_mapping(
     const auto external = choice_(name);
     const bool shares = external && by_external_.contains({key.protocol, *external});
     if (!external || shares) {
-        const Chance own = ports.own_port(subscriber, key.protocol, wish_of(key, policy), now);
+        const Wish wish = wish_of(key, policy);
+        const Chance own =
+            ports.pool().preserve
+                ? ports.single_port(
+                      address_of(subscriber), key.protocol, key.internal.port, wish, now
+                  )
+                : ports.own_port(subscriber, key.protocol, wish, now);
         const Chance other = may_have_block ? ports.new_block(subscriber, now) : Chance::kNo;
         const auto repeated = last_refusal_.find(rules.pool);
         const bool may_repeat =
             repeated != last_refusal_.end() && now - repeated->second <= kRefusalStands;
-        if (has_port_left && (own == Chance::kSure || (other == Chance::kSure && !may_repeat))) {
+        const bool is_own_sure = own == Chance::kSure && !(ports.pool().preserve && may_repeat);
+        if (has_port_left && (is_own_sure || (other == Chance::kSure && !may_repeat))) {
             outcome.wrong += "a port was free, and none was given; ";
         }
     }
@@ -146,7 +168,7 @@ std::set<DropReason> Nat44::make_mapping(
         if (must_share(key, policy)) {
             outcome.wrong += "a port could be shared, and none was; ";
         }
-        const bool at_limit = !has_port_left || !may_have_block;
+        const bool at_limit = !has_port_left || (!may_have_block && !ports.pool().preserve);
         if (!at_limit) {
             last_refusal_[rules.pool] = now;
         }
@@ -168,10 +190,12 @@ std::string Nat44::check_choice(
     const Address subscriber = key.internal.address;
     Ports& ports = ports_[settings_.policies[policy].pool];
     std::string wrong;
-    for (const auto& [other, mapping] : mappings_) {  // RFC 4787 REQ-2, RFC 6888 REQ-2
-        if (mapping.subscriber == subscriber && mapping.external.address != external.address) {
-            wrong = "a subscriber has two external addresses; ";
-        }
+    const auto paired = address_of(subscriber);
+    if (ports.pool().is_paired && paired && *paired != external.address) {
+        wrong = "a subscriber has two external addresses; ";  // RFC 4787 REQ-2, RFC 6888 REQ-2
+    }
+    if (ports.pool().preserve) {
+        wrong += ports.check_single(paired, key.protocol, key.internal.port, external, now);
     }
     if (by_external_.contains({key.protocol, external})) {
         const bool right = may_share(key, external, policy);

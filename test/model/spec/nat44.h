@@ -132,6 +132,8 @@ class Nat44 {
     unsigned sessions_of(Address subscriber, Proto protocol) const;
     unsigned all_sessions_of(Address subscriber) const;
     unsigned mappings_of(Address subscriber) const;
+    std::optional<Address> address_of(Address subscriber) const;
+    unsigned ports_in_use_of(Address subscriber, Proto protocol) const;
 
     const Settings settings_;
     Choice choice_;

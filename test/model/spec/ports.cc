@@ -21,7 +21,7 @@ std::string name(const Endpoint& e) {
 }  // namespace
 
 Ports::Ports(const Pool& pool) : pool_(pool) {
-    for (unsigned a = 0; a < pool.addresses; ++a) {
+    for (unsigned a = 0; a < pool.addresses && !pool.preserve; ++a) {
         for (unsigned port = pool.first_port; port <= pool.last_port; ++port) {
             blocks_[{pool.first + a, port / pool.block_size}];
         }
@@ -70,6 +70,56 @@ Chance Ports::own_port(Address subscriber, Proto protocol, Wish wish, Time now) 
     return best;
 }
 
+bool Ports::keeps_range(Proto protocol, uint16_t internal, uint16_t external) const {
+    return !pool_.keeps_ranges || protocol == Proto::kIcmp ||
+           (internal < 1024) == (external < 1024);
+}
+
+// Of a subscriber without mappings it is not known whether it is still paired, and with whom.
+Chance Ports::single_port(
+    std::optional<Address> paired, Proto protocol, uint16_t internal, Wish wish, Time now
+) const {
+    const bool is_any_enough = paired || !pool_.is_paired;
+    Chance all = is_any_enough ? Chance::kNo : Chance::kSure;
+    for (Address a = pool_.first; a < pool_.first + pool_.addresses; ++a) {
+        Chance best = Chance::kNo;
+        for (unsigned p = pool_.first_port; p <= pool_.last_port && best != Chance::kSure; ++p) {
+            const auto port = static_cast<uint16_t>(p);
+            if (will_do(port, wish) && keeps_range(protocol, internal, port)) {
+                best = std::max(best, may_give(protocol, {a, port}, now));
+            }
+        }
+        if (!pool_.is_paired || !paired || a == *paired) {
+            all = is_any_enough ? std::max(all, best) : std::min(all, best);
+        }
+    }
+    return all;
+}
+
+std::string Ports::check_single(
+    std::optional<Address> paired,
+    Proto protocol,
+    uint16_t internal,
+    const Endpoint& external,
+    Time now
+) const {
+    std::string wrong;
+    if (!keeps_range(protocol, internal, external.port)) {
+        wrong += "the port's range is not kept; ";
+    }
+    unsigned sure = 0;
+    for (Address a = pool_.first; a < pool_.first + pool_.addresses; ++a) {
+        const bool counts = !pool_.is_paired || !paired || a == *paired;
+        const bool is_in = internal >= pool_.first_port && internal <= pool_.last_port;
+        sure += counts && is_in && may_give(protocol, {a, internal}, now) == Chance::kSure ? 1 : 0;
+    }
+    const unsigned enough = paired || !pool_.is_paired ? 1 : pool_.addresses;
+    if (sure >= enough && external.port != internal) {
+        wrong += "the port is not preserved; ";
+    }
+    return wrong;
+}
+
 unsigned Ports::blocks_of(Address subscriber) const {
     return static_cast<unsigned>(std::ranges::count_if(blocks_, [&](const auto& b) {
         return b.second.owner == subscriber;
@@ -93,12 +143,13 @@ Chance Ports::new_block(Address subscriber, Time now) const {
 std::string Ports::take(Address subscriber, Proto protocol, const Endpoint& external, Time now) {
     const auto block = blocks_.find(block_of(external));
     const bool is_in_pool = pool_.has(external.address) && external.port >= pool_.first_port &&
-                            external.port <= pool_.last_port && block != blocks_.end();
+                            external.port <= pool_.last_port &&
+                            (pool_.preserve || block != blocks_.end());
     if (!is_in_pool) {
         return name(external) + " is none of the pool's";
     }
     std::string wrong;
-    if (block->second.owner != subscriber) {
+    if (!pool_.preserve && block->second.owner != subscriber) {
         wrong += name(external) + " lies in a block of somebody else's; ";
     }
     if (used_.contains({protocol, external})) {
@@ -107,20 +158,28 @@ std::string Ports::take(Address subscriber, Proto protocol, const Endpoint& exte
         wrong += name(external) + " has not rested; ";
     }
     used_.insert({protocol, external});
-    block->second.used.insert(protocol);
+    if (!pool_.preserve) {
+        block->second.used.insert(protocol);
+    }
     return wrong;
 }
 
 void Ports::release(Proto protocol, const Endpoint& external, bool rests, Time from, Time now) {
     used_.erase({protocol, external});
+    const bool has_rest = rests && pool_.quarantine != 0;
+    freed_.erase({protocol, external});
+    if (has_rest) {
+        freed_[{protocol, external}] = {from, now};
+    }
+    if (pool_.preserve) {
+        return;
+    }
     Block& block = blocks_.at(block_of(external));
     block.used.erase(block.used.find(protocol));
     block.empty_since = now;
-    freed_.erase({protocol, external});
-    if (!rests || pool_.quarantine == 0) {
+    if (!has_rest) {
         return;
     }
-    freed_[{protocol, external}] = {from, now};
     block.rest = {std::max(from, block.rest ? block.rest->from : from), now};
 }
 

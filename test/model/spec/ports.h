@@ -5,6 +5,8 @@
 //   Rest      a freed port is given to nobody for the quarantine T, and to somebody again before 2 T
 //             have passed (RFC 6888 REQ-8; the manual). In between it may be either. A closed TCP
 //             connection's port need not rest (REQ-8 A).
+//   Preserve  in a pool that preserves ports there are no blocks; the internal port is given where it
+//             is free for sure at the paired address, or, without pairing, at any.
 //   Blocks    a block belongs to one subscriber; it leaves it only empty and rested.
 #pragma once
 
@@ -37,6 +39,18 @@ class Ports {
     Chance own_port(Address subscriber, Proto protocol, Wish wish, Time now) const;
     // The same of a new block: free, or empty and rested with whoever has it.
     Chance new_block(Address subscriber, Time now) const;
+    // The same of a pool without blocks; `paired`: where the subscriber has mappings.
+    Chance single_port(
+        std::optional<Address> paired, Proto protocol, uint16_t internal, Wish wish, Time now
+    ) const;
+    // What is wrong with this choice, beside what take() says of it.
+    std::string check_single(
+        std::optional<Address> paired,
+        Proto protocol,
+        uint16_t internal,
+        const Endpoint& external,
+        Time now
+    ) const;
     unsigned blocks_of(Address subscriber) const;
     Chance may_give(Proto protocol, const Endpoint& external, Time now) const;
 
@@ -72,6 +86,7 @@ class Ports {
     BlockName block_of(const Endpoint& external) const {
         return {external.address, external.port / pool_.block_size};
     }
+    bool keeps_range(Proto protocol, uint16_t internal, uint16_t external) const;
     Chance has_rested(const std::optional<Freed>& freed, Time now) const;
     std::string put_owner(const BlockName& name, std::optional<Address> owner, Time now);
 

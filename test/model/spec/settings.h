@@ -30,6 +30,10 @@ struct Pool {
     unsigned block_size = 64;
     unsigned blocks_per_subscriber = 4;
     bool sequential = false;
+    bool preserve = false;  // the internal port where it is free; no blocks
+    bool keeps_ranges =
+        false;              // below 1024 to below 1024, others to others; of a pool that preserves
+    bool is_paired = true;  // all of a subscriber's mappings have one address
     bool parity = false;
     bool contiguity = false;
     Time quarantine = 120'000;

@@ -246,6 +246,15 @@ TEST_CASE("every setting reaches its value", "[config]") {
     ));
     CHECK(shared.nat.policies[0].port_overloading);
     CHECK(must_parse(to_yaml(shared)).nat == shared.nat);
+    const Config preserving = must_parse(base_with(
+        17,
+        "    ports: 1-65535\n    port-selection: preserve\n    port-ranges: preserve\n"
+        "    pairing: none"
+    ));
+    CHECK(preserving.nat.pools[0].port_selection == nat::PortSelection::kPreserve);
+    CHECK(preserving.nat.pools[0].port_ranges == nat::PortRanges::kPreserve);
+    CHECK(preserving.nat.pools[0].pairing == nat::Pairing::kNone);
+    CHECK(must_parse(to_yaml(preserving)).nat == preserving.nat);
     const Config paired =
         must_parse(base_with(17, "    port-parity: true\n    port-contiguity: true"));
     CHECK(paired.nat.pools[0].port_parity);

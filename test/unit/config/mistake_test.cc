@@ -40,8 +40,8 @@ TEST_CASE("keys are checked against the schema", "[config]") {
          15,
          "  - main\n  - name: main",
          "f:15:5: found \"main\", wanted a map with name, addresses, ports, port-block-size, "
-         "blocks-per-subscriber, port-selection, port-quarantine, block-release-delay, pairing, "
-         "port-parity, port-contiguity and unsolicited-syn"},
+         "blocks-per-subscriber, port-selection, port-ranges, port-quarantine, "
+         "block-release-delay, pairing, port-parity, port-contiguity and unsolicited-syn"},
         {"a map in place of a list",
          20,
          "    source: {a: 1}",

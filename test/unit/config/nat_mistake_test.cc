@@ -94,19 +94,34 @@ TEST_CASE("pools are checked", "[config]") {
          17,
          "    blocks-per-subscriber: 0",
          "f:17:28: found \"0\", wanted a whole number from 1 to 255"},
-        {"port-selection preserve",
-         17,
-         "    port-selection: preserve",
-         "f:17:21: found \"preserve\", which is not available yet, wanted random or sequential"},
         {"port-selection deterministic",
          17,
          "    port-selection: deterministic",
-         "f:17:21: found \"deterministic\", which is not available yet, wanted random or "
-         "sequential"},
+         "f:17:21: found \"deterministic\", which is not available yet, wanted random, "
+         "sequential or preserve"},
         {"an unknown port-selection",
          17,
          "    port-selection: best",
-         "f:17:21: found \"best\", wanted random or sequential"},
+         "f:17:21: found \"best\", wanted random, sequential or preserve"},
+        {"preserve with contiguity",
+         17,
+         "    port-selection: preserve\n    port-parity: true\n    port-contiguity: true",
+         "f:19:22: found port-contiguity with port-selection: preserve, wanted one of them: a pair "
+         "of ports that is free stays a pair"},
+        {"ranges to keep, and one alone",
+         17,
+         "    port-ranges: preserve",
+         "f:17:18: found port-ranges: preserve with the ports 1024-65535, wanted ports on both "
+         "sides of 1024, such as 1-65535"},
+        {"the other range alone",
+         17,
+         "    ports: 1-1000\n    port-ranges: preserve",
+         "f:18:18: found port-ranges: preserve with the ports 1-1000, wanted ports on both sides "
+         "of 1024, such as 1-65535"},
+        {"unknown ranges",
+         17,
+         "    port-ranges: keep",
+         "f:17:18: found \"keep\", wanted any or preserve"},
         {"parity with as many even as odd ports missing",
          17,
          "    ports: 1025-65535\n    port-parity: true",
@@ -124,17 +139,56 @@ TEST_CASE("pools are checked", "[config]") {
         {"pairing soft",
          17,
          "    pairing: soft",
-         "f:17:14: found \"soft\", which is not available yet, wanted hard"},
+         "f:17:14: found a pairing other than hard in a pool of port blocks, which is not "
+         "available yet, wanted hard"},
         {"pairing none",
          17,
          "    pairing: none",
-         "f:17:14: found \"none\", which is not available yet, wanted hard"},
+         "f:17:14: found a pairing other than hard in a pool of port blocks, which is not "
+         "available yet, wanted hard"},
         {"a quarantine in days",
          17,
          "    port-quarantine: 1d",
          "f:17:22: found \"1d\", wanted a duration from 0 to 86400 seconds, such as 300, 300s, 5m "
          "or 2h"},
     });
+}
+
+TEST_CASE("ports without blocks contradict what is about blocks", "[config]") {
+    check({
+        {"a log of blocks alone",
+         17,
+         "    port-selection: preserve\nlog: {file: /l, events: [blocks]}",
+         "f:17:21: found port-selection: preserve, whose ports are given out one by one, with a "
+         "log of blocks alone, wanted mappings among log.events as well"},
+        {"a log of blocks and mappings",
+         17,
+         "    port-selection: preserve\nlog: {file: /l, events: [blocks, mappings]}",
+         ""},
+        {"well-known ports and a log of blocks alone",
+         17,
+         "    ports: 1-65535\n    port-ranges: preserve\nlog: {file: /l, events: [blocks]}",
+         "f:18:18: found port-ranges: preserve, whose ports are given out one by one, with a log "
+         "of blocks alone, wanted mappings among log.events as well"},
+        {"more addresses than there is memory for",
+         16,
+         "    addresses: [198.18.0.0/19]\n    port-selection: preserve",
+         "f:17:21: found port-selection: preserve in a pool of 8192 addresses, wanted at most 4096 "
+         "addresses"},
+        {"no blocks, so that none need fit",
+         17,
+         "    ports: 2000-2010\n    port-selection: preserve",
+         ""},
+    });
+    CHECK(
+        mistakes_of(
+            base_with(17, "    port-selection: preserve") +
+            "    mapping: address-and-port-dependent\n    filtering: address-and-port-dependent\n"
+            "    port-overloading: true\n"
+        ) ==
+        "f:24:23: found port-overloading in a pool with port-selection: preserve, wanted a pool "
+        "whose subscribers have port blocks"
+    );
 }
 
 TEST_CASE("policies are checked", "[config]") {

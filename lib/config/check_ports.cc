@@ -1,0 +1,98 @@
+// What must hold between the ways in which a pool's ports are chosen, and what stands around them.
+#include <fmt/format.h>
+
+#include "config/draft.h"
+#include "nat/external_directory.h"
+
+namespace sekisho::config {
+namespace {
+
+constexpr uint64_t kMaxSingleAddresses = 4096;  // 74 to 266 KiB each (nat/single_ports.h)
+
+uint64_t addresses_of(const nat::PoolSettings& pool) {
+    uint64_t count = 0;
+    for (const nat::AddressRange& range : pool.addresses) {
+        count += uint64_t{range.last.host()} - range.first.host() + 1;
+    }
+    return count;
+}
+
+void check_ranges(const nat::PoolSettings& pool, const PoolPlaces& places, Mistakes& mistakes) {
+    const bool has_low = pool.ports.first < nat::kFirstHighPort;
+    const bool has_high = pool.ports.last >= nat::kFirstHighPort;
+    if (pool.port_ranges == nat::PortRanges::kPreserve && !(has_low && has_high)) {
+        mistakes.add(
+            places.port_ranges,
+            fmt::format(
+                "port-ranges: preserve with the ports {}-{}", pool.ports.first, pool.ports.last
+            ),
+            "ports on both sides of 1024, such as 1-65535"
+        );
+    }
+}
+
+void check_singles(const Draft& draft, size_t index, Mistakes& mistakes) {
+    const nat::PoolSettings& pool = draft.config.nat.pools[index];
+    const PoolPlaces& places = draft.pools[index];
+    const bool preserves = pool.port_selection == nat::PortSelection::kPreserve;
+    const bool is_by_selection = preserves || pool.port_ranges == nat::PortRanges::kAny;
+    const Place place = is_by_selection ? places.port_selection : places.port_ranges;
+    const std::string what = is_by_selection ? "port-selection: preserve" : "port-ranges: preserve";
+    if (preserves && pool.port_contiguity) {
+        mistakes.add(
+            places.port_contiguity,
+            "port-contiguity with port-selection: preserve",
+            "one of them: a pair of ports that is free stays a pair"
+        );
+    }
+    if (addresses_of(pool) > kMaxSingleAddresses) {
+        mistakes.add(
+            place,
+            fmt::format("{} in a pool of {} addresses", what, addresses_of(pool)),
+            fmt::format("at most {} addresses", kMaxSingleAddresses)
+        );
+    }
+    const uint8_t logged = draft.config.nat.events.logged;
+    if ((logged & nat::kLogBlocks) != 0 && (logged & nat::kLogMappings) == 0) {
+        mistakes.add(
+            place,
+            what + ", whose ports are given out one by one, with a log of blocks alone",
+            "mappings among log.events as well"
+        );
+    }
+}
+
+}  // namespace
+
+void check_ports(const Draft& draft, Mistakes& mistakes) {
+    const auto& pools = draft.config.nat.pools;
+    for (size_t i = 0; i < pools.size(); ++i) {
+        check_ranges(pools[i], draft.pools[i], mistakes);
+        if (nat::has_single_ports(pools[i])) {
+            check_singles(draft, i, mistakes);
+        }
+        const bool has_blocks = pools[i].port_selection != nat::PortSelection::kPreserve;
+        if (has_blocks && pools[i].pairing != nat::Pairing::kHard) {
+            mistakes.add(
+                draft.pools[i].pairing,
+                "a pairing other than hard in a pool of port blocks, which is not available yet",
+                "hard"
+            );
+        }
+    }
+    for (size_t i = 0; i < draft.policies.size(); ++i) {
+        const nat::PolicySettings& policy = draft.config.nat.policies[i];
+        const bool preserves =
+            policy.pool.value < pools.size() &&
+            pools[policy.pool.value].port_selection == nat::PortSelection::kPreserve;
+        if (policy.port_overloading && preserves) {
+            mistakes.add(
+                draft.policies[i].port_overloading,
+                "port-overloading in a pool with port-selection: preserve",
+                "a pool whose subscribers have port blocks"
+            );
+        }
+    }
+}
+
+}  // namespace sekisho::config

@@ -1,0 +1,37 @@
+// ShardPool: a pool as a shard's route of a packet needs it, and what the shard counts of it.
+//
+//   Units     milliseconds; ports in host order. Owner: the shard's worker.
+#pragma once
+
+#include <cstdint>
+
+#include "nat/external_directory.h"
+#include "nat/port_block.h"
+#include "nat/settings.h"
+
+namespace sekisho::nat {
+
+struct ShardPool {
+    PortRange ports;
+    BlockSpan span{};
+    uint8_t shift = 8;
+    bool is_random = true;
+    bool rests = true;
+    bool keeps_parity = false;
+    bool keeps_contiguity = false;
+    bool has_singles = false;  // ports that are given out one by one
+    bool has_only_singles = false;
+    bool keeps_ranges = false;  // RFC 4787 REQ-3 a
+    Pairing pairing = Pairing::kHard;
+    uint32_t single_hand = 0;  // where the next search through its addresses homed here begins
+    uint32_t blocks_per_subscriber = 0;
+    uint32_t quarantine_ms = 0;
+    uint32_t release_delay_ms = 0;
+    RestClock clock;
+    uint32_t held = 0;
+    uint32_t in_use = 0;
+    uint64_t refused = 0;
+    bool was_told = false;  // the log, of its exhaustion, in this minute
+};
+
+}  // namespace sekisho::nat

@@ -1,0 +1,263 @@
+// Ports that are given out one by one: of a pool that preserves ports, or below 1024 where the port
+// ranges are kept (RFC 4787 REQ-3 a). All 'free' of them is their home's (single_ports.h).
+//
+//   Choice    the internal port itself at the paired address; where pairing allows it, the same port
+//             at another address; then another port, at random (RFC 6056). One that is in use, rests
+//             or is a static mapping's is not free.
+//   Homes     a request that may be served by any address goes from home to home twice, as one for
+//             a block does: first for the wanted port, then for another in its place.
+//   Held      a packet whose port comes from another shard is held, and asks again when the answer
+//             is here; what was granted waits for it in `granted_` until the next message.
+#include <algorithm>
+
+#include "base/mutation.h"
+#include "nat/nat_shard.h"
+
+namespace sekisho::nat {
+namespace {
+
+constexpr uint32_t kLooked = 64;  // addresses, a request and home; the next goes on behind them
+
+unsigned slot_of(const ShardMessage& message) {
+    return message.flags >> kSlotShift;
+}
+
+}  // namespace
+
+// ICMP identifiers are no ports: no range of theirs is well-known.
+bool NatShard::is_single(const Pool& pool, const FlowKey& key) const {
+    return pool.has_only_singles || (pool.has_singles && key.protocol() != Protocol::kIcmp &&
+                                     key.source_port().host() < kFirstHighPort);
+}
+
+SingleWish NatShard::single_wish(PoolId pool_id, unsigned slot, uint16_t port) const {
+    const Pool& pool = pools_[pool_id.value];
+    SingleWish wish{.slot = slot, .range = pool.ports};
+    if (pool.keeps_ranges && slot != protocol_slot(Protocol::kIcmp)) {
+        const bool is_low = port < kFirstHighPort;
+        wish.range = is_low ? PortRange{pool.ports.first, kFirstHighPort - 1}
+                            : PortRange{kFirstHighPort, pool.ports.last};
+        wish.range.first = std::max(wish.range.first, pool.ports.first);
+        wish.range.last = std::min(wish.range.last, pool.ports.last);
+    }
+    if (pool.keeps_parity && slot == protocol_slot(Protocol::kUdp)) {
+        wish.parity = port % 2 == 0 ? PortWish::kEven : PortWish::kOdd;
+    }
+    return wish;
+}
+
+// --- the shard that asks -------------------------------------------------------------------------
+
+NatShard::Outcome NatShard::allocate_single(uint32_t subscriber, const FlowKey& key, Tick now) {
+    Outcome claimed = claim_single(subscriber, key);
+    if (claimed.kind == MakeResult::kMade) {
+        return claimed;
+    }
+    Subscriber& s = subscribers_[subscriber];
+    if (s.wait == BlockWait::kNone) {
+        if (was_refused_now(s, now)) {
+            return Outcome::refused(DropReason::kPoolExhausted);
+        }
+        if (waits_ >= kMaxWaits) {
+            return Outcome::refused(DropReason::kHeldOverflow);
+        }
+        request_single(subscriber, key, now);
+        if (s.wait == BlockWait::kNone) {
+            claimed = claim_single(subscriber, key);
+            return claimed.kind == MakeResult::kMade ? claimed
+                                                     : Outcome::refused(DropReason::kPoolExhausted);
+        }
+    }
+    s.wait = BlockWait::kNeeded;
+    s.marks.is_held = true;
+    return Outcome::hold();
+}
+
+NatShard::Outcome NatShard::claim_single(uint32_t subscriber, const FlowKey& key) {
+    const SingleGrant granted = granted_;
+    if (granted.subscriber != subscriber || granted.slot != protocol_slot(key.protocol()) ||
+        granted.wanted != key.source_port().host()) {
+        return Outcome::refused({});
+    }
+    granted_ = {};
+    directory_->set_port_owner(granted.external, granted.slot, granted.port, shard_.value);
+    return Outcome::of_port(kSinglePort | granted.external.value, granted.port);
+}
+
+void NatShard::request_single(uint32_t subscriber, const FlowKey& key, Tick now) {
+    Subscriber& s = subscribers_[subscriber];
+    ++waits_;
+    s.wait = BlockWait::kNeeded;
+    s.marks.was_refused = false;
+    ShardMessage request;
+    request.kind = MessageKind::kPortRequest;
+    request.from = shard_;
+    request.requester = shard_;
+    request.flags = static_cast<uint8_t>(protocol_slot(key.protocol()) << kSlotShift);
+    request.block = key.source_port().host();
+    request.pool = pool_of(s);
+    request.external = {is_mutated(Mutation::kRfc6888Req2) ? kNoIndex : s.external};
+    request.subscriber = subscriber;
+    request.subscriber_generation = s.generation;
+    const ShardId home =
+        request.external.value == kNoIndex ? shard_ : (*directory_)[request.external].home;
+    dispatch(home, request, now);
+}
+
+void NatShard::take_in_single(const ShardMessage& grant, Tick now) {
+    return_unclaimed(now);
+    SingleGrant port;
+    port.subscriber = grant.subscriber;
+    port.external = grant.external;
+    port.port = grant.block;
+    port.wanted = static_cast<uint16_t>(grant.tried);
+    port.slot = static_cast<uint8_t>(slot_of(grant));
+    if (!is_awaited(grant)) {
+        give_back_single(port, false, now);
+        return;
+    }
+    Subscriber& s = subscribers_[grant.subscriber];
+    if (s.external == kNoIndex) {
+        s.external = grant.external.value;
+    }
+    granted_ = port;
+    end_wait(grant.subscriber);
+}
+
+// The packet that it was for did not come again: it was dropped meanwhile, or its session exists.
+void NatShard::return_unclaimed(Tick now) {
+    if (granted_.subscriber != kNoIndex) {
+        const SingleGrant port = granted_;
+        granted_ = {};
+        give_back_single(port, false, now);
+        release_subscriber_if_idle(port.subscriber);
+    }
+}
+
+// --- giving ports back ---------------------------------------------------------------------------
+
+// Whether the end of a mapping can be told to its port's home now.
+bool NatShard::may_release(const Mapping& m) const {
+    return !has_single_port(m) || shards_ == 1 ||
+           (*directory_)[{m.block & ~kSinglePort}].home == shard_ ||
+           outbox_.room() > outbox_reserve_;
+}
+
+void NatShard::release_single(const Mapping& m, bool rests, Tick now) {
+    SingleGrant port;
+    port.external = {m.block & ~kSinglePort};
+    port.port = Port{m.external_port}.host();
+    port.slot = static_cast<uint8_t>(protocol_slot(static_cast<Protocol>(m.protocol)));
+    directory_->set_port_owner(port.external, port.slot, port.port, kOwnedByHome);
+    give_back_single(port, rests, now);
+}
+
+void NatShard::give_back_single(const SingleGrant& port, bool rests, Tick now) {
+    const ExternalAddress& address = (*directory_)[port.external];
+    ShardMessage back;
+    back.kind = MessageKind::kPortReturn;
+    back.from = shard_;
+    back.requester = shard_;
+    back.flags = static_cast<uint8_t>(port.slot << kSlotShift | (rests ? 0 : kRested));
+    back.block = port.port;
+    back.pool = address.pool;
+    back.external = port.external;
+    dispatch(address.home, back, now);
+}
+
+// --- the home ------------------------------------------------------------------------------------
+
+void NatShard::serve_single(ShardMessage request, Tick now) {
+    while (!grant_single(request, now)) {
+        if (pass_on_single(request, now)) {
+            return;
+        }
+    }
+}
+
+bool NatShard::grant_single_of(const ShardMessage& request, ExternalIndex external, Tick now) {
+    const RestClock& clock = clock_of(request.pool, now);
+    const unsigned slot = slot_of(request);
+    const SingleWish wish = single_wish(request.pool, slot, request.block);
+    const bool is_in_range = wish.range.first <= request.block && request.block <= wish.range.last;
+    uint16_t port = 0;
+    if ((request.flags & kOtherPort) != 0) {
+        const uint32_t size = wish.range.last + 1U - wish.range.first;
+        const auto start = static_cast<uint16_t>(wish.range.first + random_below(size));
+        port = singles_.take_any(external, wish, start, clock);
+    } else if (is_in_range && singles_.take(external, slot, request.block, clock)) {
+        port = request.block;
+    }
+    if (port == 0) {
+        return false;
+    }
+    ShardMessage grant = request;
+    grant.kind = MessageKind::kPortGrant;
+    grant.from = shard_;
+    grant.external = external;
+    grant.block = port;
+    grant.tried = request.block;
+    dispatch(request.requester, grant, now);
+    return true;
+}
+
+// First the paired address; where pairing allows or nothing is paired yet, others homed here. Where
+// the subscriber will want blocks as well, it is paired with an address that has some.
+bool NatShard::grant_single(const ShardMessage& request, Tick now) {
+    Pool& pool = pools_[request.pool.value];
+    const bool is_paired = request.external.value != kNoIndex;
+    if (is_paired && (*directory_)[request.external].home == shard_ &&
+        grant_single_of(request, request.external, now)) {
+        return true;
+    }
+    if (is_paired && pool.pairing == Pairing::kHard) {
+        return false;
+    }
+    if (!pool.has_only_singles) {
+        const ExternalIndex most = home_.find_most(request.pool);
+        return most.value != kNoIndex && grant_single_of(request, most, now);
+    }
+    const uint32_t begin = directory_->first_of(request.pool).value;
+    const uint32_t skipped = (shard_.value + shards_ - begin % shards_) % shards_;
+    const auto all = static_cast<uint32_t>(directory_->count_of(request.pool));
+    const uint32_t homed = all > skipped ? (all - skipped + shards_ - 1) / shards_ : 0;
+    for (uint32_t i = 0; i < std::min(homed, kLooked); ++i) {
+        pool.single_hand = pool.single_hand + 1 < homed ? pool.single_hand + 1 : 0;
+        if (grant_single_of(request, {begin + skipped + pool.single_hand * shards_}, now)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// To the next home, or to the first one's second round. True if the request has left this one, or has
+// been refused by the last.
+bool NatShard::pass_on_single(ShardMessage& request, Tick now) {
+    const bool is_bound =
+        request.external.value != kNoIndex && pools_[request.pool.value].pairing == Pairing::kHard;
+    request.tried |= uint64_t{1} << shard_.value;
+    for (unsigned i = 1; i < shards_ && !is_bound; ++i) {
+        const ShardId next{static_cast<uint8_t>((shard_.value + i) % shards_)};
+        const bool was_tried = (request.tried >> next.value & 1) != 0;
+        if (!was_tried && is_home_of(next, request.pool)) {
+            request.from = shard_;
+            dispatch(next, request, now);
+            return true;
+        }
+    }
+    if ((request.flags & kOtherPort) != 0) {
+        refuse(request, now);
+        return true;
+    }
+    request.flags |= kOtherPort;
+    request.tried = 0;
+    const ShardId first =
+        request.external.value != kNoIndex ? (*directory_)[request.external].home : shard_;
+    if (first == shard_) {
+        return false;
+    }
+    dispatch(first, request, now);
+    return true;
+}
+
+}  // namespace sekisho::nat

@@ -1,0 +1,160 @@
+#include "nat/single_ports.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace sekisho::nat {
+
+SinglePorts::SinglePorts(
+    const NatSettings& settings, const ExternalDirectory& directory, ShardId home
+)
+    : shards_(directory.shards()) {
+    const bool has_any = std::ranges::any_of(settings.pools, has_single_ports);
+    for (uint32_t e = home.value; has_any && e < directory.size(); e += shards_) {
+        const PoolSettings& pool = settings.pools[directory[ExternalIndex{e}].pool.value];
+        Address& address = addresses_.emplace_back();
+        if (has_single_ports(pool)) {
+            add(single_ports(pool), address);
+        }
+    }
+    for (const StaticEntry& entry : directory.statics().entries()) {
+        const ExternalIndex external = directory.find(entry.external);
+        if (has_any && external.value != kNoIndex && directory[external].home == home) {
+            exclude(directory, entry);
+        }
+    }
+}
+
+void SinglePorts::add(PortRange ports, Address& address) {
+    address.first_word = bits_.size();
+    address.words = ports.last / 64U + 1;
+    bits_.resize(bits_.size() + kProtocolSlots * words_of_slot(address.words), 0);
+    for (unsigned slot = 0; slot < kProtocolSlots; ++slot) {
+        const Maps maps = maps_of(address, slot);
+        for (uint32_t port = ports.first; port <= ports.last; ++port) {
+            mark_free(maps, port);
+        }
+    }
+}
+
+// Ports of static mappings are nobody else's.
+void SinglePorts::exclude(const ExternalDirectory& directory, const StaticEntry& entry) {
+    const Address& address = address_of(directory.find(entry.external));
+    const uint32_t last = uint32_t{entry.external_first} + entry.more;
+    const Maps maps = maps_of(address, protocol_slot(entry.protocol));
+    for (uint32_t port = entry.external_first; port <= last && port / 64 < maps.words; ++port) {
+        mark_taken(maps, port);
+    }
+}
+
+SinglePorts::Maps SinglePorts::maps_of(const Address& address, unsigned slot) {
+    const uint32_t words = address.words;
+    uint64_t* first = bits_.data() + address.first_word + slot * words_of_slot(words);
+    return {first, first + words, first + 2 * size_t{words}, first + 3 * size_t{words}, words};
+}
+
+void SinglePorts::mark_free(const Maps& maps, uint32_t port) {
+    maps.free[port / 64] |= uint64_t{1} << (port % 64);
+    maps.summary[port / 4096] |= uint64_t{1} << (port / 64 % 64);
+}
+
+void SinglePorts::mark_taken(const Maps& maps, uint32_t port) {
+    maps.free[port / 64] &= ~(uint64_t{1} << (port % 64));
+    if (maps.free[port / 64] == 0) {
+        maps.summary[port / 4096] &= ~(uint64_t{1} << (port / 64 % 64));
+    }
+}
+
+// What rested before is free in the next epoch, all that rested in any later one.
+void SinglePorts::look(Address& address, const RestClock& clock) {
+    const uint32_t passed = clock.epochs() - address.epoch;
+    if (passed == 0) {
+        return;
+    }
+    address.epoch = clock.epochs();
+    for (unsigned slot = 0; slot < kProtocolSlots; ++slot) {
+        const Maps maps = maps_of(address, slot);
+        for (uint32_t w = 0; w < maps.words; ++w) {
+            const uint64_t kept = passed == 1 ? maps.now[w] : 0;
+            maps.free[w] |= maps.before[w] | (maps.now[w] & ~kept);
+            maps.before[w] = kept;
+            maps.now[w] = 0;
+            maps.summary[w / 64] |= uint64_t{maps.free[w] != 0} << (w % 64);
+        }
+    }
+}
+
+// Through the summary, so that full words cost nothing.
+uint32_t SinglePorts::find(const Maps& maps, uint32_t from, uint32_t to, PortWish parity) {
+    uint64_t mask = ~uint64_t{0} << (from % 64);
+    for (uint32_t w = from / 64; w <= to / 64;) {
+        const uint64_t free = granted(maps.free[w], parity) & mask;
+        if (free != 0) {
+            const uint32_t port = w * 64 + static_cast<uint32_t>(std::countr_zero(free));
+            return port <= to ? port : kNoPort;
+        }
+        mask = ~uint64_t{0};
+        ++w;
+        while (w < maps.words && (maps.summary[w / 64] >> (w % 64)) == 0) {
+            w = (w / 64 + 1) * 64;
+        }
+        if (w < maps.words) {
+            w += static_cast<uint32_t>(std::countr_zero(maps.summary[w / 64] >> (w % 64)));
+        }
+    }
+    return kNoPort;
+}
+
+bool SinglePorts::is_free(
+    ExternalIndex external, unsigned slot, uint16_t port, const RestClock& clock
+) {
+    Address& address = address_of(external);
+    if (port / 64U >= address.words) {
+        return false;
+    }
+    look(address, clock);
+    return (maps_of(address, slot).free[port / 64U] >> (port % 64) & 1) != 0;
+}
+
+bool SinglePorts::take(
+    ExternalIndex external, unsigned slot, uint16_t port, const RestClock& clock
+) {
+    if (!is_free(external, slot, port, clock)) {
+        return false;
+    }
+    mark_taken(maps_of(address_of(external), slot), port);
+    return true;
+}
+
+uint16_t SinglePorts::take_any(
+    ExternalIndex external, const SingleWish& wish, uint16_t start, const RestClock& clock
+) {
+    Address& address = address_of(external);
+    look(address, clock);
+    const Maps maps = maps_of(address, wish.slot);
+    uint32_t port = find(maps, start, wish.range.last, wish.parity);
+    if (port == kNoPort && start > wish.range.first) {
+        port = find(maps, wish.range.first, start - 1U, wish.parity);
+    }
+    if (port == kNoPort) {
+        return 0;
+    }
+    mark_taken(maps, port);
+    return static_cast<uint16_t>(port);
+}
+
+void SinglePorts::release(
+    ExternalIndex external, unsigned slot, uint16_t port, bool rests, RestClock& clock
+) {
+    Address& address = address_of(external);
+    look(address, clock);
+    const Maps maps = maps_of(address, slot);
+    if (rests) {
+        maps.now[port / 64U] |= uint64_t{1} << (port % 64);
+        clock.add_resting(1);
+    } else {
+        mark_free(maps, port);
+    }
+}
+
+}  // namespace sekisho::nat

@@ -1,0 +1,86 @@
+// SinglePorts: the ports that a home gives out one by one, of the addresses homed on one shard.
+//
+//   Which     all of a pool whose `port-selection` is preserve; of one with `port-ranges: preserve`
+//             those below 1024. All others are granted by the block (home.h, port_block.h).
+//   Free      means free on the whole appliance, so that what a subscriber gets does not depend on
+//             the number of shards.
+//   Shape     for each address and protocol three bitmaps (free, resting now, resting before; as in
+//             port_block.h) and a summary with a bit for each word that has a free port: 74 KiB an
+//             address with all ports.
+//   Cost      take, release: O(1). take_any: O(words of the summary), until the last port. Once an
+//             epoch (a quarantine) the first look at an address goes through its bitmaps.
+//   Owner     the home shard. Derived state: what no mapping has is free.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "base/types.h"
+#include "nat/external_directory.h"
+#include "nat/port_block.h"
+#include "nat/settings.h"
+
+namespace sekisho::nat {
+
+// What will do in place of a wanted port.
+struct SingleWish {
+    unsigned slot = 0;  // protocol_slot()
+    PortRange range;
+    PortWish parity = PortWish::kAny;
+};
+
+// A port that a subscriber was given, until its mapping is made.
+struct SingleGrant {
+    uint32_t subscriber = kNoIndex;  // kNoIndex: there is none
+    ExternalIndex external{kNoIndex};
+    uint16_t port = 0;    // host order
+    uint16_t wanted = 0;  // the internal one
+    uint8_t slot = 0;
+};
+
+class SinglePorts {
+  public:
+    SinglePorts() = default;
+    SinglePorts(const NatSettings& settings, const ExternalDirectory& directory, ShardId home);
+
+    // False if the port is in use, rests, or is none that is given out alone.
+    bool take(ExternalIndex external, unsigned slot, uint16_t port, const RestClock& clock);
+    // The first that will do at or after `start`, going round; 0: there is none.
+    uint16_t take_any(
+        ExternalIndex external, const SingleWish& wish, uint16_t start, const RestClock& clock
+    );
+    void release(
+        ExternalIndex external, unsigned slot, uint16_t port, bool rests, RestClock& clock
+    );
+    bool is_free(ExternalIndex external, unsigned slot, uint16_t port, const RestClock& clock);
+
+  private:
+    struct Address {
+        size_t first_word = 0;
+        uint32_t words = 0;  // of one bitmap; 0: it has no such ports
+        uint32_t epoch = 0;  // in which the bitmaps were last looked at
+    };
+    struct Maps {
+        uint64_t* free;
+        uint64_t* now;
+        uint64_t* before;
+        uint64_t* summary;
+        uint32_t words;
+    };
+    static size_t words_of_slot(uint32_t words) { return 3 * size_t{words} + (words + 63) / 64; }
+    Address& address_of(ExternalIndex external) { return addresses_[external.value / shards_]; }
+    Maps maps_of(const Address& address, unsigned slot);
+    void add(PortRange ports, Address& address);
+    void exclude(const ExternalDirectory& directory, const StaticEntry& entry);
+    void look(Address& address, const RestClock& clock);
+    static void mark_free(const Maps& maps, uint32_t port);
+    static void mark_taken(const Maps& maps, uint32_t port);
+    static uint32_t find(const Maps& maps, uint32_t from, uint32_t to, PortWish parity);
+
+    unsigned shards_ = 1;
+    std::vector<Address> addresses_;  // by ExternalIndex / shards
+    std::vector<uint64_t> bits_;
+};
+
+}  // namespace sekisho::nat

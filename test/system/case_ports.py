@@ -1,0 +1,42 @@
+"""How external ports are chosen: what the far end sees."""
+import town
+import traffic
+from cases import case
+
+PRESERVE = {"workers": "2", "system": "shards: 3"}
+
+
+def seen_from(world, source, port):
+    """As whom the far end sees a socket of a subscriber."""
+    name = "sub1" if source.startswith("100.64.1.") else "sub2"
+    client = traffic.udp_socket(world.lab, name, source, port)
+    seen = traffic.ask(client)
+    client.close()
+    return seen
+
+
+@case("with port-selection: preserve the far end sees the subscriber's own port", ports="1024-65535",
+      pool="port-selection: preserve", **PRESERVE)
+def preserve(world):
+    for last in range(3, 23):
+        for subscriber, port in ((f"100.64.1.{last}", 20000 + last), (f"100.64.2.{last}", 5060)):
+            address, seen = seen_from(world, subscriber, port)
+            assert town.in_pool(address) and seen == port, f"{subscriber}:{port} was seen as {address}:{seen}"
+    endpoint = traffic.curl(world.lab, "sub1", "100.64.1.9", "/who")
+    rows = world.nat.mappings("subscriber", "100.64.1.9")
+    assert all(row["internal-src-port"] == row["external-src-port"] for row in rows), (endpoint, rows)
+    pool = world.nat.show("pools")["pools"][0]
+    assert pool["port-selection"] == "preserve" and pool["blocks"] == {"free": 0, "granted": 0}, pool
+    assert pool["ports-in-use"] >= 40, pool
+
+
+@case("with port-ranges: preserve well-known ports stay well-known ones", ports="1-65535",
+      pool="port-ranges: preserve", tags="[rfc4787-req3a]", **PRESERVE)
+def ranges(world):
+    for last in range(3, 13):
+        for port in (53, 123, 1023):
+            address, seen = seen_from(world, f"100.64.1.{last}", port)
+            assert town.in_pool(address) and 0 < seen < 1024, f"{port} was seen as {address}:{seen}"
+        for port in (1024, 40000):
+            _, seen = seen_from(world, f"100.64.1.{last}", port)
+            assert seen >= 1024, f"{port} was seen as {seen}"
