@@ -71,14 +71,6 @@ void check_ports(const Draft& draft, Mistakes& mistakes) {
         if (nat::has_single_ports(pools[i])) {
             check_singles(draft, i, mistakes);
         }
-        const bool has_blocks = pools[i].port_selection != nat::PortSelection::kPreserve;
-        if (has_blocks && pools[i].pairing != nat::Pairing::kHard) {
-            mistakes.add(
-                draft.pools[i].pairing,
-                "a pairing other than hard in a pool of port blocks, which is not available yet",
-                "hard"
-            );
-        }
     }
     for (size_t i = 0; i < draft.policies.size(); ++i) {
         const nat::PolicySettings& policy = draft.config.nat.policies[i];

@@ -43,7 +43,6 @@ struct PoolPlaces {
     Place ports;                   // of the pool where they are not named, as all below
     Place port_selection;
     Place port_ranges;
-    Place pairing;
     Place port_contiguity;
 };
 

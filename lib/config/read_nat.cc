@@ -180,7 +180,7 @@ void read_pool(const Map& map, nat::PoolSettings& pool, PoolPlaces& places, Mist
     if (const Node* node = map.find("addresses")) {
         read_pool_addresses(*node, pool, places, mistakes);
     }
-    places.ports = places.port_selection = places.port_ranges = places.pairing = map.place();
+    places.ports = places.port_selection = places.port_ranges = map.place();
     read_placed(
         map, "port-selection", kPortSelections, pool.port_selection, places.port_selection, mistakes
     );
@@ -191,7 +191,7 @@ void read_pool(const Map& map, nat::PoolSettings& pool, PoolPlaces& places, Mist
     read_placed(map, "port-ranges", kPortRanges, pool.port_ranges, places.port_ranges, mistakes);
     read_number(map, "port-quarantine", kPortQuarantine, pool.port_quarantine, mistakes);
     read_number(map, "block-release-delay", kBlockReleaseDelay, pool.block_release_delay, mistakes);
-    read_placed(map, "pairing", kPairings, pool.pairing, places.pairing, mistakes);
+    read_choice(map, "pairing", kPairings, pool.pairing, mistakes);
     read_parity(map, pool, places, mistakes);
     read_choice(map, "unsolicited-syn", kUnsolicitedSyns, pool.unsolicited_syn, mistakes);
 }

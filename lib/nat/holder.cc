@@ -100,6 +100,29 @@ NatShard::Outcome NatShard::allocate_neighbour(uint32_t subscriber, const FlowKe
     return is_taken ? Outcome::of_port(first.block, port) : Outcome::refused({});
 }
 
+// Where pairing is soft, blocks at another address come after all of those at the paired one.
+NatShard::Outcome NatShard::allocate_from_held(uint32_t subscriber, const FlowKey& key, Tick now) {
+    const Subscriber& s = subscribers_[subscriber];
+    bool is_elsewhere = false;
+    for (const bool at_paired : {true, false}) {
+        for (uint32_t block = s.first_block; block != kNoIndex; block = blocks_[block].next) {
+            if ((blocks_[block].external == s.external) != at_paired) {
+                is_elsewhere = true;
+                continue;
+            }
+            const uint32_t port = allocate_from(block, key, now);
+            if (port != kNoPort) {
+                ask_ahead(subscriber, block, key.protocol(), now);
+                return Outcome::of_port(block, port);
+            }
+        }
+        if (!is_elsewhere) {
+            break;
+        }
+    }
+    return Outcome::refused({});
+}
+
 NatShard::Outcome NatShard::allocate_port(uint32_t subscriber, const FlowKey& key, Tick now) {
     const Subscriber& s = subscribers_[subscriber];
     if (!may_take_port(subscriber, key.protocol())) {
@@ -113,12 +136,9 @@ NatShard::Outcome NatShard::allocate_port(uint32_t subscriber, const FlowKey& ke
     if (neighbour.kind == MakeResult::kMade) {
         return neighbour;
     }
-    for (uint32_t block = s.first_block; block != kNoIndex; block = blocks_[block].next) {
-        const uint32_t port = allocate_from(block, key, now);
-        if (port != kNoPort) {
-            ask_ahead(subscriber, block, key.protocol(), now);
-            return Outcome::of_port(block, port);
-        }
+    const Outcome held = allocate_from_held(subscriber, key, now);
+    if (held.kind == MakeResult::kMade) {
+        return held;
     }
     if (s.blocks >= pool.blocks_per_subscriber) {
         return Outcome::refused(DropReason::kSubscriberPortLimit);
@@ -212,10 +232,13 @@ bool NatShard::request_block(uint32_t subscriber, BlockWait wait, Tick now) {
     request.requester = shard_;
     request.flags = wait == BlockWait::kAhead ? kAhead : 0;
     request.pool = pool_of(s);
-    request.external = {is_mutated(Mutation::kRfc6888Req2) ? kNoIndex : s.external};
+    const bool is_unpaired =
+        pools_[request.pool.value].pairing == Pairing::kNone || is_mutated(Mutation::kRfc6888Req2);
+    request.external = {is_unpaired ? kNoIndex : s.external};
     request.subscriber = subscriber;
     request.subscriber_generation = s.generation;
-    const ShardId home = s.external == kNoIndex ? shard_ : (*directory_)[{s.external}].home;
+    const ShardId home =
+        request.external.value == kNoIndex ? shard_ : (*directory_)[request.external].home;
     dispatch(home, request, now);
     return true;
 }
@@ -263,7 +286,7 @@ void NatShard::take_in(const ShardMessage& grant, Tick now) {
     blocks_[block].next = s.first_block;
     s.first_block = block;
     ++s.blocks;
-    s.external = grant.external.value;
+    s.external = s.external == kNoIndex ? grant.external.value : s.external;
     ++pools_[grant.pool.value].held;
     directory_->set_owner(grant.external, grant.block, shard_.value);
     note_empty(block, now);

@@ -407,6 +407,7 @@ class NatShard {
     PoolId pool_of(const Subscriber& s) const { return settings_->policies[s.policy].pool; }
     // holder.cc
     Outcome allocate_port(uint32_t subscriber, const FlowKey& key, Tick now);
+    Outcome allocate_from_held(uint32_t subscriber, const FlowKey& key, Tick now);
     uint32_t allocate_from(uint32_t block, const FlowKey& key, Tick now);
     uint32_t take_port(uint32_t block, Protocol protocol, PortWish wish, Tick now);
     Outcome allocate_neighbour(uint32_t subscriber, const FlowKey& key, Tick now);

@@ -208,11 +208,18 @@ void NatShard::refuse(const ShardMessage& request, Tick now) {
     dispatch(request.requester, answer(request, MessageKind::kBlockRefusal, shard_), now);
 }
 
-// A paired request ends at its address's home. An unpaired one goes to the next home, in a second
+// A paired request ends at its address's home, or goes on as one for any address where pairing is soft
+// (RFC 7857 4). An unpaired one goes to the next home, in a second
 // round with leave to call blocks back, and is refused by the last.
 void NatShard::none_left(ShardMessage request, Tick now) {
     if (request.external.value != kNoIndex) {
-        refuse(request, now);
+        const bool is_soft = pools_[request.pool.value].pairing == Pairing::kSoft;
+        if (!is_soft || (request.flags & kAhead) != 0) {
+            refuse(request, now);
+            return;
+        }
+        request.external = {kNoIndex};
+        serve(request, now);
         return;
     }
     request.tried |= uint64_t{1} << shard_.value;

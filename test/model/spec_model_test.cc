@@ -194,6 +194,12 @@ TEST_CASE("with ports that are preserved the NAT does what the RFCs ask", "[mode
     }
 }
 
+TEST_CASE("without pairing the NAT does what the RFCs ask, but for that", "[model]") {
+    Settings settings = base_settings(3);
+    settings.pools[0].is_paired = false;
+    agree(settings, base_world(), {kPoolExhausted, kSubscriberPortLimit, kTcpUnsolicited});
+}
+
 TEST_CASE("with two pools and small tables the NAT does what the RFCs ask", "[model]") {
     Settings settings = base_settings(8);
     Pool second = small_pool(4);

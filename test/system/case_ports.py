@@ -40,3 +40,14 @@ def ranges(world):
         for port in (1024, 40000):
             _, seen = seen_from(world, f"100.64.1.{last}", port)
             assert seen >= 1024, f"{port} was seen as {seen}"
+
+
+@case("without pairing a subscriber's connections leave from several addresses", pool="pairing: none",
+      policy="limits: {ports: 2048}", **PRESERVE)
+def unpaired(world):
+    clients = [traffic.udp_socket(world.lab, "sub1", "100.64.1.3", 20000 + number) for number in range(600)]
+    addresses = {traffic.ask(client)[0] for client in clients}
+    for client in clients:
+        client.close()
+    assert len(addresses) >= 3, f"600 mappings, blocks of 256 ports, but only {addresses}"
+    assert world.nat.show("pools")["pools"][0]["pairing"] == "none"

@@ -131,7 +131,8 @@ Chance Ports::new_block(Address subscriber, Time now) const {
         std::ranges::find_if(blocks_, [&](const auto& b) { return b.second.owner == subscriber; });
     Chance best = Chance::kNo;
     for (const auto& [block, state] : blocks_) {
-        const bool is_paired = own == blocks_.end() || own->first.first == block.first;
+        const bool is_paired =
+            !pool_.is_paired || own == blocks_.end() || own->first.first == block.first;
         if (!is_paired || !state.used.empty()) {
             continue;
         }
@@ -211,7 +212,8 @@ std::string Ports::observe(const std::vector<HeldBlock>& held, Time now) {
             wrong += fmt::format("block {} is held twice; ", b.number);
         }
         auto& [address, count] = paired.insert({b.subscriber, {b.address, 0}}).first->second;
-        wrong += address == b.address ? "" : "a subscriber has blocks of two addresses; ";
+        const bool is_right = !pool_.is_paired || address == b.address;
+        wrong += is_right ? "" : "a subscriber has blocks of two addresses; ";
         wrong += ++count <= pool_.blocks_per_subscriber ? "" : "a subscriber has too many blocks; ";
     }
     for (const auto& [block, state] : blocks_) {
