@@ -275,20 +275,21 @@ Result<void> Appliance::start_devices() {
 }
 
 Result<void> Appliance::make_shards() {
+    const auto secret = base::draw_secret();
+    if (!secret) {
+        return tl::unexpected(secret.error());
+    }
     directory_ = std::make_unique<nat::ExternalDirectory>(
         config_.nat,
         shards_count_,
-        [this](Ipv4Addr subscriber) { return table_.of(toeplitz_(subscriber)); }
+        [this](Ipv4Addr subscriber) { return table_.of(toeplitz_(subscriber)); },
+        *secret
     );
     fabric_ = std::make_unique<dataplane::Fabric>(shards_count_, ring_sizes());
     slow_path_ = std::make_unique<dataplane::SlowPath>(
         *network_, *directory_, *fabric_, dataplane::SlowPathSettings{}
     );
     make_workers();
-    const auto secret = base::draw_secret();
-    if (!secret) {
-        return tl::unexpected(secret.error());
-    }
     for (unsigned i = 0; i < shards_count_; ++i) {
         if (auto made = make_shard(i, *secret); !made) {
             return made;

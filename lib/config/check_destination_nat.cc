@@ -7,6 +7,7 @@
 #include "config/draft.h"
 #include "config/on_link.h"
 #include "config/scalars.h"
+#include "nat/policy.h"
 
 namespace sekisho::config {
 namespace {
@@ -84,6 +85,48 @@ void check_inside(
     }
 }
 
+// Without a policy it would have no limits, and its packets no way.
+void check_member(
+    const Draft& draft,
+    const nat::DestinationNatSettings& rule,
+    const nat::TargetSettings& target,
+    Place place,
+    Mistakes& mistakes
+) {
+    const bool policies_read = std::ranges::all_of(draft.policies, &PolicyPlaces::realm_read);
+    if (policies_read &&
+        nat::find_policy(draft.config.nat, target.address, rule.target_realm) == nat::kNoPolicy) {
+        mistakes.add(
+            place,
+            fmt::format(
+                "{} in the realm {}, whom no policy covers",
+                format(target.address),
+                draft.config.realms[rule.target_realm.value].name
+            ),
+            "a subscriber of a policy"
+        );
+    }
+}
+
+// What outsiders may ask for is a pool's.
+void check_destinations(
+    const Draft& draft,
+    const nat::DestinationNatSettings& rule,
+    const DestinationNatPlaces& places,
+    Mistakes& mistakes
+) {
+    for (size_t i = 0; rule.is_inbound && i < rule.destination.size(); ++i) {
+        const Ipv4Prefix prefix = rule.destination[i];
+        if (prefix.length != 32 || !is_in_pool(draft, prefix.address)) {
+            mistakes.add(
+                places.destinations[i],
+                fmt::format("{} for a rule from outside", format(prefix)),
+                "one address of a pool, such as 203.0.113.5/32"
+            );
+        }
+    }
+}
+
 void check_target(
     const Draft& draft,
     const std::vector<OnLink>& prefixes,
@@ -114,7 +157,9 @@ void check_target(
         return;
     }
     const auto side = side_of(draft, prefixes, target.address);
-    if (!side) {
+    if (rule.is_inbound) {
+        check_member(draft, rule, target, place, mistakes);
+    } else if (!side) {
         mistakes.add(
             place,
             fmt::format("{}, to which no route leads", format(target.address)),
@@ -131,6 +176,7 @@ void check_destination_nat(const Draft& draft, Mistakes& mistakes) {
     const std::vector<OnLink> prefixes = on_link_prefixes(draft);
     for (size_t i = 0; i < draft.destination_nat.size(); ++i) {
         const nat::DestinationNatSettings& rule = draft.config.nat.destination_nat[i];
+        check_destinations(draft, rule, draft.destination_nat[i], mistakes);
         for (size_t k = 0; k < rule.targets.size(); ++k) {
             check_target(
                 draft,

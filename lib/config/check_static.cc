@@ -35,8 +35,8 @@ std::string text_of(Ipv4Addr address, nat::PortRange ports) {
 
 enum class End : uint8_t { kInternal, kExternal };
 
-std::vector<Run> runs_of(const Draft& draft, End end) {
-    std::vector<Run> runs;
+// Of a static mapping, or, behind all of those, of a rule of destination-nat from outside.
+void add_static_runs(const Draft& draft, End end, std::vector<Run>& runs) {
     for (size_t i = 0; i < draft.static_mappings.size(); ++i) {
         const StaticMappingSettings& m = draft.config.nat.static_mappings[i];
         if (!draft.static_mappings[i].is_read) {
@@ -53,7 +53,59 @@ std::vector<Run> runs_of(const Draft& draft, End end) {
             runs.push_back(run);
         }
     }
+}
+
+void add_service_runs(const Draft& draft, End end, std::vector<Run>& runs) {
+    const auto add = [&runs](const nat::DestinationNatSettings& rule, Run run) {
+        for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp}) {
+            run.protocol = protocol;
+            if (protocol == Protocol::kTcp ? rule.tcp : rule.udp) {
+                runs.push_back(run);
+            }
+        }
+    };
+    for (size_t i = 0; i < draft.destination_nat.size(); ++i) {
+        const nat::DestinationNatSettings& rule = draft.config.nat.destination_nat[i];
+        if (!draft.destination_nat[i].is_read || !rule.is_inbound) {
+            continue;
+        }
+        Run run{};
+        run.ports = rule.ports;
+        run.mapping = draft.static_mappings.size() + i;
+        for (size_t d = 0; end == End::kExternal && d < rule.destination.size(); ++d) {
+            run.address = rule.destination[d].address.host();
+            add(rule, run);
+        }
+        run.realm = rule.target_realm.value;
+        for (size_t t = 0; end == End::kInternal && t < rule.targets.size(); ++t) {
+            run.address = rule.targets[t].address.host();
+            run.ports = rule.targets[t].ports.first != 0 ? rule.targets[t].ports : rule.ports;
+            add(rule, run);
+        }
+    }
+}
+
+std::vector<Run> runs_of(const Draft& draft, End end) {
+    std::vector<Run> runs;
+    add_static_runs(draft, end, runs);
+    add_service_runs(draft, end, runs);
     return runs;
+}
+
+// Where a run's end was written, and what it belongs to.
+struct Written {
+    Place place;
+    const char* what;
+};
+Written written(const Draft& draft, End end, const Run& run) {
+    const bool internal = end == End::kInternal;
+    if (run.mapping < draft.static_mappings.size()) {
+        const StaticMappingPlaces& at = draft.static_mappings[run.mapping];
+        return {internal ? at.internal : at.external, "static mapping"};
+    }
+    const DestinationNatPlaces& at =
+        draft.destination_nat[run.mapping - draft.static_mappings.size()];
+    return {internal ? at.targets.front() : at.destinations.front(), "rule of destination-nat"};
 }
 
 bool are_alike(const Run& a, const Run& b) {
@@ -64,15 +116,15 @@ bool are_alike(const Run& a, const Run& b) {
 void report_overlap(
     const Draft& draft, End end, const Run& earlier, const Run& later, Mistakes& mistakes
 ) {
-    const StaticMappingPlaces& at = draft.static_mappings[later.mapping];
-    const StaticMappingPlaces& other = draft.static_mappings[earlier.mapping];
+    const Written other = written(draft, end, earlier);
     const bool internal = end == End::kInternal;
     mistakes.add(
-        internal ? at.internal : at.external,
+        written(draft, end, later).place,
         fmt::format(
-            "{}, of which the static mapping on line {} has a part",
+            "{}, of which the {} on line {} has a part",
             text_of(Ipv4Addr::from_host(later.address), later.ports),
-            (internal ? other.internal : other.external).line
+            other.what,
+            other.place.line
         ),
         internal ? "one external endpoint for an internal one"
                  : "one internal endpoint for an external one"

@@ -65,7 +65,9 @@ struct StaticMappingPlaces {
 };
 
 struct DestinationNatPlaces {
-    std::vector<Place> targets;  // in step with DestinationNatSettings::targets
+    std::vector<Place> destinations;  // in step with DestinationNatSettings::destination
+    std::vector<Place> targets;       // the same of targets
+    bool is_read = false;             // all of it that is compared
 };
 
 struct Draft {

@@ -56,7 +56,11 @@ bool read_ports(const Node& node, nat::PortRange& ports, Mistakes& mistakes) {
 }
 
 bool read_prefixes(
-    const Node& node, std::vector<Ipv4Prefix>& prefixes, std::string_view wanted, Mistakes& mistakes
+    const Node& node,
+    std::vector<Ipv4Prefix>& prefixes,
+    std::string_view wanted,
+    Mistakes& mistakes,
+    std::vector<Place>* places
 ) {
     const auto* items = read_list(node, kMaxNodes, wanted, mistakes);
     if (items == nullptr) {
@@ -67,6 +71,9 @@ bool read_prefixes(
         const auto prefix = parse_prefix(item.kind == Node::Kind::kScalar ? item.text : "");
         if (prefix) {
             prefixes.push_back(*prefix);
+            if (places != nullptr) {
+                places->push_back(item.place);
+            }
         } else {
             mistakes.add(item.place, describe(item), prefix.error());
             good = false;

@@ -22,8 +22,13 @@ bool read_host(const Node& node, Ipv4Addr& address, Mistakes& mistakes);
 bool read_transports(const Node& node, bool& tcp, bool& udp, Mistakes& mistakes);
 // 80 or 8000-8015.
 bool read_ports(const Node& node, nat::PortRange& ports, Mistakes& mistakes);
+// `places`, if it is there: in step with the prefixes.
 bool read_prefixes(
-    const Node& node, std::vector<Ipv4Prefix>& prefixes, std::string_view wanted, Mistakes& mistakes
+    const Node& node,
+    std::vector<Ipv4Prefix>& prefixes,
+    std::string_view wanted,
+    Mistakes& mistakes,
+    std::vector<Place>* places = nullptr
 );
 
 }  // namespace sekisho::config

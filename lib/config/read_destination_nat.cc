@@ -19,13 +19,16 @@ bool check_target_ports(
 ) {
     const int found = target.ports.last - target.ports.first + 1;
     const int wanted = rule.is_by_port() ? rule.ports.last - rule.ports.first + 1 : 0;
-    const bool good = rule.is_by_port() && (found == 1 || found == wanted);
+    const bool one_for_all = found == 1 && !rule.is_inbound;
+    const bool good = rule.is_by_port() && (one_for_all || found == wanted);
     if (!good) {
         mistakes.add(
             node.place,
             rule.is_by_port() ? fmt::format("{} ports of a target for {}", found, wanted)
                               : fmt::format("{} of a target for all ports", describe(node)),
-            rule.is_by_port() ? "one port for all of them, or as many" : "ports of the rule as well"
+            !rule.is_by_port() ? "ports of the rule as well"
+            : rule.is_inbound  ? "as many"
+                               : "one port for all of them, or as many"
         );
     }
     return good;
@@ -79,6 +82,57 @@ void read_targets(
     }
 }
 
+// Who sends: subscribers, or the Internet; then another key says where the targets are.
+bool read_realms(
+    const Map& map, const Draft& draft, nat::DestinationNatSettings& rule, Mistakes& mistakes
+) {
+    bool good = true;
+    if (const Node* node = map.find("realm")) {
+        const auto index =
+            node->kind == Node::Kind::kScalar ? draft.realm_names.find(node->text) : std::nullopt;
+        if (!index) {
+            mistakes.add(node->place, describe(*node), "the name of a realm");
+            good = false;
+        } else {
+            rule.realm = draft.config.realms[*index].id;
+            rule.is_inbound = draft.config.realms[*index].side == Side::kExternal;
+        }
+    }
+    if (const Node* node = map.find("target-realm")) {
+        const auto realm = read_internal_realm(*node, draft, mistakes);
+        rule.target_realm = realm.value_or(rule.target_realm);
+        good = good && realm;
+        if (!rule.is_inbound) {
+            mistakes.add(
+                node->place,
+                "target-realm of a rule for subscribers",
+                "a realm on the external side"
+            );
+            good = false;
+        }
+    }
+    return good;
+}
+
+bool read_ports_of(const Map& map, nat::DestinationNatSettings& rule, Mistakes& mistakes) {
+    const Node* const ports = map.find("ports");
+    const Node* const protocol = map.find("transport-protocol");
+    bool good = ports == nullptr || read_ports(*ports, rule.ports, mistakes);
+    if (ports == nullptr && (protocol != nullptr || rule.is_inbound)) {
+        mistakes.add(
+            protocol != nullptr ? protocol->place : map.place(),
+            protocol != nullptr ? fmt::format("{} without ports", describe(*protocol))
+                                : "a rule from outside without ports",
+            "ports as well"
+        );
+        return false;
+    }
+    if (protocol != nullptr) {
+        good = read_transports(*protocol, rule.tcp, rule.udp, mistakes) && good;
+    }
+    return good;
+}
+
 void read_rule(
     const Map& map,
     const Draft& draft,
@@ -86,31 +140,20 @@ void read_rule(
     DestinationNatPlaces& places,
     Mistakes& mistakes
 ) {
-    if (const Node* node = map.find("realm")) {
-        rule.realm = read_internal_realm(*node, draft, mistakes).value_or(rule.realm);
-    }
+    bool good = read_realms(map, draft, rule, mistakes);
     if (const Node* node = map.find("source")) {
-        (void)read_prefixes(*node, rule.source, kWantedPrefixes, mistakes);
+        good = read_prefixes(*node, rule.source, kWantedPrefixes, mistakes) && good;
     }
     if (const Node* node = map.find("destination")) {
-        (void)read_prefixes(*node, rule.destination, kWantedPrefixes, mistakes);
+        auto* const at = &places.destinations;
+        good = read_prefixes(*node, rule.destination, kWantedPrefixes, mistakes, at) && good;
     }
-    const Node* const ports = map.find("ports");
-    const Node* const protocol = map.find("transport-protocol");
-    if (ports != nullptr) {
-        (void)read_ports(*ports, rule.ports, mistakes);
-    }
-    if (protocol != nullptr && ports == nullptr) {
-        mistakes.add(
-            protocol->place, fmt::format("{} without ports", describe(*protocol)), "ports as well"
-        );
-    } else if (protocol != nullptr) {
-        (void)read_transports(*protocol, rule.tcp, rule.udp, mistakes);
-    }
+    good = read_ports_of(map, rule, mistakes) && good;
     read_choice(map, "affinity", kAffinities, rule.affinity, mistakes);
     if (const Node* node = map.find("targets")) {
         read_targets(*node, rule, places, mistakes);
     }
+    places.is_read = good && !rule.targets.empty();
 }
 
 }  // namespace

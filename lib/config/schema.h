@@ -113,6 +113,7 @@ inline constexpr Key kDestinationNatKeys[] = {
     {"ports"},
     {"targets", true},
     {"affinity"},
+    {"target-realm"},
 };
 inline constexpr Key kTargetKeys[] = {{"address", true}, {"ports"}, {"weight"}};
 inline constexpr Key kProtocolKeys[] = {{"tcp"}, {"udp"}, {"icmp"}};

@@ -327,6 +327,10 @@ void write_destination_nat(const Config& config, const nat::DestinationNatSettin
             ports_text(rule.ports)
         );
     }
+    if (rule.is_inbound) {
+        const std::string& realm = config.realms[rule.target_realm.value].name;
+        fmt::format_to(out, "    target-realm: {}\n", scalar(realm));
+    }
     const bool by_source = rule.affinity == nat::Affinity::kSource;
     fmt::format_to(out, "    affinity: {}\n    targets:\n", by_source ? "source" : "none");
     for (const nat::TargetSettings& target : rule.targets) {

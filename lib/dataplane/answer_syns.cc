@@ -35,8 +35,7 @@ unsigned Shard::answer_unsolicited_syns(Tick now) {
 bool Shard::is_solicited(const UnsolicitedSyns::Syn& syn, Tick now) const {
     const FlowKey& key = syn.key;
     const ExternalIndex external = tables_.directory->find(key.destination());
-    if (tables_.directory->owner_of(external, key.destination_port(), Protocol::kTcp) !=
-        tables_.self) {
+    if (tables_.directory->owner_of(external, key) != tables_.self) {
         return true;
     }
     const uint32_t found = nat_->session_index().find(syn.hash, [&](uint32_t value) {

@@ -57,9 +57,7 @@ void remember_hop(SessionIndex index, const Hop& hop, const StageTables& tables)
 DropReason missing(const PacketMeta& meta, const StageTables& tables) {
     const ExternalIndex index = tables.directory->find(meta.key.destination());
     const bool ours = index.value == kNoIndex ||
-                      !tables.directory->is_elsewhere(
-                          index, meta.key.destination_port(), meta.key.protocol(), tables.self
-                      );
+                      !tables.directory->is_elsewhere(index, meta.key, tables.self);
     return ours ? DropReason::kIcmpNoSession : DropReason::kStaleOwner;
 }
 

@@ -20,10 +20,7 @@ ShardId shard_of_inbound(const Burst& burst, const PacketMeta& meta, const Stage
     if (index.value != kNoIndex) {
         const bool arrived =
             burst.origin == Origin::kHandedOff && (*tables.directory)[index].home != tables.self;
-        return arrived ? tables.self
-                       : tables.directory->owner_of(
-                             index, meta.key.destination_port(), meta.key.protocol()
-                         );
+        return arrived ? tables.self : tables.directory->owner_of(index, meta.key);
     }
     if (burst.origin != Origin::kFresh || tables.network->is_own(destination)) {
         return tables.self;

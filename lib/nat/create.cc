@@ -31,6 +31,12 @@ bool tracks_windows(const NatSettings& settings) {
     });
 }
 
+bool redirects(const NatSettings& settings) {
+    return std::ranges::any_of(settings.destination_nat, [](const DestinationNatSettings& rule) {
+        return !rule.is_inbound;
+    });
+}
+
 bool overloads_ports(const NatSettings& settings) {
     return std::ranges::any_of(settings.policies, &PolicySettings::port_overloading);
 }
@@ -90,13 +96,13 @@ base::ArenaPlan arena_plan(const NatShardPlan& plan, const NatSettings& settings
     if (filters_by_address(settings)) {
         add_counts(kPermissions, kPermissionIndex, s);
     }
-    if (maps_by_remote(settings) || !settings.destination_nat.empty()) {
+    if (maps_by_remote(settings) || redirects(settings)) {
         arena.sections.push_back({kMappingRemotes, m * sizeof(MappingRemote), m, false});
     }
     if (tracks_windows(settings)) {
         arena.sections.push_back({kTcpWindows, s * sizeof(TcpWindow), s, false});
     }
-    if (!settings.destination_nat.empty()) {
+    if (redirects(settings)) {
         arena.sections.push_back({kOriginals, s * sizeof(OriginalDestination), s, false});
     }
     if (overloads_ports(settings)) {
@@ -160,7 +166,7 @@ Result<void> NatShard::build(const NatShardPlan& plan, Tick now) {
     lay_out_records(plan, now);
     build_pools(now);
     build_policies();
-    if (!settings_->destination_nat.empty()) {
+    if (nat::redirects(*settings_)) {
         redirects_.emplace(*settings_, directory_->statics(), secret_);
     }
     static_sessions_.resize(directory_->statics().entries().size());

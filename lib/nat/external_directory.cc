@@ -43,7 +43,10 @@ PortRange single_ports(const PoolSettings& pool) {
 }
 
 ExternalDirectory::ExternalDirectory(
-    const NatSettings& settings, unsigned shards, const ShardOfSubscriber& shard_of
+    const NatSettings& settings,
+    unsigned shards,
+    const ShardOfSubscriber& shard_of,
+    const HashSecret& secret
 )
     : shards_(shards) {
     uint32_t owners = 0;
@@ -88,8 +91,8 @@ ExternalDirectory::ExternalDirectory(
         slots_[slot] = i;
     }
     mark_singles(settings);
-    if (!settings.static_mappings.empty()) {
-        statics_ = StaticTable(settings, shard_of);
+    statics_ = StaticTable(settings, shard_of, secret);
+    if (!statics_.empty()) {
         reserve_statics(settings);
     }
 }
@@ -166,7 +169,8 @@ ExternalIndex ExternalDirectory::find_near(Ipv4Addr address) const {
     return ExternalIndex{kNoIndex};
 }
 
-ShardId ExternalDirectory::owner_of(ExternalIndex index, Port port, Protocol protocol) const {
+ShardId ExternalDirectory::owner_of(ExternalIndex index, const FlowKey& inbound) const {
+    const Port port = inbound.destination_port();
     const ExternalAddress& a = addresses_[index.value];
     const uint8_t owner = owners_[a.first_owner + (uint32_t{port.host()} >> a.block_shift)].load(
         std::memory_order_acquire
@@ -174,13 +178,16 @@ ShardId ExternalDirectory::owner_of(ExternalIndex index, Port port, Protocol pro
     if (owner < kSingles) [[likely]] {
         return {owner};
     }
-    return owner == kOwnedByHome ? a.home : owner_of_port(a, port, protocol);
+    return owner == kOwnedByHome ? a.home : owner_of_port(a, inbound);
 }
 
-ShardId ExternalDirectory::owner_of_port(
-    const ExternalAddress& address, Port port, Protocol protocol
-) const {
-    if (const auto* entry = statics_.find_external(address.address, port, protocol)) {
+ShardId ExternalDirectory::owner_of_port(const ExternalAddress& address, const FlowKey& inbound)
+    const {
+    const Port port = inbound.destination_port();
+    const auto* const entry = statics_.find_external(
+        {address.address, port}, inbound.protocol(), {inbound.source(), inbound.source_port()}
+    );
+    if (entry != nullptr) {
         return entry->shard;
     }
     const uint32_t size = last_single_[address.pool.value] + 1U;
@@ -188,18 +195,16 @@ ShardId ExternalDirectory::owner_of_port(
         return address.home;
     }
     const uint8_t owner =
-        port_owners_[address.first_single + protocol_slot(protocol) * size + port.host()].load(
-            std::memory_order_acquire
-        );
+        port_owners_[address.first_single + protocol_slot(inbound.protocol()) * size + port.host()]
+            .load(std::memory_order_acquire);
     return owner == 0 ? address.home : ShardId{static_cast<uint8_t>(owner - 1)};
 }
 
-bool ExternalDirectory::is_elsewhere(
-    ExternalIndex index, Port port, Protocol protocol, ShardId self
-) const {
+bool ExternalDirectory::is_elsewhere(ExternalIndex index, const FlowKey& inbound, ShardId self)
+    const {
     const ExternalAddress& a = addresses_[index.value];
-    const auto block = static_cast<uint16_t>(port.host() >> a.block_shift);
-    const ShardId owner = owner_of(index, port, protocol);
+    const auto block = static_cast<uint16_t>(inbound.destination_port().host() >> a.block_shift);
+    const ShardId owner = owner_of(index, inbound);
     return owner != self && (owner_byte(index, block) != kSingles || owner != a.home);
 }
 

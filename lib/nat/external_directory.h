@@ -17,6 +17,7 @@
 #include "base/types.h"
 #include "nat/settings.h"
 #include "nat/static_table.h"
+#include "packet/batch.h"
 
 namespace sekisho::nat {
 
@@ -51,7 +52,10 @@ class ExternalDirectory {
   public:
     // `settings` must outlive it. Without `shard_of` all subscribers of static mappings are the first shard's.
     ExternalDirectory(
-        const NatSettings& settings, unsigned shards, const ShardOfSubscriber& shard_of = {}
+        const NatSettings& settings,
+        unsigned shards,
+        const ShardOfSubscriber& shard_of = {},
+        const HashSecret& secret = {}
     );
 
     // kNoIndex if no pool has the address.
@@ -68,11 +72,15 @@ class ExternalDirectory {
         return first_of_pool_[pool.value + 1U] - first_of_pool_[pool.value];
     }
 
-    // The shard that answers for an external endpoint: the block's owner, or the address's home.
-    ShardId owner_of(ExternalIndex index, Port port, Protocol protocol) const;
+    // The shard that answers for a packet's external endpoint: the block's owner, or the address's home.
+    ShardId owner_of(ExternalIndex index, const FlowKey& inbound) const;
+    // The same where it does not matter who asks.
+    ShardId owner_of(ExternalIndex index, Port port, Protocol protocol) const {
+        return owner_of(index, FlowKey::of({}, {}, {}, port, protocol, {}));
+    }
     // Whether a shard other than `self` holds the endpoint, as far as the owner bytes tell. A single
     // port that nobody has is not elsewhere, wherever its home is.
-    bool is_elsewhere(ExternalIndex index, Port port, Protocol protocol, ShardId self) const;
+    bool is_elsewhere(ExternalIndex index, const FlowKey& inbound, ShardId self) const;
     const StaticTable& statics() const { return statics_; }
     // Blocks of an address that hold external ports of static mappings, first and last.
     struct Reserved {
@@ -94,7 +102,7 @@ class ExternalDirectory {
   private:
     void reserve_statics(const NatSettings& settings);
     void mark_singles(const NatSettings& settings);
-    ShardId owner_of_port(const ExternalAddress& address, Port port, Protocol protocol) const;
+    ShardId owner_of_port(const ExternalAddress& address, const FlowKey& inbound) const;
     ExternalIndex find_near(Ipv4Addr address) const;
 
     unsigned shards_ = 1;

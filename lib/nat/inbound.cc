@@ -56,8 +56,7 @@ AdmitResult NatShard::admit_inbound(
 // A block that another shard holds by now: the packet was on its way here when it changed.
 DropReason NatShard::no_mapping_reason(const FlowKey& key) const {
     const ExternalIndex external = directory_->find(key.destination());
-    if (external.value != kNoIndex &&
-        directory_->is_elsewhere(external, key.destination_port(), key.protocol(), shard_)) {
+    if (external.value != kNoIndex && directory_->is_elsewhere(external, key, shard_)) {
         return DropReason::kStaleOwner;
     }
     return key.protocol() == Protocol::kIcmp ? DropReason::kIcmpNoSession : DropReason::kNoMapping;

@@ -367,6 +367,13 @@ class NatShard {
     bool picks_up(const FlowKey& key) const;
     MakeResult open_new(const Way& way, const Newcomer& newcomer, SessionState first, Tick now);
     uint32_t make_outbound_session(const Way& way, uint32_t mapping, SessionState first, Tick now);
+    // service.cc
+    bool is_of_service(const Mapping& m) const;
+    FlowKey member_key(const StaticEntry& entry, Port internal_port) const;
+    uint32_t find_member(const StaticEntry& entry, Port internal_port) const;
+    Sought seek_member(
+        const StaticEntry& entry, const FlowKey& key, const Newcomer& newcomer, Tick now
+    );
     // redirect.cc
     Way redirected_way(const FlowKey& key, const RemoteEndpoint& target) const;
     Sought seek_redirected(const Way& way, const Newcomer& newcomer, Tick now);

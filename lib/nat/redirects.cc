@@ -34,7 +34,9 @@ Redirects::Redirects(
 )
     : secret_(secret), statics_(&statics), exemptions_(settings) {
     for (const DestinationNatSettings& rule : settings.destination_nat) {
-        rules_.push_back({&rule, TargetChoice(rule.targets)});
+        if (!rule.is_inbound) {
+            rules_.push_back({&rule, TargetChoice(rule.targets)});
+        }
     }
 }
 

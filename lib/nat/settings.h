@@ -184,6 +184,9 @@ struct DestinationNatSettings {
     PortRange ports{0, 65535};  // of TCP and UDP; all of them: ICMP queries too
     std::vector<TargetSettings> targets;
     Affinity affinity = Affinity::kSource;
+    // From outside: the destinations are addresses of pools, and the targets subscribers of this realm.
+    bool is_inbound = false;
+    RealmId target_realm = kInternalRealm;
     bool is_by_port() const { return ports.first != 0; }
     friend bool operator==(const DestinationNatSettings&, const DestinationNatSettings&) = default;
 };

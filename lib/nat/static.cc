@@ -29,9 +29,18 @@ const StaticEntry* NatShard::find_static(const FlowKey& key, Direction direction
     if (statics.empty()) [[likely]] {
         return nullptr;
     }
-    return direction == Direction::kOutbound
-               ? statics.find_internal(key.source(), key.realm(), key.source_port(), key.protocol())
-               : statics.find_external(key.destination(), key.destination_port(), key.protocol());
+    const RemoteEndpoint source{key.source(), key.source_port()};
+    const RemoteEndpoint destination{key.destination(), key.destination_port()};
+    if (direction == Direction::kInbound) {
+        return statics.find_external(destination, key.protocol(), source);
+    }
+    const StaticEntry* const entry =
+        statics.find_internal(key.source(), key.realm(), key.source_port(), key.protocol());
+    // A member answers those whom the service sends to it; what else it sends is its own.
+    const bool is_of_others =
+        entry != nullptr && entry->is_member() &&
+        !statics.chooses(*entry, entry->external_of(source.port), destination);
+    return is_of_others ? nullptr : entry;
 }
 
 // The record of an internal endpoint that is in use; the subscriber is there.
@@ -48,7 +57,8 @@ NatShard::Outcome NatShard::make_static(
     port.port = entry.external_of(internal_port).host();
     const uint32_t mapping = make_mapping(key, subscriber, entry.external, port);
     ++subscribers_[subscriber].mappings;
-    late_.insert_now(mapping_index_, hash_of(key), mapping << 1 | kInternalSide);
+    const uint64_t internal = hash_of(mapping_key(mapping, kInternalSide));
+    late_.insert_now(mapping_index_, internal, mapping << 1 | kInternalSide);
     const uint64_t external = hash_of(mapping_key(mapping, kExternalSide));
     late_.add(mapping_index_, external, mapping << 1 | kExternalSide);
     return Outcome::made(mapping);
@@ -74,6 +84,12 @@ AdmitResult NatShard::admit_to_static(
 
 // A quarter of the mapping table is kept for outbound ones, as of the session table.
 AdmitResult NatShard::open_static(const StaticEntry& entry, const FlowKey& key, Tick now) {
+    if (entry.is_member()) {
+        const uint32_t found = find_member(entry, entry.internal_of(key.destination_port()));
+        if (found != kNoIndex) {
+            return admit_tcp_opening(key, found, now);
+        }
+    }
     if (mappings_.size() >= mappings_.capacity() - mappings_.capacity() / 4) {
         return refused(DropReason::kMappingTableFull);
     }

@@ -41,10 +41,19 @@ const StaticEntry* find_last(
 
 }  // namespace
 
-StaticTable::StaticTable(const NatSettings& settings, const ShardOfSubscriber& shard_of)
-    : settings_(&settings) {
-    for (uint32_t i = 0; i < settings.static_mappings.size(); ++i) {
-        const StaticMappingSettings& s = settings.static_mappings[i];
+StaticTable::StaticTable(
+    const NatSettings& settings, const ShardOfSubscriber& shard_of, const HashSecret& secret
+)
+    : settings_(&settings), secret_(secret) {
+    add_static_mappings(shard_of);
+    add_services(shard_of);
+    std::ranges::sort(by_internal_, {}, [&](uint32_t id) { return internal_place(entries_[id]); });
+    std::ranges::sort(by_external_, {}, [&](uint32_t id) { return external_place(entries_[id]); });
+}
+
+void StaticTable::add_static_mappings(const ShardOfSubscriber& shard_of) {
+    for (uint32_t i = 0; i < settings_->static_mappings.size(); ++i) {
+        const StaticMappingSettings& s = settings_->static_mappings[i];
         StaticEntry entry;
         entry.internal = s.internal;
         entry.external = s.external;
@@ -58,12 +67,59 @@ StaticTable::StaticTable(const NatSettings& settings, const ShardOfSubscriber& s
         for (const Protocol protocol : s.protocols()) {
             entry.protocol = protocol;
             by_internal_.push_back(static_cast<uint32_t>(entries_.size()));
+            by_external_.push_back(by_internal_.back());
             entries_.push_back(entry);
         }
     }
-    by_external_ = by_internal_;
-    std::ranges::sort(by_internal_, {}, [&](uint32_t id) { return internal_place(entries_[id]); });
-    std::ranges::sort(by_external_, {}, [&](uint32_t id) { return external_place(entries_[id]); });
+}
+
+void StaticTable::add_services(const ShardOfSubscriber& shard_of) {
+    for (uint32_t i = 0; i < settings_->destination_nat.size(); ++i) {
+        const DestinationNatSettings& rule = settings_->destination_nat[i];
+        StaticEntry entry;
+        entry.external_first = rule.ports.first;
+        entry.more = static_cast<uint16_t>(rule.ports.last - rule.ports.first);
+        entry.realm = rule.target_realm;
+        entry.setting = i;
+        for (size_t d = 0; rule.is_inbound && d < rule.destination.size(); ++d) {
+            entry.external = rule.destination[d].address;
+            for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp}) {
+                entry.protocol = protocol;
+                if (protocol == Protocol::kTcp ? rule.tcp : rule.udp) {
+                    add_service(rule, entry, shard_of);
+                }
+            }
+        }
+    }
+}
+
+// By its external endpoints only the first member is found: which one it is to be, who asks decides.
+void StaticTable::add_service(
+    const DestinationNatSettings& rule, StaticEntry entry, const ShardOfSubscriber& shard_of
+) {
+    const auto first = static_cast<uint32_t>(entries_.size());
+    entry.service = static_cast<uint32_t>(services_.size());
+    services_.push_back({TargetChoice(rule.targets), rule.affinity, first});
+    by_external_.push_back(first);
+    for (const TargetSettings& target : rule.targets) {
+        entry.internal = target.address;
+        entry.internal_first = target.ports.first != 0 ? target.ports.first : rule.ports.first;
+        entry.shard = shard_of ? shard_of(target.address) : ShardId{};
+        by_internal_.push_back(static_cast<uint32_t>(entries_.size()));
+        entries_.push_back(entry);
+    }
+}
+
+uint32_t StaticTable::member_for(
+    const Service& service, const RemoteEndpoint& endpoint, const RemoteEndpoint& from
+) const {
+    const uint64_t addresses = uint64_t{from.address.raw} | uint64_t{endpoint.address.raw} << 32;
+    const uint64_t ports =
+        uint64_t{from.port.raw} | uint64_t{endpoint.port.raw} << 16 | uint64_t{1} << 32;
+    const uint64_t hash = service.affinity == Affinity::kSource
+                              ? keyed_hash(secret_, from.address.raw, 0)
+                              : keyed_hash(secret_, addresses, ports);
+    return service.first + static_cast<uint32_t>(service.choice.of(hash));
 }
 
 const StaticEntry* StaticTable::find_internal(
@@ -73,10 +129,21 @@ const StaticEntry* StaticTable::find_internal(
     return find_last(entries_, by_internal_, wanted, internal_place);
 }
 
-const StaticEntry* StaticTable::find_external(Ipv4Addr address, Port port, Protocol protocol)
+const StaticEntry* StaticTable::find_external(
+    const RemoteEndpoint& endpoint, Protocol protocol, const RemoteEndpoint& from
+) const {
+    const Place wanted{
+        endpoint.address.host(), uint8_t{0}, static_cast<uint8_t>(protocol), endpoint.port.host()};
+    const StaticEntry* const found = find_last(entries_, by_external_, wanted, external_place);
+    return found == nullptr || !found->is_member()
+               ? found
+               : &entries_[member_for(services_[found->service], endpoint, from)];
+}
+
+bool StaticTable::chooses(const StaticEntry& member, Port external_port, const RemoteEndpoint& from)
     const {
-    const Place wanted{address.host(), uint8_t{0}, static_cast<uint8_t>(protocol), port.host()};
-    return find_last(entries_, by_external_, wanted, external_place);
+    const RemoteEndpoint endpoint{member.external, external_port};
+    return &entries_[member_for(services_[member.service], endpoint, from)] == &member;
 }
 
 Ipv4Addr StaticTable::external_of_subscriber(Ipv4Addr address, RealmId realm) const {
@@ -92,7 +159,9 @@ Ipv4Addr StaticTable::external_of_subscriber(Ipv4Addr address, RealmId realm) co
 }
 
 bool StaticTable::admits(const StaticEntry& entry, Ipv4Addr remote) const {
-    const std::vector<Ipv4Prefix>& access = settings_->static_mappings[entry.setting].access;
+    const std::vector<Ipv4Prefix>& access = entry.is_member()
+                                                ? settings_->destination_nat[entry.setting].source
+                                                : settings_->static_mappings[entry.setting].access;
     return access.empty() || std::ranges::any_of(access, [remote](const Ipv4Prefix& prefix) {
                return prefix.contains(remote);
            });

@@ -13,8 +13,11 @@
 #include <functional>
 #include <vector>
 
+#include "base/keyed_hash.h"
 #include "base/types.h"
+#include "nat/original.h"
 #include "nat/settings.h"
+#include "nat/target_choice.h"
 
 namespace sekisho::nat {
 
@@ -31,7 +34,11 @@ struct StaticEntry {
     RealmId realm;
     ShardId shard;  // of the subscriber
     bool is_whole = false;
-    uint32_t setting = 0;  // index in NatSettings::static_mappings
+    uint32_t setting =
+        0;  // index in NatSettings::static_mappings, or of a member in destination_nat
+    uint32_t service = kNoIndex;  // of a member: its external endpoints are those of others too
+
+    bool is_member() const { return service != kNoIndex; }
 
     Port external_of(Port internal_port) const {
         return Port::from_host(
@@ -49,14 +56,22 @@ class StaticTable {
   public:
     StaticTable() = default;
     // `settings` must outlive it.
-    StaticTable(const NatSettings& settings, const ShardOfSubscriber& shard_of);
+    StaticTable(
+        const NatSettings& settings, const ShardOfSubscriber& shard_of, const HashSecret& secret
+    );
 
     bool empty() const { return entries_.empty(); }
     const std::vector<StaticEntry>& entries() const { return entries_; }
     // nullptr: none.
     const StaticEntry* find_internal(Ipv4Addr address, RealmId realm, Port port, Protocol protocol)
         const;
-    const StaticEntry* find_external(Ipv4Addr address, Port port, Protocol protocol) const;
+    // Of a service the member that `from` gets.
+    const StaticEntry* find_external(
+        const RemoteEndpoint& endpoint, Protocol protocol, const RemoteEndpoint& from
+    ) const;
+    bool has_members() const { return !services_.empty(); }
+    // Whether `from` gets this member by its external port.
+    bool chooses(const StaticEntry& member, Port external_port, const RemoteEndpoint& from) const;
     // The external address of any entry of this subscriber; 0.0.0.0: it has none.
     Ipv4Addr external_of_subscriber(Ipv4Addr address, RealmId realm) const;
     // Whether the access list lets this remote host begin.
@@ -66,8 +81,24 @@ class StaticTable {
     }
 
   private:
+    struct Service {
+        TargetChoice choice;
+        Affinity affinity;
+        uint32_t first;  // of its members, in the order of the targets
+    };
+    void add_static_mappings(const ShardOfSubscriber& shard_of);
+    void add_services(const ShardOfSubscriber& shard_of);
+    void add_service(
+        const DestinationNatSettings& rule, StaticEntry entry, const ShardOfSubscriber& shard_of
+    );
+    uint32_t member_for(
+        const Service& service, const RemoteEndpoint& endpoint, const RemoteEndpoint& from
+    ) const;
+
     const NatSettings* settings_ = nullptr;
+    HashSecret secret_;
     std::vector<StaticEntry> entries_;
+    std::vector<Service> services_;
     std::vector<uint32_t> by_internal_;
     std::vector<uint32_t> by_external_;
 };

@@ -81,3 +81,33 @@ def proxy_inside(world):
     came = case_static.callers(program)
     assert len(came) == 2 and all(town.in_pool(address) for address in came), came
     program.stop()
+
+
+SERVICE = "203.0.113.6"
+SERVICES = {"workers": "2", "system": "shards: 3", "more": f"""\
+destination-nat:
+  - {{name: web, realm: external, destination: [{SERVICE}/32], transport-protocol: tcp, ports: 8080, affinity: none,
+     targets: [{{address: {INSIDE}, ports: {INSIDE_PORT}}}, {{address: 100.64.2.10, ports: {INSIDE_PORT}}}]}}
+"""}
+
+
+@case("connections to a service are shared by its servers, from outside and from among them", **SERVICES)
+def service(world):
+    folder = os.path.join(world.lab.folder, "www")
+    os.makedirs(folder, exist_ok=True)
+    servers = []
+    for name, address in (("sub1", INSIDE), ("sub2", "100.64.2.10")):
+        server = world.lab.spawn(name, "server", [sys.executable, "-B", "-c", case_static.SERVER, address,
+                                                  str(INSIDE_PORT), folder])
+        server.wait_for("serving")
+        servers.append(server)
+    for _ in range(20):
+        fetch(world, "net", town.SERVER, f"http://{SERVICE}:8080/")
+        fetch(world, "sub2", "100.64.2.3", f"http://{SERVICE}:8080/")
+    came = [case_static.callers(server) for server in servers]
+    assert sum(map(len, came)) == 40 and min(map(len, came)) > 4, [len(each) for each in came]
+    assert all(town.SERVER in each for each in came), came
+    rows = world.nat.mappings("external", f"{SERVICE}:8080")
+    assert sorted(row["internal-src-address"] for row in rows if row["type"] == "static") == [INSIDE, "100.64.2.10"], rows
+    for server in servers:
+        server.stop()

@@ -239,6 +239,18 @@ TEST_CASE("every setting reaches its value", "[config]") {
     CHECK(redirecting.nat.destination_nat[1].affinity == nat::Affinity::kSource);
     CHECK(redirecting.nat.destination_nat[2].targets[0].ports == nat::PortRange{200, 209});
     CHECK(must_parse(to_yaml(redirecting)).nat == redirecting.nat);
+    const Config serving = must_parse(base_with(
+        22,
+        "destination-nat:\n"
+        "  - {name: shop, realm: external, source: [192.0.2.0/24], transport-protocol: tcp,\n"
+        "     destination: [203.0.113.5/32, 203.0.113.6/32], ports: 443, target-realm: internal,\n"
+        "     targets: [{address: 100.64.0.10, ports: 8443, weight: 3}, 100.64.0.11]}"
+    ));
+    REQUIRE(serving.nat.destination_nat.size() == 1);
+    CHECK(serving.nat.destination_nat[0].is_inbound);
+    CHECK(serving.nat.destination_nat[0].realm == kExternalRealm);
+    CHECK(serving.nat.destination_nat[0].destination.size() == 2);
+    CHECK(must_parse(to_yaml(serving)).nat == serving.nat);
     const Config shared = must_parse(base_with(
         22,
         "    mapping: address-and-port-dependent\n    filtering: address-and-port-dependent\n"

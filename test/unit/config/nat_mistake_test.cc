@@ -419,63 +419,6 @@ std::string statics(std::initializer_list<const char*> entries) {
 
 }  // namespace
 
-TEST_CASE("rules of destination-nat are checked", "[config][redirect]") {
-    const auto with = [](const std::string& rest) {
-        return "destination-nat:\n  - {name: web, destination: [0.0.0.0/0], " + rest + "}";
-    };
-    check({
-        {"none",
-         22,
-         "destination-nat: []",
-         "f:22:18: found an empty list, wanted a list of rules, each with name, destination and "
-         "targets"},
-        {"without targets",
-         22,
-         with("ports: 80"),
-         "f:23:5: found a rule of destination-nat without targets, wanted the key targets"},
-        {"a name twice",
-         22,
-         with("targets: [192.0.2.1]") +
-             "\n  - {name: web, destination: [0.0.0.0/0], targets: [192.0.2.1]}",
-         "f:24:12: found the name \"web\" for a second rule of destination-nat (first on line 23), "
-         "wanted a name of its own for each rule of destination-nat"},
-        {"a protocol without ports",
-         22,
-         with("transport-protocol: tcp, targets: [192.0.2.1]"),
-         "f:23:63: found \"tcp\" without ports, wanted ports as well"},
-        {"a target that gets nothing",
-         22,
-         with("targets: [{address: 192.0.2.1, weight: 0}]"),
-         "f:23:52: found no target with a weight, wanted at least one that gets what is new"},
-        {"ports of a target without ports of the rule",
-         22,
-         with("targets: [{address: 192.0.2.1, ports: 80}]"),
-         "f:23:81: found \"80\" of a target for all ports, wanted ports of the rule as well"},
-        {"too few ports of a target",
-         22,
-         with("ports: 80-89, targets: [{address: 192.0.2.1, ports: 80-84}]"),
-         "f:23:95: found 5 ports of a target for 10, wanted one port for all of them, or as many"},
-        {"a target of the appliance itself",
-         22,
-         with("ports: 80, targets: [198.51.100.2]"),
-         "f:23:64: found 198.51.100.2, the link ext0's own address, where the appliance has no "
-         "local ports, wanted a host that has the service"},
-        {"a target in a pool",
-         22,
-         with("ports: 80, targets: [203.0.113.5]"),
-         "f:23:64: found 203.0.113.5, an address of a pool, wanted the host's own address"},
-        {"a subscriber that nobody reaches",
-         22,
-         with("ports: 80, targets: [100.64.0.9]"),
-         "f:23:64: found 100.64.0.9, a subscriber without a static mapping of these ports, wanted "
-         "an entry of static-mappings, by which its neighbours reach it"},
-        {"a realm on the external side",
-         22,
-         with("realm: external, targets: [192.0.2.1]"),
-         "f:23:50: found \"external\", wanted the name of a realm on the internal side"},
-    });
-}
-
 TEST_CASE("static mappings are checked", "[config]") {
     constexpr auto kWeb =
         "internal-src-address: 100.64.0.9, external-src-address: 203.0.113.5, internal-src-port: "
