@@ -85,8 +85,29 @@ void add_service_runs(const Draft& draft, End end, std::vector<Run>& runs) {
     }
 }
 
+// Behind those of destination-nat.
+void add_trigger_runs(const Draft& draft, std::vector<Run>& runs) {
+    for (size_t i = 0; i < draft.trigger_forwards.size(); ++i) {
+        const nat::TriggerForwardSettings& rule = draft.config.nat.trigger_forwards[i];
+        Run run{};
+        run.address = rule.external.host();
+        run.ports = rule.ports;
+        run.mapping = draft.static_mappings.size() + draft.destination_nat.size() + i;
+        for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp}) {
+            run.protocol = protocol;
+            if (draft.trigger_forwards[i].is_read &&
+                (protocol == Protocol::kTcp ? rule.tcp : rule.udp)) {
+                runs.push_back(run);
+            }
+        }
+    }
+}
+
 std::vector<Run> runs_of(const Draft& draft, End end) {
     std::vector<Run> runs;
+    if (end == End::kExternal) {
+        add_trigger_runs(draft, runs);
+    }
     add_static_runs(draft, end, runs);
     add_service_runs(draft, end, runs);
     return runs;
@@ -103,8 +124,13 @@ Written written(const Draft& draft, End end, const Run& run) {
         const StaticMappingPlaces& at = draft.static_mappings[run.mapping];
         return {internal ? at.internal : at.external, "static mapping"};
     }
-    const DestinationNatPlaces& at =
-        draft.destination_nat[run.mapping - draft.static_mappings.size()];
+    const size_t rule = run.mapping - draft.static_mappings.size();
+    if (rule >= draft.destination_nat.size()) {
+        return {
+            draft.trigger_forwards[rule - draft.destination_nat.size()].external,
+            "trigger forward"};
+    }
+    const DestinationNatPlaces& at = draft.destination_nat[rule];
     return {internal ? at.targets.front() : at.destinations.front(), "rule of destination-nat"};
 }
 

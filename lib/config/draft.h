@@ -70,6 +70,11 @@ struct DestinationNatPlaces {
     bool is_read = false;             // all of it that is compared
 };
 
+struct TriggerForwardPlaces {
+    Place external;
+    bool is_read = false;  // all of it that is compared
+};
+
 struct Draft {
     Config config;
     std::vector<LinkPlaces> links;
@@ -79,12 +84,14 @@ struct Draft {
     std::vector<PolicyPlaces> policies;
     std::vector<StaticMappingPlaces> static_mappings;
     std::vector<DestinationNatPlaces> destination_nat;
+    std::vector<TriggerForwardPlaces> trigger_forwards;
     Place whole;  // where a list as a whole is missing something
     Place links_list;
     Names realm_names{"realm"};
     Names link_names{"link"};
     Names pool_names{"pool"};
     Names policy_names{"policy"};
+    Names trigger_forward_names{"trigger forward"};
     Names destination_nat_names{"rule of destination-nat"};
 };
 
@@ -103,6 +110,7 @@ void read_exempt(
 );
 void read_static_mappings(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_destination_nat(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_trigger_forwards(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_timeouts(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_port_timeouts(
     const Node& node, std::vector<nat::PortTimeout>& timeouts, Mistakes& mistakes
@@ -120,6 +128,7 @@ void check_pools(const Draft& draft, Mistakes& mistakes);
 void check_ports(const Draft& draft, Mistakes& mistakes);
 void check_policies(const Draft& draft, Mistakes& mistakes);
 void check_static_mappings(const Draft& draft, Mistakes& mistakes);
+void check_trigger_forwards(const Draft& draft, Mistakes& mistakes);
 void check_destination_nat(const Draft& draft, Mistakes& mistakes);
 
 }  // namespace sekisho::config

@@ -42,6 +42,7 @@ void read_sections(const Map& top, const MachineFacts& machine, Draft& draft, Mi
         {"policies", read_policies},
         {"static-mappings", read_static_mappings},
         {"destination-nat", read_destination_nat},
+        {"trigger-forwards", read_trigger_forwards},
         {"timeouts", read_timeouts},
         {"limits", read_table_limits},
         {"log", read_log},
@@ -122,6 +123,7 @@ Checked parse(const std::string& text, const std::string& file_name, const Machi
         check_policies(draft, mistakes);
         check_static_mappings(draft, mistakes);
         check_destination_nat(draft, mistakes);
+        check_trigger_forwards(draft, mistakes);
     }
     if (!mistakes.empty()) {
         return {std::nullopt, std::move(mistakes).in_file_order()};

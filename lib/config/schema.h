@@ -45,6 +45,7 @@ inline constexpr Key kTopKeys[] = {
     {"policies", true},
     {"static-mappings"},
     {"destination-nat"},
+    {"trigger-forwards"},
     {"timeouts"},
     {"limits"},
     {"log"},
@@ -115,6 +116,18 @@ inline constexpr Key kDestinationNatKeys[] = {
     {"affinity"},
     {"target-realm"},
 };
+inline constexpr Key kTriggerForwardKeys[] = {
+    {"name", true},
+    {"realm"},
+    {"source"},
+    {"external-src-address", true},
+    {"ports", true},
+    {"transport-protocol"},
+    {"trigger-port", true},
+    {"trigger-protocol"},
+    {"idle"},
+    {"access"},
+};
 inline constexpr Key kTargetKeys[] = {{"address", true}, {"ports"}, {"weight"}};
 inline constexpr Key kProtocolKeys[] = {{"tcp"}, {"udp"}, {"icmp"}};
 inline constexpr Key kSubscriberLimitKeys[] = {
@@ -155,6 +168,7 @@ inline constexpr Section kPolicy{"a policy", kPolicyKeys};
 inline constexpr Section kExemption{"an exemption", kExemptionKeys};
 inline constexpr Section kStaticMapping{"a static mapping", kStaticMappingKeys};
 inline constexpr Section kDestinationNat{"a rule of destination-nat", kDestinationNatKeys};
+inline constexpr Section kTriggerForward{"a trigger forward", kTriggerForwardKeys};
 inline constexpr Section kTarget{"a target", kTargetKeys};
 inline constexpr Section kProtocols{"a setting by protocol", kProtocolKeys};
 inline constexpr Section kSubscriberLimits{"a policy's limits", kSubscriberLimitKeys};
@@ -178,6 +192,7 @@ inline constexpr const Section* kSections[] = {
     &kStaticMapping,
     &kDestinationNat,
     &kTarget,
+    &kTriggerForward,
     &kProtocols,
     &kSubscriberLimits,
     &kProtocolLimits,
@@ -196,6 +211,7 @@ inline constexpr size_t kMaxPools = 1024;
 inline constexpr size_t kMaxPolicies = 1024;
 inline constexpr size_t kMaxStaticMappings = 65536;
 inline constexpr size_t kMaxDestinationNat = 1024;
+inline constexpr size_t kMaxTriggerForwards = 64;
 // Over all pools. RFC 6888 REQ-3 wants none; this one catches a slip such as /2 for /28 before
 // memory does.
 inline constexpr size_t kMaxPoolAddresses = size_t{1} << 20;
@@ -216,6 +232,8 @@ inline constexpr NumberRule kBlockReleaseDelay{0, 86400, Unit::kSeconds};
 inline constexpr NumberRule kSubscriberSessions{1, 134217728, Unit::kCount};
 inline constexpr NumberRule kSubscriberPorts{1, 1048576, Unit::kCount};
 inline constexpr NumberRule kSubscriberRate{0, 1000000, Unit::kCount};
+inline constexpr NumberRule kTriggerPort{1, 65535};
+inline constexpr NumberRule kTriggerIdle{1, 86400, Unit::kSeconds};
 inline constexpr NumberRule kTargetWeight{0, 65535};
 inline constexpr NumberRule kOwnLimit{0, 134217728, Unit::kCount};  // 0: none of its own
 inline constexpr NumberRule kMssClamp{536, 9176};  // RFC 9293 3.7.1: what every host takes

@@ -346,6 +346,30 @@ void write_destination_nat(const Config& config, const nat::DestinationNatSettin
     }
 }
 
+void write_trigger_forward(const Config& config, const nat::TriggerForwardSettings& rule, Out out) {
+    const auto prefix = [](Ipv4Prefix p) { return format(p); };
+    fmt::format_to(
+        out,
+        "  - name: {}\n    realm: {}\n    external-src-address: {}\n    ports: {}\n"
+        "    transport-protocol: {}\n    trigger-port: {}\n    trigger-protocol: {}\n"
+        "    idle: {}\n    access: {}\n",
+        scalar(rule.name),
+        scalar(config.realms[rule.realm.value].name),
+        format(rule.external),
+        ports_text(rule.ports),
+        rule.tcp && rule.udp ? "[tcp, udp]"
+        : rule.tcp           ? "tcp"
+                             : "udp",
+        rule.trigger_port,
+        rule.trigger_protocol == Protocol::kTcp ? "tcp" : "udp",
+        rule.idle.value,
+        rule.access == nat::TriggerAccess::kAnyone ? "anyone" : "contacted"
+    );
+    if (!rule.source.empty()) {
+        fmt::format_to(out, "    source: {}\n", list(rule.source, prefix));
+    }
+}
+
 void write_log(const Config& config, Out out) {
     constexpr std::string_view kClasses[] = {"mappings", "blocks", "limits", "sessions", "invalid"};
     const nat::EventSettings& events = config.nat.events;
@@ -446,6 +470,10 @@ std::string to_yaml(const Config& config) {
     text += config.nat.destination_nat.empty() ? "" : "\ndestination-nat:\n";
     for (const nat::DestinationNatSettings& rule : config.nat.destination_nat) {
         write_destination_nat(config, rule, out);
+    }
+    text += config.nat.trigger_forwards.empty() ? "" : "\ntrigger-forwards:\n";
+    for (const nat::TriggerForwardSettings& rule : config.nat.trigger_forwards) {
+        write_trigger_forward(config, rule, out);
     }
     write_rest(config, out);
     return text;

@@ -290,7 +290,7 @@ Document session_row(const nat::SessionView& view, const config::Config& config)
         {"lifetime", view.lifetime_ms / 1000},
         {"shard", view.shard.value},
     };
-    if ((s.flags & flow::kRedirected) != 0) {
+    if ((s.realm & flow::kRedirectedRealm) != 0) {
         row["internal-dst-address"] = address(view.original.address.raw);
         row["internal-dst-port"] = port(view.original.port.raw);
     }

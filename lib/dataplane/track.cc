@@ -29,6 +29,11 @@ namespace {
         batch.drop(i, DropReason::kSpoofedSource);
         return false;
     }
+    if ((session.flags & flow::kRedirected) != 0 && meta.kind < PacketKind::kIcmpError &&
+        !tables.nat->touch_trigger({meta.session_index}, meta.direction, now)) {
+        batch.drop(i, DropReason::kStaleOwner);
+        return false;
+    }
     if ((session.flags & flow::kTrackWindow) == 0 || meta.session_index == kNoIndex ||
         meta.kind != PacketKind::kTcp) {
         return true;
@@ -87,8 +92,8 @@ void track(Burst& burst, const StageTables& tables, Tick now) {
             continue;
         }
         const auto& session = *static_cast<const flow::Session*>(meta.session);
-        if ((session.flags & (flow::kSessionHairpin | flow::kTrackWindow)) != 0 &&
-            !may_pass(batch, i, tables, now)) [[unlikely]] {
+        constexpr uint16_t kMarks = flow::kSessionHairpin | flow::kTrackWindow | flow::kRedirected;
+        if ((session.flags & kMarks) != 0 && !may_pass(batch, i, tables, now)) [[unlikely]] {
             continue;
         }
         tables.hops->prefetch(NeighbourId{session.next_hop[static_cast<size_t>(meta.direction)]});

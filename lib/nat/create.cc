@@ -102,7 +102,7 @@ base::ArenaPlan arena_plan(const NatShardPlan& plan, const NatSettings& settings
     if (tracks_windows(settings)) {
         arena.sections.push_back({kTcpWindows, s * sizeof(TcpWindow), s, false});
     }
-    if (redirects(settings)) {
+    if (redirects(settings) || !settings.trigger_forwards.empty()) {
         arena.sections.push_back({kOriginals, s * sizeof(OriginalDestination), s, false});
     }
     if (overloads_ports(settings)) {
@@ -169,7 +169,9 @@ Result<void> NatShard::build(const NatShardPlan& plan, Tick now) {
     if (nat::redirects(*settings_)) {
         redirects_.emplace(*settings_, directory_->statics(), secret_);
     }
-    static_sessions_.resize(directory_->statics().entries().size());
+    build_triggers();
+    outdated_.reserve(directory_->triggers().are_any() ? 64 : 0);
+    static_sessions_.resize(directory_->statics().entries().size() + trigger_entries_.size());
     singles_ = SinglePorts(*settings_, *directory_, shard_);
     if (std::ranges::any_of(policies_, &Policy::has_protocol_limits) &&
         std::ranges::any_of(pools_, &Pool::has_singles)) {
@@ -309,6 +311,9 @@ void NatShard::advance(Tick now, uint32_t budget) {
     }
     session_wheel_.advance(now, budget, [&](uint32_t session) { fire_session(session, now); });
     block_wheel_.advance(now, budget, [&](uint32_t block) { fire_block(block, now); });
+    if (directory_->triggers().are_any()) [[unlikely]] {
+        advance_triggers(now);
+    }
     release_lingering(now, budget);
     write_pending(now, budget);
     outbox_.flush();

@@ -92,7 +92,8 @@ ExternalDirectory::ExternalDirectory(
     }
     mark_singles(settings);
     statics_ = StaticTable(settings, shard_of, secret);
-    if (!statics_.empty()) {
+    triggers_ = TriggerTable(settings, shard_of);
+    if (!statics_.empty() || triggers_.are_any()) {
         reserve_statics(settings);
     }
 }
@@ -125,7 +126,11 @@ void ExternalDirectory::mark_singles(const NatSettings& settings) {
 // Of a whole address the owner bytes say all; elsewhere a block may hold ports of several
 // subscribers.
 void ExternalDirectory::reserve_statics(const NatSettings& settings) {
-    for (const StaticEntry& entry : statics_.entries()) {
+    std::vector<StaticEntry> entries = statics_.entries();
+    for (size_t i = 0; i < triggers_.size(); ++i) {
+        entries.push_back(triggers_.entry(i));
+    }
+    for (const StaticEntry& entry : entries) {
         const ExternalIndex index = find(entry.external);
         if (index.value == kNoIndex) {
             continue;  // of no pool: lib/config refuses it
@@ -189,6 +194,11 @@ ShardId ExternalDirectory::owner_of_port(const ExternalAddress& address, const F
     );
     if (entry != nullptr) {
         return entry->shard;
+    }
+    const auto trigger = triggers_.find_forwarded(inbound);
+    const Ipv4Addr holder = trigger ? triggers_.holder(*trigger) : Ipv4Addr{};
+    if (holder != Ipv4Addr{}) {
+        return triggers_.shard_of(holder);
     }
     const uint32_t size = last_single_[address.pool.value] + 1U;
     if (port_owners_.empty() || port.host() >= size) {

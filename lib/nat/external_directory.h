@@ -17,6 +17,7 @@
 #include "base/types.h"
 #include "nat/settings.h"
 #include "nat/static_table.h"
+#include "nat/trigger_table.h"
 #include "packet/batch.h"
 
 namespace sekisho::nat {
@@ -82,6 +83,8 @@ class ExternalDirectory {
     // port that nobody has is not elsewhere, wherever its home is.
     bool is_elsewhere(ExternalIndex index, const FlowKey& inbound, ShardId self) const;
     const StaticTable& statics() const { return statics_; }
+    TriggerTable& triggers() { return triggers_; }
+    const TriggerTable& triggers() const { return triggers_; }
     // Blocks of an address that hold external ports of static mappings, first and last.
     struct Reserved {
         ExternalIndex external;
@@ -117,6 +120,7 @@ class ExternalDirectory {
     std::vector<std::atomic<uint8_t>> port_owners_;
     std::vector<uint16_t> last_single_;  // by PoolId; 0: none
     StaticTable statics_;
+    TriggerTable triggers_;
     std::vector<Reserved> reserved_;
     std::vector<uint8_t>
         is_full_;  // by ExternalIndex, where there are static mappings: no block is left

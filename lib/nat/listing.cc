@@ -46,7 +46,7 @@ bool NatShard::list_sessions(
             settings_->policies[m.policy].pool.value,
             m.policy,
             shard_,
-            (s.flags & flow::kRedirected) != 0 ? original_of(i) : RemoteEndpoint{}};
+            (s.realm & flow::kRedirectedRealm) != 0 ? original_of(i) : RemoteEndpoint{}};
         return true;
     });
 }
@@ -56,12 +56,16 @@ bool NatShard::list_mappings(
     uint32_t& cursor, uint32_t limit, std::span<MappingView> out, size_t& filled
 ) const {
     const std::vector<StaticEntry>& statics = directory_->statics().entries();
-    const auto before = static_cast<uint32_t>(statics.size());
+    const auto tabled = static_cast<uint32_t>(statics.size());
+    const uint32_t before = tabled + static_cast<uint32_t>(trigger_entries_.size());
     const uint32_t end = before + mappings_.high_water();
     return walk({cursor, end, limit, out.size()}, filled, [&](uint32_t at) {
-        if (at < before) {
+        if (at < tabled) {
             out[filled] = view_of(statics[at]);
             return statics[at].shard == shard_;
+        }
+        if (at < before) {
+            return show_trigger(at - tabled, out[filled]);
         }
         const uint32_t i = at - before;
         const Mapping& m = mappings_[i];
@@ -86,7 +90,7 @@ MappingView NatShard::view_of(const StaticEntry& entry) const {
     view.mapping.protocol = static_cast<uint8_t>(entry.protocol);
     view.mapping.realm = entry.realm.value;
     view.mapping.policy = policy_of(entry.internal, entry.realm).value;
-    view.mapping.sessions = static_sessions_[directory_->statics().id_of(entry)];
+    view.mapping.sessions = static_sessions_[static_id(entry)];
     view.index = kNoIndex;
     view.pool = pool_at(entry.external).value;
     view.shard = shard_;

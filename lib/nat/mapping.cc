@@ -55,8 +55,7 @@ FlowKey NatShard::mapping_key(uint32_t mapping, unsigned side) const {
     const Mapping& m = mappings_[mapping];
     const auto protocol = static_cast<Protocol>(m.protocol);
     if (is_of_service(m)) [[unlikely]] {
-        const StaticEntry& entry = directory_->statics().entries()[m.block & ~kStaticBlock];
-        FlowKey key = member_key(entry, {m.internal_port});
+        FlowKey key = service_key(m);
         key.rest = side == kInternal ? key.rest : key.rest & 0xffffffffff;  // in the external realm
         return key;
     }
@@ -161,7 +160,7 @@ void NatShard::take_away_mapping(const FlowKey& key, Sought& sought) const {
 // The mapping of an outbound packet, its subscriber, and the hash under which a new one is to be
 // found. Where all are endpoint-independent, one that has a mapping need not be looked up itself.
 NatShard::Sought NatShard::seek_mapping(const FlowKey& key, const Newcomer& newcomer, Tick now) {
-    if (directory_->statics().has_members()) [[unlikely]] {
+    if (directory_->statics().has_members() || directory_->triggers().are_any()) [[unlikely]] {
         const StaticEntry* const entry = find_static(key, Direction::kOutbound);
         if (entry != nullptr && entry->is_member()) {
             return seek_member(*entry, key, newcomer, now);

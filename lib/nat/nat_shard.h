@@ -52,6 +52,7 @@
 #include "nat/port_block.h"
 #include "nat/recall_book.h"
 #include "nat/redirects.h"
+#include "nat/results.h"
 #include "nat/settings.h"
 #include "nat/shard_pool.h"
 #include "nat/single_ports.h"
@@ -62,37 +63,6 @@
 #include "packet/batch.h"
 
 namespace sekisho::nat {
-
-// What became of an outbound miss.
-struct MakeResult {
-    // kStaticOnly: translate with scratch_static(), no state changes.
-    enum Kind : uint8_t { kMade, kHold, kRefused, kStaticOnly } kind = kRefused;
-    DropReason reason{};                // with kRefused
-    Refusal answer = Refusal::kSilent;  // with kRefused: what its sender is to be told
-    SessionIndex session{kNoIndex};     // with kMade
-    SubscriberIndex waiting{kNoIndex};  // with kHold: the subscriber whose block is being asked for
-};
-
-// What became of an inbound miss.
-struct AdmitResult {
-    enum Kind : uint8_t { kSession, kMappingOnly, kRefused, kStaticOnly } kind = kRefused;
-    DropReason reason{};             // with kRefused
-    SessionIndex session{kNoIndex};  // with kSession: a TCP opening from outside
-    // With kMappingOnly: translate from the mapping alone, no state changes.
-    MappingIndex mapping{kNoIndex};
-};
-
-struct NatShardPlan {
-    ShardId shard;
-    unsigned shards = 1;    // 64 at most
-    uint32_t sessions = 0;  // entries of this shard's tables
-    uint32_t mappings = 0;
-    uint32_t subscribers = 0;
-    HashSecret secret;
-    std::string arena_name;      // empty: anonymous memory
-    std::string huge_directory;  // see base/arena.h
-    base::ArenaFacts facts;
-};
 
 class NatShard {
   public:
@@ -149,6 +119,8 @@ class NatShard {
     bool admits_segment(
         SessionIndex index, Direction direction, const uint8_t* tcp, uint32_t data, Tick now
     );
+    // Of a session with kRedirected: what a trigger forward learns of a packet; false: it is no longer its holder's.
+    bool touch_trigger(SessionIndex index, Direction direction, Tick now);
     // SYNs of sessions whose policy clamps them, tracked since the last call.
     uint32_t take_syns_to_clamp() { return std::exchange(syns_to_clamp_, 0); }
     uint16_t mss_clamp_of(const Session& s) const {
@@ -369,11 +341,21 @@ class NatShard {
     uint32_t make_outbound_session(const Way& way, uint32_t mapping, SessionState first, Tick now);
     // service.cc
     bool is_of_service(const Mapping& m) const;
+    static FlowKey service_key(const Mapping& m);
     FlowKey member_key(const StaticEntry& entry, Port internal_port) const;
     uint32_t find_member(const StaticEntry& entry, Port internal_port) const;
     Sought seek_member(
         const StaticEntry& entry, const FlowKey& key, const Newcomer& newcomer, Tick now
     );
+    // trigger.cc
+    void build_triggers();
+    const StaticEntry* find_trigger(const FlowKey& key, Direction direction) const;
+    static bool is_trigger(const StaticEntry& entry);
+    uint32_t static_id(const StaticEntry& entry) const;
+    bool admits_remote(const StaticEntry& entry, Ipv4Addr remote) const;
+    bool show_trigger(uint32_t rule, MappingView& view) const;
+    void note_trigger(uint32_t session);
+    void advance_triggers(Tick now);
     // redirect.cc
     Way redirected_way(const FlowKey& key, const RemoteEndpoint& target) const;
     Sought seek_redirected(const Way& way, const Newcomer& newcomer, Tick now);
@@ -550,7 +532,9 @@ class NatShard {
     uint32_t limits_told_at_ = 0;  // Tick
     HashSecret port_secret_;
     uint64_t port_draws_ = 0;
-    std::vector<uint32_t> static_sessions_;  // by entry of the static table
+    mutable std::vector<StaticEntry> trigger_entries_;  // find_trigger() fills in the holder
+    std::vector<uint32_t> outdated_;                    // sessions of former holders
+    std::vector<uint32_t> static_sessions_;             // by entry of the static table
 
     HomeBlocks home_;
     SinglePorts singles_;

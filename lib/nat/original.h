@@ -22,11 +22,12 @@ struct Remote {
     std::optional<RemoteEndpoint> original{};
 };
 
-// Beside a session with flow::kRedirected: what its subscriber sees in place of the session's remote endpoint.
+// Beside a session with flow::kRedirected: what its subscriber sees in place of the session's remote endpoint (or that
+// again, if a trigger forward wants the mark).
 struct OriginalDestination {
     uint32_t address;  // network order
     uint16_t port;
-    uint16_t reserved;
+    uint16_t trigger;  // trigger.cc; 0: none
 };
 static_assert(sizeof(OriginalDestination) == 8);
 

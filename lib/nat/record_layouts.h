@@ -88,7 +88,7 @@ inline constexpr FieldLayout kTcpWindowFields[] = {
 inline constexpr FieldLayout kOriginalFields[] = {
     SEKISHO_FIELD(OriginalDestination, address),
     SEKISHO_FIELD(OriginalDestination, port),
-    SEKISHO_FIELD(OriginalDestination, reserved),
+    SEKISHO_FIELD(OriginalDestination, trigger),
 };
 #undef SEKISHO_FIELD
 

@@ -14,8 +14,9 @@ constexpr uint8_t kServiceRealm = 0x80;  // no realm's number has it
 }  // namespace
 
 bool NatShard::is_of_service(const Mapping& m) const {
-    return has_static_entry(m) &&
-           directory_->statics().entries()[m.block & ~kStaticBlock].is_member();
+    const std::vector<StaticEntry>& statics = directory_->statics().entries();
+    const uint32_t entry = m.block & ~kStaticBlock;
+    return has_static_entry(m) && (entry >= statics.size() || statics[entry].is_member());
 }
 
 FlowKey NatShard::member_key(const StaticEntry& entry, Port internal_port) const {
@@ -26,6 +27,17 @@ FlowKey NatShard::member_key(const StaticEntry& entry, Port internal_port) const
         entry.external_of(internal_port),
         entry.protocol,
         {static_cast<uint8_t>(entry.realm.value | kServiceRealm)}
+    );
+}
+
+FlowKey NatShard::service_key(const Mapping& m) {
+    return FlowKey::of(
+        {m.internal_address},
+        {m.external_address},
+        {m.internal_port},
+        {m.external_port},
+        static_cast<Protocol>(m.protocol),
+        {static_cast<uint8_t>(m.realm | kServiceRealm)}
     );
 }
 

@@ -77,6 +77,9 @@ uint32_t NatShard::make_session(
     if (remote.original) [[unlikely]] {
         note_original(index, *remote.original);
     }
+    if (directory_->triggers().are_any()) [[unlikely]] {
+        note_trigger(index);
+    }
     if (mss_clamp_of(s) != 0) {
         s.flags = static_cast<uint16_t>(s.flags | flow::kClampMss);
     }

@@ -191,6 +191,25 @@ struct DestinationNatSettings {
     friend bool operator==(const DestinationNatSettings&, const DestinationNatSettings&) = default;
 };
 
+// Who may use the ports of a trigger forward from outside: whom its holder has called, or everybody.
+enum class TriggerAccess : uint8_t { kContacted, kAnyone };
+
+// External ports that are the subscriber's who has last sent to a control port (ipautofw).
+struct TriggerForwardSettings {
+    std::string name;
+    RealmId realm = kInternalRealm;
+    std::vector<Ipv4Prefix> source;  // empty: everybody
+    Ipv4Addr external;               // of a pool
+    bool tcp = true;
+    bool udp = true;
+    PortRange ports;
+    Protocol trigger_protocol = Protocol::kUdp;
+    uint16_t trigger_port = 0;
+    Seconds idle{300};
+    TriggerAccess access = TriggerAccess::kContacted;
+    friend bool operator==(const TriggerForwardSettings&, const TriggerForwardSettings&) = default;
+};
+
 // Another timeout of a UDP session, or of an established TCP session, by its remote port.
 struct PortTimeout {
     Protocol protocol = Protocol::kUdp;
@@ -247,6 +266,7 @@ struct NatSettings {
     std::vector<PolicySettings> policies;  // by PolicyId; first match wins
     std::vector<StaticMappingSettings> static_mappings;
     std::vector<DestinationNatSettings> destination_nat;
+    std::vector<TriggerForwardSettings> trigger_forwards;
     TimeoutSettings timeouts;
     TableLimits limits;
     EventSettings events;

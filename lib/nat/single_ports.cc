@@ -23,6 +23,16 @@ SinglePorts::SinglePorts(
             exclude(directory, entry);
         }
     }
+    for (size_t i = 0; has_any && i < directory.triggers().size(); ++i) {
+        StaticEntry entry = directory.triggers().entry(i);
+        const ExternalIndex external = directory.find(entry.external);
+        for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp}) {
+            entry.protocol = protocol;
+            if (external.value != kNoIndex && directory[external].home == home) {
+                exclude(directory, entry);
+            }
+        }
+    }
 }
 
 void SinglePorts::add(PortRange ports, Address& address) {

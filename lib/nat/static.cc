@@ -26,13 +26,15 @@ Port identifier_of(const FlowKey& key) {
 
 const StaticEntry* NatShard::find_static(const FlowKey& key, Direction direction) const {
     const StaticTable& statics = directory_->statics();
-    if (statics.empty()) [[likely]] {
+    const bool has_triggers = directory_->triggers().are_any();
+    if (statics.empty() && !has_triggers) [[likely]] {
         return nullptr;
     }
     const RemoteEndpoint source{key.source(), key.source_port()};
     const RemoteEndpoint destination{key.destination(), key.destination_port()};
     if (direction == Direction::kInbound) {
-        return statics.find_external(destination, key.protocol(), source);
+        const StaticEntry* const entry = statics.find_external(destination, key.protocol(), source);
+        return entry == nullptr && has_triggers ? find_trigger(key, direction) : entry;
     }
     const StaticEntry* const entry =
         statics.find_internal(key.source(), key.realm(), key.source_port(), key.protocol());
@@ -40,6 +42,9 @@ const StaticEntry* NatShard::find_static(const FlowKey& key, Direction direction
     const bool is_of_others =
         entry != nullptr && entry->is_member() &&
         !statics.chooses(*entry, entry->external_of(source.port), destination);
+    if (entry == nullptr && has_triggers) {
+        return find_trigger(key, direction);
+    }
     return is_of_others ? nullptr : entry;
 }
 
@@ -53,7 +58,7 @@ NatShard::Outcome NatShard::make_static(
     const FlowKey key =
         FlowKey::of(entry.internal, {}, internal_port, {}, entry.protocol, entry.realm);
     Outcome port;
-    port.index = kStaticBlock | directory_->statics().id_of(entry);
+    port.index = kStaticBlock | static_id(entry);
     port.port = entry.external_of(internal_port).host();
     const uint32_t mapping = make_mapping(key, subscriber, entry.external, port);
     ++subscribers_[subscriber].mappings;
@@ -71,7 +76,7 @@ AdmitResult NatShard::admit_to_static(
     if (entry == nullptr || entry->shard != shard_) {
         return refused(no_mapping_reason(key));
     }
-    if (!directory_->statics().admits(*entry, key.source())) {
+    if (!admits_remote(*entry, key.source())) {
         return refused(DropReason::kFiltered);
     }
     if (kind != PacketKind::kTcp) {

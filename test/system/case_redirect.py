@@ -111,3 +111,26 @@ def service(world):
     assert sorted(row["internal-src-address"] for row in rows if row["type"] == "static") == [INSIDE, "100.64.2.10"], rows
     for server in servers:
         server.stop()
+
+
+CALLED_BACK = {"workers": "2", "system": "shards: 3", "more": f"""\
+trigger-forwards:
+  - {{name: video, external-src-address: 203.0.113.7, ports: 7648-7649, transport-protocol: udp, trigger-port: {traffic.UDP_PORT},
+     access: anyone}}
+"""}
+
+
+@case("who has called the control port last is called back", **CALLED_BACK)
+def called_back(world):
+    caller = traffic.udp_socket(world.lab, "net", town.OTHER_SERVER, 7777)
+    hosts = {"100.64.1.3": "sub1", "100.64.2.3": "sub2"}
+    ears = {source: traffic.udp_socket(world.lab, name, source, 7649) for source, name in hosts.items()}
+    for source in (*hosts, *hosts):
+        control = traffic.udp_socket(world.lab, hosts[source], source)
+        traffic.ask(control)
+        caller.sendto(b"ring", ("203.0.113.7", 7649))
+        assert ears[source].recvfrom(100) == (b"ring", (town.OTHER_SERVER, 7777))
+        rows = world.nat.mappings("external", "203.0.113.7:7649")
+        assert [row["internal-src-address"] for row in rows if row["type"] == "static"] == [source], rows
+    ears["100.64.2.3"].sendto(b"hello", (town.OTHER_SERVER, 7777))
+    assert caller.recvfrom(100) == (b"hello", ("203.0.113.7", 7649))

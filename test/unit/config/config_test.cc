@@ -208,49 +208,6 @@ TEST_CASE("every setting reaches its value", "[config]") {
     CHECK(statics.nat.static_mappings[1].udp);
     CHECK(statics.nat.static_mappings[2].is_whole());
     CHECK(must_parse(to_yaml(statics)).nat == statics.nat);
-    const Config redirecting = must_parse(base_with(
-        22,
-        "static-mappings:\n"
-        "  - {internal-src-address: 100.64.0.10, external-src-address: 203.0.113.5,\n"
-        "     transport-protocol: tcp, internal-src-port: 3128}\n"
-        "destination-nat:\n"
-        "  - {name: web, source: [100.64.0.0/16], destination: [0.0.0.0/0],\n"
-        "     transport-protocol: tcp, ports: 80, affinity: none,\n"
-        "     targets: [{address: 192.0.2.8, ports: 3128, weight: 3},\n"
-        "               {address: 100.64.0.10, ports: 3128}]}\n"
-        "  - {name: all, destination: [198.51.100.128/25, 192.0.2.1/32], targets: [192.0.2.9]}\n"
-        "  - {name: run, destination: [192.0.2.2/32], ports: 100-109,\n"
-        "     targets: [{address: 192.0.2.9, ports: 200-209}]}"
-    ));
-    REQUIRE(redirecting.nat.destination_nat.size() == 3);
-    const nat::DestinationNatSettings& proxy = redirecting.nat.destination_nat[0];
-    CHECK(proxy.name == "web");
-    CHECK(proxy.tcp);
-    CHECK_FALSE(proxy.udp);
-    CHECK(proxy.ports == nat::PortRange{80, 80});
-    CHECK(proxy.affinity == nat::Affinity::kNone);
-    CHECK(
-        proxy.targets ==
-        std::vector<nat::TargetSettings>{
-            {Ipv4Addr::of(192, 0, 2, 8), {3128, 3128}, 3},
-            {Ipv4Addr::of(100, 64, 0, 10), {3128, 3128}, 1}}
-    );
-    CHECK_FALSE(redirecting.nat.destination_nat[1].is_by_port());
-    CHECK(redirecting.nat.destination_nat[1].affinity == nat::Affinity::kSource);
-    CHECK(redirecting.nat.destination_nat[2].targets[0].ports == nat::PortRange{200, 209});
-    CHECK(must_parse(to_yaml(redirecting)).nat == redirecting.nat);
-    const Config serving = must_parse(base_with(
-        22,
-        "destination-nat:\n"
-        "  - {name: shop, realm: external, source: [192.0.2.0/24], transport-protocol: tcp,\n"
-        "     destination: [203.0.113.5/32, 203.0.113.6/32], ports: 443, target-realm: internal,\n"
-        "     targets: [{address: 100.64.0.10, ports: 8443, weight: 3}, 100.64.0.11]}"
-    ));
-    REQUIRE(serving.nat.destination_nat.size() == 1);
-    CHECK(serving.nat.destination_nat[0].is_inbound);
-    CHECK(serving.nat.destination_nat[0].realm == kExternalRealm);
-    CHECK(serving.nat.destination_nat[0].destination.size() == 2);
-    CHECK(must_parse(to_yaml(serving)).nat == serving.nat);
     const Config shared = must_parse(base_with(
         22,
         "    mapping: address-and-port-dependent\n    filtering: address-and-port-dependent\n"
@@ -476,11 +433,12 @@ TEST_CASE("a text that is no configuration is one mistake", "[config]") {
          "hello\n",
          "f:1:1: found \"hello\", wanted a map with system, realms, links, routes, neighbours, "
          "pools, "
-         "policies, static-mappings, destination-nat, timeouts, limits, log and control"},
+         "policies, static-mappings, destination-nat, trigger-forwards, timeouts, limits, log and "
+         "control"},
         {"a list",
          "- a\n",
          "f:1:1: found a list, wanted a map with system, realms, links, routes, neighbours, pools, "
-         "policies, static-mappings, destination-nat, "
+         "policies, static-mappings, destination-nat, trigger-forwards, "
          "timeouts, limits, log and control"},
         {"a list that is not closed",
          "links:\n  - [1, 2\n",

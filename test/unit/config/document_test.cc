@@ -46,6 +46,7 @@ TEST_CASE("the reference describes every key of every map", "[config][documentat
         {&kStaticMapping, "static-mappings"},
         {&kDestinationNat, "destination-nat"},
         {&kTarget, "destination-nat: targets"},
+        {&kTriggerForward, "trigger-forwards"},
         {&kProtocols, "a setting by protocol"},
         {&kSubscriberLimits, "policies: limits"},
         {&kProtocolLimits, "policies: limits: a protocol"},

@@ -1,0 +1,133 @@
+// Trigger forwards (ipautofw): the external ports of a rule are those of the subscriber that has last sent to its control
+// port, until it has done nothing for a while.
+//
+//   Holder    told by every packet to the control port (touch_trigger), known to all shards (TriggerTable), by which inbound
+//             packets are steered to its shard. Whose it is no longer gets nothing more by the sessions that it still has.
+//   Mapping   like a member's of a service: X:x <-> X':x with the same port on both sides, made when it is used. What the
+//             holder sends from such a port leaves by it, so that its answers come from where they were asked.
+//   Source    SEEDS B6; LEGACY F1 to F5.
+#include "nat/nat_shard.h"
+
+namespace sekisho::nat {
+namespace {
+
+// OriginalDestination::trigger: the rule whose control port the session's packets go to, and the one whose ports they use;
+// each one more than its number, or 0.
+constexpr unsigned kControlShift = 8;
+constexpr uint16_t kForwarded = 0xff;
+
+}  // namespace
+
+void NatShard::build_triggers() {
+    for (size_t i = 0; i < directory_->triggers().size(); ++i) {
+        trigger_entries_.push_back(directory_->triggers().entry(i));
+    }
+}
+
+// The entry as its holder's; nullptr: nobody holds it.
+const StaticEntry* NatShard::find_trigger(const FlowKey& key, Direction direction) const {
+    const TriggerTable& triggers = directory_->triggers();
+    const auto rule =
+        direction == Direction::kInbound ? triggers.find_forwarded(key) : triggers.find_held(key);
+    const Ipv4Addr holder = rule ? triggers.holder(*rule) : Ipv4Addr{};
+    if (holder == Ipv4Addr{}) {
+        return nullptr;
+    }
+    StaticEntry& entry = trigger_entries_[*rule];
+    entry.internal = holder;
+    entry.protocol = key.protocol();
+    entry.shard = triggers.shard_of(holder);
+    return &entry;
+}
+
+bool NatShard::is_trigger(const StaticEntry& entry) {
+    return entry.service == kTriggerService;
+}
+
+uint32_t NatShard::static_id(const StaticEntry& entry) const {
+    const StaticTable& statics = directory_->statics();
+    return is_trigger(entry) ? static_cast<uint32_t>(statics.entries().size()) + entry.setting
+                             : statics.id_of(entry);
+}
+
+bool NatShard::admits_remote(const StaticEntry& entry, Ipv4Addr remote) const {
+    return is_trigger(entry) ? directory_->triggers().admits(entry.setting, remote)
+                             : directory_->statics().admits(entry, remote);
+}
+
+bool NatShard::show_trigger(uint32_t rule, MappingView& view) const {
+    const TriggerTable& triggers = directory_->triggers();
+    StaticEntry& entry = trigger_entries_[rule];
+    entry.internal = triggers.holder(rule);
+    entry.protocol = triggers.setting(rule).tcp ? Protocol::kTcp : Protocol::kUdp;
+    if (entry.internal == Ipv4Addr{} || triggers.shard_of(entry.internal) != shard_) {
+        return false;
+    }
+    view = view_of(entry);
+    return true;
+}
+
+// Marks a session whose packets say who holds a rule's ports, or use them.
+void NatShard::note_trigger(uint32_t session) {
+    Session& s = sessions_[session];
+    const auto entries = static_cast<uint32_t>(directory_->statics().entries().size());
+    const uint32_t entry = mappings_[s.mapping].block & ~kStaticBlock;
+    const bool is_forwarded = has_static_entry(mappings_[s.mapping]) && entry >= entries;
+    const auto control = directory_->triggers().find_control(key_of(session, Direction::kOutbound));
+    if (!is_forwarded && !control) {
+        return;
+    }
+    if ((s.flags & flow::kRedirected) == 0) {
+        s.flags = static_cast<uint16_t>(s.flags | flow::kRedirected);
+        originals_[session] = {s.remote_address, s.remote_port, 0};
+    }
+    const size_t rule = control ? *control + 1 : 0;
+    const size_t forwarded = is_forwarded ? entry - entries + 1 : 0;
+    originals_[session].trigger = static_cast<uint16_t>(rule << kControlShift | forwarded);
+}
+
+bool NatShard::touch_trigger(SessionIndex index, Direction direction, Tick now) {
+    const uint16_t mark = originals_[index.value].trigger;
+    if (mark == 0) {
+        return true;
+    }
+    const Session& s = sessions_[index.value];
+    TriggerTable& triggers = directory_->triggers();
+    const size_t control = mark >> kControlShift;
+    const size_t forwarded = mark & kForwarded;
+    const Ipv4Addr host{s.internal_address};
+    if (control != 0 && direction == Direction::kOutbound) {
+        triggers.take(control - 1, host, {s.remote_address}, now);
+    }
+    if (forwarded == 0) {
+        return true;
+    }
+    if (triggers.holder(forwarded - 1) == host) {
+        triggers.refresh(forwarded - 1, now);
+        return true;
+    }
+    if (outdated_.size() < outdated_.capacity()) {
+        outdated_.push_back(index.value);
+    }
+    return false;
+}
+
+// Sessions of former holders, ended between bursts, so that their remote endpoints reach the new one.
+void NatShard::advance_triggers(Tick now) {
+    directory_->triggers().release_idle(shard_, now);
+    for (const uint32_t session : outdated_) {
+        const Session& s = sessions_[session];
+        constexpr uint16_t kBoth = flow::kLive | flow::kRedirected;
+        const uint16_t mark =
+            (s.flags & kBoth) == kBoth ? originals_[session].trigger : uint16_t{0};
+        const size_t forwarded = mark & kForwarded;
+        const bool is_outdated = forwarded != 0 && directory_->triggers().holder(forwarded - 1) !=
+                                                       Ipv4Addr{s.internal_address};
+        if (is_outdated) {
+            clear_session({session}, now);
+        }
+    }
+    outdated_.clear();
+}
+
+}  // namespace sekisho::nat
