@@ -20,6 +20,7 @@ constexpr const char* kWantHosts = "pool addresses that may be a host's";
 struct PlacedRange {
     nat::AddressRange range;
     Place place;
+    bool is_of_link = false;  // masquerade
 };
 
 bool is_before_in_file(Place a, Place b) {
@@ -31,7 +32,8 @@ std::vector<PlacedRange> pool_ranges(const Draft& draft) {
     for (size_t i = 0; i < draft.pools.size(); ++i) {
         const auto& addresses = draft.config.nat.pools[i].addresses;
         for (size_t k = 0; k < addresses.size(); ++k) {
-            ranges.push_back({addresses[k], draft.pools[i].addresses[k]});
+            const bool is_of_link = k >= addresses.size() - draft.config.nat.pools[i].links.size();
+            ranges.push_back({addresses[k], draft.pools[i].addresses[k], is_of_link});
         }
     }
     std::stable_sort(ranges.begin(), ranges.end(), [](const PlacedRange& a, const PlacedRange& b) {
@@ -138,7 +140,7 @@ void check_taken_addresses(
     };
     for (const PlacedRange& r : ranges) {
         std::ignore = std::any_of(
-            std::begin(by_gravity),
+            std::begin(by_gravity) + (r.is_of_link ? 1 : 0),
             std::end(by_gravity),
             [&](const TakenAddresses& taken) { return report(r, taken); }
         );

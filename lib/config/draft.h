@@ -40,6 +40,7 @@ struct NeighbourPlaces {
 
 struct PoolPlaces {
     std::vector<Place> addresses;  // in step with PoolSettings::addresses
+    std::vector<Place> links;      // the same of links
     Place ports;                   // of the pool where they are not named, as all below
     Place port_selection;
     Place port_ranges;

@@ -51,8 +51,41 @@ bool is_masquerade(const Node& item) {
     return item.kind == Node::Kind::kMap && item.keys.size() == 1 && item.keys[0].text == "link";
 }
 
+// Its address joins the others when all of them have been read.
+void read_masquerade(
+    const Node& node,
+    const Draft& draft,
+    nat::PoolSettings& pool,
+    PoolPlaces& places,
+    Mistakes& mistakes
+) {
+    const auto index =
+        node.kind == Node::Kind::kScalar ? draft.link_names.find(node.text) : std::nullopt;
+    if (!index) {
+        mistakes.add(node.place, describe(node), "the name of a link");
+        return;
+    }
+    if (draft.links[*index].realm_read && draft.config.links[*index].side != Side::kExternal) {
+        mistakes.add(
+            node.place,
+            fmt::format("{}, a link on the internal side", describe(node)),
+            "a link on the external side"
+        );
+        return;
+    }
+    if (draft.config.links[*index].addresses.empty()) {
+        return;  // said already
+    }
+    pool.links.push_back({static_cast<uint8_t>(*index)});
+    places.links.push_back(node.place);
+}
+
 void read_pool_addresses(
-    const Node& node, nat::PoolSettings& pool, PoolPlaces& places, Mistakes& mistakes
+    const Node& node,
+    const Draft& draft,
+    nat::PoolSettings& pool,
+    PoolPlaces& places,
+    Mistakes& mistakes
 ) {
     const auto* items = read_list(
         node,
@@ -65,14 +98,7 @@ void read_pool_addresses(
     }
     for (const Node& item : *items) {
         if (is_masquerade(item)) {
-            mistakes.add(
-                item.place,
-                fmt::format(
-                    "masquerade behind the link {}, which is not available yet",
-                    describe(item.items[0])
-                ),
-                "addresses of the pool's own"
-            );
+            read_masquerade(item.items[0], draft, pool, places, mistakes);
             continue;
         }
         const auto range = parse_address_range(item.kind == Node::Kind::kScalar ? item.text : "");
@@ -82,6 +108,11 @@ void read_pool_addresses(
         }
         pool.addresses.push_back(*range);
         places.addresses.push_back(item.place);
+    }
+    for (size_t i = 0; i < pool.links.size(); ++i) {
+        const Ipv4Addr own = draft.config.links[pool.links[i].value].addresses[0].address;
+        pool.addresses.push_back({own, own});
+        places.addresses.push_back(places.links[i]);
     }
 }
 
@@ -176,9 +207,15 @@ void read_placed(
     }
 }
 
-void read_pool(const Map& map, nat::PoolSettings& pool, PoolPlaces& places, Mistakes& mistakes) {
+void read_pool(
+    const Map& map,
+    const Draft& draft,
+    nat::PoolSettings& pool,
+    PoolPlaces& places,
+    Mistakes& mistakes
+) {
     if (const Node* node = map.find("addresses")) {
-        read_pool_addresses(*node, pool, places, mistakes);
+        read_pool_addresses(*node, draft, pool, places, mistakes);
     }
     places.ports = places.port_selection = places.port_ranges = map.place();
     read_placed(
@@ -419,7 +456,7 @@ void read_pools(const Node& node, Draft& draft, Mistakes& mistakes) {
         PoolPlaces places;
         if (const auto map = Map::open(item, kPool, mistakes)) {
             read_entry_name(*map, pool.name, draft.pool_names, draft.pools.size(), mistakes);
-            read_pool(*map, pool, places, mistakes);
+            read_pool(*map, draft, pool, places, mistakes);
         }
         draft.config.nat.pools.push_back(std::move(pool));
         draft.pools.push_back(std::move(places));

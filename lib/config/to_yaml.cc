@@ -160,10 +160,17 @@ void write_link(const Config& config, const LinkSettings& link, Out out) {
     }
 }
 
-void write_pool(const nat::PoolSettings& pool, Out out) {
-    const auto range = [](nat::AddressRange r) { return format(r); };
+void write_pool(const Config& config, const nat::PoolSettings& pool, Out out) {
+    std::vector<std::string> addresses;
+    for (size_t i = 0; i + pool.links.size() < pool.addresses.size(); ++i) {
+        addresses.push_back(format(pool.addresses[i]));
+    }
+    for (const LinkId link : pool.links) {
+        addresses.push_back(fmt::format("{{link: {}}}", scalar(config.links[link.value].name)));
+    }
+    const auto as_it_is = [](const std::string& text) { return text; };
     fmt::format_to(
-        out, "  - name: {}\n    addresses: {}\n", scalar(pool.name), list(pool.addresses, range)
+        out, "  - name: {}\n    addresses: {}\n", scalar(pool.name), list(addresses, as_it_is)
     );
     fmt::format_to(
         out,
@@ -457,7 +464,7 @@ std::string to_yaml(const Config& config) {
     }
     text += "\npools:\n";
     for (const nat::PoolSettings& pool : config.nat.pools) {
-        write_pool(pool, out);
+        write_pool(config, pool, out);
     }
     text += "\npolicies:\n";
     for (const nat::PolicySettings& policy : config.nat.policies) {

@@ -53,6 +53,7 @@ bool has_flow(const PacketMeta& meta, const StageTables& tables) {
     }
     const nat::Redirects* const redirects = tables.nat->redirects();
     return !tables.network->is_own(meta.key.destination()) ||
+           tables.is_pool(meta.key.destination()) ||
            (redirects != nullptr && redirects->covers_by_port(meta.key));
 }
 

@@ -56,8 +56,8 @@ void remember_hop(SessionIndex index, const Hop& hop, const StageTables& tables)
 // Nothing inside has the external endpoint that an ICMP error is about; if its block is another shard's now, say so.
 DropReason missing(const PacketMeta& meta, const StageTables& tables) {
     const ExternalIndex index = tables.directory->find(meta.key.destination());
-    const bool ours = index.value == kNoIndex ||
-                      !tables.directory->is_elsewhere(index, meta.key, tables.self);
+    const bool ours =
+        index.value == kNoIndex || !tables.directory->is_elsewhere(index, meta.key, tables.self);
     return ours ? DropReason::kIcmpNoSession : DropReason::kStaleOwner;
 }
 
@@ -65,7 +65,9 @@ DropReason missing(const PacketMeta& meta, const StageTables& tables) {
 void judge_icmp_error(Burst& burst, uint32_t i, const StageTables& tables) {
     PacketMeta& meta = burst.batch.meta[i];
     const FlowKey& key = meta.key;
-    if (tables.network->is_own(destination_of(burst.batch.ref[i], meta))) {
+    const Ipv4Addr outer_destination = destination_of(burst.batch.ref[i], meta);
+    const bool is_to_us = tables.network->is_own(outer_destination);
+    if (is_to_us && !tables.is_pool(outer_destination)) {
         meta.verdict = Verdict::kPuntNeighbour;
         return;
     }
@@ -75,6 +77,10 @@ void judge_icmp_error(Burst& burst, uint32_t i, const StageTables& tables) {
     }
     const MappingIndex mapping = outbound ? tables.nat->find_mapping_of_outbound(key)
                                           : tables.nat->find_mapping_of_inbound(key);
+    if (mapping.value == kNoIndex && is_to_us) {
+        meta.verdict = Verdict::kPuntNeighbour;
+        return;
+    }
     if (mapping.value == kNoIndex) {
         return drop(meta, outbound ? DropReason::kIcmpNoSession : missing(meta, tables));
     }
@@ -104,11 +110,14 @@ void judge_outbound(
     const Ipv4Addr destination =
         target_of(meta, tables).value_or(nat::RemoteEndpoint{meta.key.destination(), {}}).address;
     HopResult hop;
-    if (!tables.is_pool(destination)) {
+    const bool is_pool = tables.is_pool(destination);
+    if (!is_pool || meta.kind == PacketKind::kIcmpQuery) {
         if (tables.network->is_own(destination)) {
             meta.verdict = Verdict::kPuntNeighbour;
             return;
         }
+    }
+    if (!is_pool) {
         hop = find_hop(tables, destination, Direction::kOutbound);
         if (!hop.found) {
             drop(meta, hop.reason);
@@ -159,6 +168,20 @@ void judge_outbound(
     }
 }
 
+// Of an own address that is a pool's too, what no subscriber has is the appliance's to answer: pings, and UDP, so that a
+// traceroute ends. TCP waits for its subscriber as at any pool address (RFC 5382 REQ-4).
+bool is_for_us(
+    const PacketRef& ref, const PacketMeta& meta, DropReason reason, const StageTables& tables
+) {
+    const bool is_unknown =
+        reason == DropReason::kNoMapping || reason == DropReason::kIcmpNoSession;
+    const bool is_asked =
+        meta.kind == PacketKind::kUdp ||
+        (meta.kind == PacketKind::kIcmpQuery && (meta.tcp_flags & packet::kIcmpReply) == 0);
+    return is_unknown && is_asked && (ref.flags & packet::kHairpin) == 0 &&
+           tables.network->is_own(meta.key.destination());
+}
+
 void judge_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
     PacketMeta& meta = burst.batch.meta[i];
     const bool hairpin = (burst.batch.ref[i].flags & packet::kHairpin) != 0;
@@ -182,6 +205,10 @@ void judge_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now
         case nat::AdmitResult::kStaticOnly:
             return pass_by_static(burst, i, tables);
         case nat::AdmitResult::kRefused:
+            if (is_for_us(burst.batch.ref[i], meta, admitted.reason, tables)) {
+                meta.verdict = Verdict::kPuntNeighbour;
+                return;
+            }
             note_unsolicited_syn(burst, i, admitted.reason, tables, now);
             return drop(meta, admitted.reason);
     }

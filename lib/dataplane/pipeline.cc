@@ -25,6 +25,9 @@ void Shard::run(Burst& burst, Tick now) {
         make(burst, tables_, now);
         counters_.untranslated.add(burst.untranslated);
     }
+    if (burst.batch.lowest_ttl <= 1) {
+        screen_translated(burst, tables_);
+    }
     if (burst.batch.longest > tables_.smallest_mtu) {
         fit(burst, tables_);
     }

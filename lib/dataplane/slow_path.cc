@@ -325,7 +325,9 @@ void SlowPath::State::handle_error(ShardId from, const Punt& punt, Tick now) {
         has_body ? packet::Bytes(punt.packet.data, length).subspan(punt.l3_offset) : packet::Bytes()
     );
     const auto kind = error_of(static_cast<DropReason>(punt.reason), punt.detail);
-    if (!ip || !kind || !may_be_answered(*ip, network)) {
+    // A hairpin's own source is a subscriber, where the link's address is a pool.
+    const bool is_hairpin = (punt.packet.flags & packet::kHairpin) != 0;
+    if (!ip || !kind || !may_be_answered(*ip, network, is_hairpin)) {
         counters.errors_suppressed.add(1);
         return give_back(from, punt, Back::kFree);
     }

@@ -74,13 +74,13 @@ std::optional<IcmpErrorKind> error_of(DropReason reason, uint16_t detail) {
     }
 }
 
-bool may_be_answered(const packet::Ipv4View& ip, const Network& network) {
+bool may_be_answered(const packet::Ipv4View& ip, const Network& network, bool is_hairpin) {
     const uint32_t destination = ip.destination().host();
     if (ip.fragment_offset() != 0 || destination >= 0xe0000000 || destination == 0 ||
         network.is_link_broadcast(ip.destination())) {
         return false;
     }
-    if (!is_unicast_source(ip.source()) || network.is_own(ip.source()) ||
+    if (!is_unicast_source(ip.source()) || (network.is_own(ip.source()) && !is_hairpin) ||
         network.is_link_broadcast(ip.source())) {
         return false;
     }

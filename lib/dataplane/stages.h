@@ -74,6 +74,9 @@ struct Burst {
 // when a TTL is that low.
 void screen(Burst& burst, const StageTables& tables);
 
+// The same of what is a subscriber's though it came to an own address (masquerade). Called behind make.
+void screen_translated(Burst& burst, const StageTables& tables);
+
 // Fragments, at the home of their datagram: later ones get their flow from the first one, or wait for it with kKept. Only
 // called when the burst has fragments.
 void gather(Burst& burst, const StageTables& tables, Tick now);

@@ -65,6 +65,8 @@ struct PortRange {  // both ends included, host order
 struct PoolSettings {
     std::string name;
     std::vector<AddressRange> addresses;  // disjoint, over all pools
+    // Masquerade: behind the own addresses of these links, which are the last of `addresses`.
+    std::vector<LinkId> links;
     PortRange ports;
     uint32_t port_block_size = 256;  // a power of two, 64 to 32768
     uint32_t blocks_per_subscriber = 8;

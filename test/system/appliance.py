@@ -12,7 +12,7 @@ SETTLE_SECONDS = 8
 DEFAULTS = {
     "name": "lab", "workers": "1", "system": "", "int_device": "af_packet:int0", "ext_device": "af_packet:ext0",
     "int_mtu": "1500", "ext_mtu": "1500", "int_link": "", "ext_link": "", "policy": "", "pool": "",
-    "filtering": "endpoint-independent", "more": "", "ports": "1024-65535",
+    "addresses": "203.0.113.0/28, 203.0.113.64-203.0.113.79", "filtering": "endpoint-independent", "more": "", "ports": "1024-65535",
 }
 
 TEMPLATE = """\
@@ -39,7 +39,7 @@ routes:
   - {{prefix: 10.0.0.0/8, next-hop: 100.64.0.12}}
 pools:
   - name: main
-    addresses: [203.0.113.0/28, 203.0.113.64-203.0.113.79]
+    addresses: [{addresses}]
     ports: {ports}
     port-block-size: 256
     blocks-per-subscriber: 8

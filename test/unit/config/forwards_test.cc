@@ -84,6 +84,17 @@ TEST_CASE("trigger forwards reach their values", "[config][trigger]") {
     CHECK(must_parse(to_yaml(triggered)).nat == triggered.nat);
 }
 
+TEST_CASE("a pool may be a link's own address", "[config][masquerade]") {
+    const Config masquerading =
+        must_parse(base_with(16, "    addresses: [{link: ext0}, 203.0.113.0/28]"));
+    const nat::PoolSettings& behind = masquerading.nat.pools[0];
+    REQUIRE(behind.addresses.size() == 2);
+    CHECK(behind.addresses[1].first == Ipv4Addr::of(198, 51, 100, 2));
+    CHECK(behind.addresses[1].last == Ipv4Addr::of(198, 51, 100, 2));
+    CHECK(behind.links == std::vector<LinkId>{LinkId{1}});
+    CHECK(must_parse(to_yaml(masquerading)).nat == masquerading.nat);
+}
+
 TEST_CASE("rules of destination-nat are checked", "[config][redirect]") {
     const auto with = [](const std::string& rest) {
         return "destination-nat:\n  - {name: web, destination: [0.0.0.0/0], " + rest + "}";

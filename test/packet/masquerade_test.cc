@@ -1,0 +1,206 @@
+// Masquerade (SEEDS B1): a pool that is a link's own address. It is the subscribers' and the appliance's at once.
+#include <set>
+
+#include <catch2/catch.hpp>
+
+#include "fragment_scenario.h"
+
+namespace sekisho::test {
+namespace {
+
+constexpr auto kOwn = "198.51.100.2";  // of the external link, and the pool
+constexpr auto kRouter = "198.51.100.77";
+
+BedOptions masqueraded() {
+    BedOptions options;
+    options.nat = nat_settings(kOwn, kOwn);
+    return options;
+}
+
+Endpoint at(std::string_view address, unsigned port) {
+    return {ip(address), static_cast<uint16_t>(port)};
+}
+Endpoint source_of(const Decoded& packet) {
+    return {packet.source, packet.source_port};
+}
+Endpoint destination_of(const Decoded& packet) {
+    return {packet.destination, packet.destination_port};
+}
+// What leaves on `out` when this comes in on `in`.
+Decoded pass(TestBed& bed, LinkId in, const PacketBuilder& packet, LinkId out) {
+    bed.push(in, packet.bytes());
+    bed.run();
+    return bed.take_one(out);
+}
+Decoded inward(TestBed& bed, const PacketBuilder& packet) {
+    return pass(bed, kExternalLink, packet, kInternalLink);
+}
+Decoded outward(TestBed& bed, const PacketBuilder& packet) {
+    return pass(bed, kInternalLink, packet, kExternalLink);
+}
+// What the appliance itself answers to the Internet.
+Decoded answered(TestBed& bed, const PacketBuilder& packet) {
+    return pass(bed, kExternalLink, packet, kExternalLink);
+}
+PacketBuilder to_own(const TestBed& bed, std::string_view from) {
+    return bed.from_external().ipv4(ip(from), ip(kOwn));
+}
+
+}  // namespace
+
+TEST_CASE("many hosts stand behind the link's own address", "[packet][masquerade]") {
+    run_everywhere(masqueraded(), [](TestBed& bed, Story& story) {
+        std::set<Endpoint> shown;
+        for (unsigned n = 10; n < 40; ++n) {
+            const Decoded out = outward(bed, udp_out(bed, host(n), 1000, kServer, 53));
+            CHECK(out.source == ip(kOwn));
+            CHECK(shown.insert(source_of(out)).second);
+            PacketBuilder answer = to_own(bed, kServer);
+            CHECK(
+                destination_of(inward(bed, answer.udp(53, out.source_port))) ==
+                Endpoint{host(n), 1000}
+            );
+            const Decoded syn = outward(bed, tcp_out(bed, host(n), 1000, kServer, 80, kSyn));
+            PacketBuilder back = to_own(bed, kServer);
+            CHECK(inward(bed, back.tcp(80, syn.source_port, kSyn | kAck)).destination == host(n));
+            const Decoded ping =
+                outward(bed, bed.from_internal().ipv4(host(n), ip(kServer)).echo_request(7));
+            PacketBuilder pong = to_own(bed, kServer);
+            CHECK(inward(bed, pong.echo_reply(ping.icmp_id)).destination == host(n));
+        }
+        story.step(bed);
+    });
+}
+
+TEST_CASE(
+    "what no subscriber has at the link's own address the appliance answers", "[packet][masquerade]"
+) {
+    run_everywhere(masqueraded(), [](TestBed& bed, Story& story) {
+        outward(bed, udp_out(bed, host(10), 1000, kServer, 53));
+        for (const uint8_t ttl : {uint8_t{1}, uint8_t{64}}) {
+            PacketBuilder ping = to_own(bed, kRouter);
+            const Decoded pong = answered(bed, ping.ttl(ttl).echo_request(7));
+            CHECK(pong.source == ip(kOwn));
+            CHECK(pong.icmp_type == 0);
+            CHECK(pong.icmp_id == 7);
+            PacketBuilder probe = to_own(bed, kRouter);  // a traceroute ends here
+            const Decoded unreachable = answered(bed, probe.ttl(ttl).udp(40000, 1023));
+            CHECK(unreachable.source == ip(kOwn));
+            CHECK(unreachable.icmp_type == 3);
+            CHECK(unreachable.icmp_code == 3);
+        }
+        const Decoded inside = pass(
+            bed,
+            kInternalLink,
+            bed.from_internal().ipv4(host(10), ip(kOwn)).echo_request(9),
+            kInternalLink
+        );
+        CHECK(inside.source == ip(kOwn));
+        CHECK(inside.icmp_id == 9);
+        // An error about the appliance's own packet, and a reply that nobody has asked for, end here.
+        const auto own = frame().ipv4(ip(kOwn), ip(kRouter)).echo_reply(7).l3();
+        PacketBuilder error = to_own(bed, kRouter);
+        bed.push_external(error.icmp_error(3, 1, own));
+        PacketBuilder reply = to_own(bed, kRouter);
+        bed.push_external(reply.echo_reply(4711));
+        bed.run();
+        CHECK(bed.take().empty());
+        CHECK(bed.dropped(DropReason::kToAppliance) == 1);
+        CHECK(bed.dropped(DropReason::kIcmpNoSession) == 1);
+        CHECK(bed.session_count() == 1);
+        story.step(bed);
+    });
+}
+
+TEST_CASE(
+    "an expiring packet to a subscriber's port of the own address is not translated",
+    "[packet][masquerade]"
+) {
+    run_everywhere(masqueraded(), [](TestBed& bed, Story& story) {
+        for (unsigned n = 10; n < 14; ++n) {
+            const Decoded out = outward(bed, udp_out(bed, host(n), 1000, kServer, 53));
+            for (const auto* const sender :
+                 {kServer, kRouter}) {  // of the session, and by the mapping alone
+                PacketBuilder late = to_own(bed, sender);
+                const Decoded told = answered(bed, late.ttl(1).udp(53, out.source_port));
+                CHECK(told.icmp_type == 11);
+                CHECK(told.destination == ip(sender));
+            }
+        }
+        CHECK(bed.dropped(DropReason::kTtlExceeded) == 8);
+        story.step(bed);
+    });
+}
+
+TEST_CASE(
+    "a SYN to the own address that nobody has asked for is not answered for six seconds",
+    "[packet][masquerade][rfc5382-req4]"
+) {
+    run_everywhere(masqueraded(), [](TestBed& bed, Story& story) {
+        PacketBuilder syn = to_own(bed, kRouter);
+        bed.push_external(syn.tcp(4000, 5000, kSyn));
+        bed.run();
+        bed.advance(5900);
+        CHECK(bed.take().empty());
+        bed.advance(200);
+        CHECK(bed.take_one(kExternalLink).icmp_code == 3);
+        story.step(bed);
+    });
+}
+
+TEST_CASE(
+    "subscribers behind the own address reach each other, and errors and fragments their flows",
+    "[packet][masquerade][rfc4787-req9][rfc4787-req14][rfc5508-req4]"
+) {
+    run_everywhere(masqueraded(), [](TestBed& bed, Story& story) {
+        uint16_t id = 1;
+        for (unsigned n = 10; n < 14; ++n) {
+            const Decoded other = outward(bed, udp_out(bed, host(n + 50), 2000, kServer, 53));
+            const Decoded call = pass(
+                bed,
+                kInternalLink,
+                udp_out(bed, host(n), 1000, kOwn, other.source_port),
+                kInternalLink
+            );
+            CHECK(destination_of(call) == Endpoint{host(n + 50), 2000});
+            CHECK(call.source == ip(kOwn));
+            const Decoded back = pass(
+                bed,
+                kInternalLink,
+                udp_out(bed, host(n + 50), 2000, kOwn, call.source_port),
+                kInternalLink
+            );
+            CHECK(destination_of(back) == Endpoint{host(n), 1000});
+            CHECK(source_of(back) == at(kOwn, other.source_port));
+
+            const auto quote = frame()
+                                   .ipv4(ip(kOwn), ip(kServer))
+                                   .udp(other.source_port, 53)
+                                   .payload("12345678")
+                                   .l3();
+            PacketBuilder error = to_own(bed, kRouter);
+            const Decoded told = inward(bed, error.icmp_error(11, 0, quote));
+            CHECK(told.destination == host(n + 50));
+            PacketBuilder answer = to_own(bed, kServer);
+            const Frames fragments = split(
+                answer.udp(53, other.source_port).ip_id(++id).payload_size(1000).bytes(), kPart
+            );
+            push_all(bed, kExternalLink, {fragments.rbegin(), fragments.rend()});
+            bed.run();
+            CHECK(whole(taken(bed)).destination == host(n + 50));
+            const Frames turned = split(
+                udp_out(bed, host(n), 1000, kOwn, other.source_port)
+                    .ip_id(++id)
+                    .payload_size(1000)
+                    .bytes(),
+                kPart
+            );
+            push_all(bed, kInternalLink, turned);
+            bed.run();
+            CHECK(whole(taken(bed)).destination == host(n + 50));
+        }
+        story.step(bed);
+    });
+}
+
+}  // namespace sekisho::test
