@@ -127,14 +127,13 @@ void check_destinations(
     }
 }
 
+// Target `k` of rule `i`.
 void check_target(
-    const Draft& draft,
-    const std::vector<OnLink>& prefixes,
-    const nat::DestinationNatSettings& rule,
-    const nat::TargetSettings& target,
-    Place place,
-    Mistakes& mistakes
+    const Draft& draft, const std::vector<OnLink>& prefixes, size_t i, size_t k, Mistakes& mistakes
 ) {
+    const nat::DestinationNatSettings& rule = draft.config.nat.destination_nat[i];
+    const nat::TargetSettings& target = rule.targets[k];
+    const Place place = draft.destination_nat[i].targets[k];
     const auto own = std::ranges::find(prefixes, target.address, &OnLink::own);
     if (own != prefixes.end()) {
         mistakes.add(
@@ -178,14 +177,7 @@ void check_destination_nat(const Draft& draft, Mistakes& mistakes) {
         const nat::DestinationNatSettings& rule = draft.config.nat.destination_nat[i];
         check_destinations(draft, rule, draft.destination_nat[i], mistakes);
         for (size_t k = 0; k < rule.targets.size(); ++k) {
-            check_target(
-                draft,
-                prefixes,
-                rule,
-                rule.targets[k],
-                draft.destination_nat[i].targets[k],
-                mistakes
-            );
+            check_target(draft, prefixes, i, k, mistakes);
         }
     }
 }

@@ -69,17 +69,27 @@ bool read_prefixes(
     bool good = true;
     for (const Node& item : *items) {
         const auto prefix = parse_prefix(item.kind == Node::Kind::kScalar ? item.text : "");
-        if (prefix) {
-            prefixes.push_back(*prefix);
-            if (places != nullptr) {
-                places->push_back(item.place);
-            }
-        } else {
+        if (!prefix) {
             mistakes.add(item.place, describe(item), prefix.error());
             good = false;
+            continue;
+        }
+        prefixes.push_back(*prefix);
+        if (places != nullptr) {
+            places->push_back(item.place);
         }
     }
     return good;
+}
+
+void read_entry_name(
+    const Map& map, std::string& name, Names& names, size_t index, Mistakes& mistakes
+) {
+    const Node* node = map.find("name");
+    if (node != nullptr && read_name(*node, mistakes) != nullptr) {
+        name = node->text;
+        names.declare(*node, index, mistakes);
+    }
 }
 
 }  // namespace sekisho::config

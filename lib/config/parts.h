@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,6 +30,11 @@ bool read_prefixes(
     std::string_view wanted,
     Mistakes& mistakes,
     std::vector<Place>* places = nullptr
+);
+
+// An entry's name, which gives it its place among the names.
+void read_entry_name(
+    const Map& map, std::string& name, Names& names, size_t index, Mistakes& mistakes
 );
 
 }  // namespace sekisho::config

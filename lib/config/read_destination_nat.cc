@@ -173,12 +173,7 @@ void read_destination_nat(const Node& node, Draft& draft, Mistakes& mistakes) {
         nat::DestinationNatSettings rule;
         DestinationNatPlaces places;
         if (const auto map = Map::open(item, kDestinationNat, mistakes)) {
-            if (const Node* name = map->find("name"); name != nullptr) {
-                if (const std::string* text = read_name(*name, mistakes)) {
-                    rule.name = *text;
-                    draft.destination_nat_names.declare(*name, rules.size(), mistakes);
-                }
-            }
+            read_entry_name(*map, rule.name, draft.destination_nat_names, rules.size(), mistakes);
             read_rule(*map, draft, rule, places, mistakes);
         }
         rules.push_back(std::move(rule));

@@ -4,8 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "config/draft.h"
-#include "config/scalars.h"
+#include "config/parts.h"
 
 namespace sekisho::config {
 namespace {
@@ -429,17 +428,6 @@ void read_policy(
     }
     if (const Node* node = map.find("limits")) {
         read_subscriber_limits(*node, policy.limits, mistakes);
-    }
-}
-
-// Reads a pool's or a policy's name and gives the entry its place among the names.
-void read_entry_name(
-    const Map& map, std::string& name, Names& names, size_t index, Mistakes& mistakes
-) {
-    const Node* node = map.find("name");
-    if (node != nullptr && read_name(*node, mistakes) != nullptr) {
-        name = node->text;
-        names.declare(*node, index, mistakes);
     }
 }
 

@@ -64,12 +64,7 @@ void read_trigger_forwards(const Node& node, Draft& draft, Mistakes& mistakes) {
         nat::TriggerForwardSettings rule;
         TriggerForwardPlaces places;
         if (const auto map = Map::open(item, kTriggerForward, mistakes)) {
-            const Node* const name = map->find("name");
-            const std::string* const text = name != nullptr ? read_name(*name, mistakes) : nullptr;
-            if (text != nullptr) {
-                rule.name = *text;
-                draft.trigger_forward_names.declare(*name, rules.size(), mistakes);
-            }
+            read_entry_name(*map, rule.name, draft.trigger_forward_names, rules.size(), mistakes);
             places.is_read = read_rule(*map, draft, rule, places, mistakes);
         }
         rules.push_back(std::move(rule));

@@ -141,11 +141,9 @@ void ExternalDirectory::reserve_statics(const NatSettings& settings) {
             static_cast<uint16_t>((uint32_t{entry.external_first} + entry.more) >> shift);
         for (uint32_t block = first; block <= last; ++block) {
             const auto number = static_cast<uint16_t>(block);
-            if (entry.is_whole) {
-                set_owner(index, number, entry.shard.value);
-            } else if (owner_byte(index, number) != kSingles) {
-                set_owner(index, number, kHasStatics);
-            }
+            const bool keeps = !entry.is_whole && owner_byte(index, number) == kSingles;
+            const uint8_t owner = entry.is_whole ? entry.shard.value : kHasStatics;
+            set_owner(index, number, keeps ? kSingles : owner);
         }
         reserved_.push_back({index, first, last});
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 namespace sekisho::nat {
 namespace {
@@ -37,6 +38,20 @@ const StaticEntry* find_last(
                         std::get<1>(place) == std::get<1>(wanted) &&
                         std::get<2>(place) == std::get<2>(wanted);
     return agrees && std::get<3>(wanted) - std::get<3>(place) <= found.more ? &found : nullptr;
+}
+
+// Where a service stands, from outside.
+std::vector<std::pair<Ipv4Addr, Protocol>> stands_of(const DestinationNatSettings& rule) {
+    std::vector<std::pair<Ipv4Addr, Protocol>> stands;
+    for (size_t i = 0; rule.is_inbound && i < rule.destination.size(); ++i) {
+        if (rule.tcp) {
+            stands.emplace_back(rule.destination[i].address, Protocol::kTcp);
+        }
+        if (rule.udp) {
+            stands.emplace_back(rule.destination[i].address, Protocol::kUdp);
+        }
+    }
+    return stands;
 }
 
 }  // namespace
@@ -81,14 +96,10 @@ void StaticTable::add_services(const ShardOfSubscriber& shard_of) {
         entry.more = static_cast<uint16_t>(rule.ports.last - rule.ports.first);
         entry.realm = rule.target_realm;
         entry.setting = i;
-        for (size_t d = 0; rule.is_inbound && d < rule.destination.size(); ++d) {
-            entry.external = rule.destination[d].address;
-            for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp}) {
-                entry.protocol = protocol;
-                if (protocol == Protocol::kTcp ? rule.tcp : rule.udp) {
-                    add_service(rule, entry, shard_of);
-                }
-            }
+        for (const auto& [external, protocol] : stands_of(rule)) {
+            entry.external = external;
+            entry.protocol = protocol;
+            add_service(rule, entry, shard_of);
         }
     }
 }

@@ -203,4 +203,26 @@ TEST_CASE(
     });
 }
 
+TEST_CASE(
+    "who sends too much to a neighbour behind the own address is told so",
+    "[packet][masquerade][rfc4787-req13]"
+) {
+    BedOptions options = masqueraded();
+    options.internal_mtu = 1000;
+    run_everywhere(options, [](TestBed& bed, Story& story) {
+        for (unsigned n = 10; n < 14; ++n) {
+            const Decoded other = outward(bed, udp_out(bed, host(n + 50), 2000, kServer, 53));
+            PacketBuilder big = udp_out(bed, host(n), 1000, kOwn, other.source_port);
+            const Decoded told =
+                pass(bed, kInternalLink, big.dont_fragment().payload_size(1100), kInternalLink);
+            CHECK(told.icmp_type == 3);
+            CHECK(told.icmp_code == 4);
+            CHECK(told.destination == host(n));
+            REQUIRE(told.quote.size() == 1);
+            CHECK(source_of(told.quote[0]) == Endpoint{host(n), 1000});
+        }
+        story.step(bed);
+    });
+}
+
 }  // namespace sekisho::test
