@@ -17,20 +17,17 @@ SinglePorts::SinglePorts(
             add(single_ports(pool), address);
         }
     }
-    for (const StaticEntry& entry : directory.statics().entries()) {
+    std::vector<StaticEntry> entries = directory.statics().entries();
+    for (size_t i = 0; i < directory.triggers().size(); ++i) {
+        for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp}) {
+            entries.push_back(directory.triggers().entry(i));
+            entries.back().protocol = protocol;
+        }
+    }
+    for (const StaticEntry& entry : entries) {
         const ExternalIndex external = directory.find(entry.external);
         if (has_any && external.value != kNoIndex && directory[external].home == home) {
             exclude(directory, entry);
-        }
-    }
-    for (size_t i = 0; has_any && i < directory.triggers().size(); ++i) {
-        StaticEntry entry = directory.triggers().entry(i);
-        const ExternalIndex external = directory.find(entry.external);
-        for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp}) {
-            entry.protocol = protocol;
-            if (external.value != kNoIndex && directory[external].home == home) {
-                exclude(directory, entry);
-            }
         }
     }
 }
