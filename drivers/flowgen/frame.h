@@ -82,6 +82,8 @@ inline FrameTemplate make_template(
             t.offset_and_flags = kind;
             t.l4_sum = kind;
             break;
+        default:  // a profile has no other
+            break;
     }
     return t;
 }

@@ -38,7 +38,7 @@
     X(kFragmentTimeout,    "fragment-timeout",     "the datagram's first fragment did not come in time", "RFC 4787 REQ-14a") \
     X(kFragmentOverflow,   "fragment-overflow",    "too many datagrams are incomplete, or too many of one's fragments wait", "RFC 4787 REQ-14a") \
     X(kFragmentOrphan,     "fragment-orphan",      "the session of the datagram's first fragment is gone", "RFC 4787 REQ-14") \
-    X(kUnknownProtocol,    "unknown-protocol",     "the IPv4 protocol is none of TCP, UDP and ICMP", "RFC 3022")      \
+    X(kUnknownProtocol,    "unknown-protocol",     "the IPv4 protocol is none that is translated", "RFC 3022")      \
     /* TCP, UDP, ICMP */                                                                                              \
     X(kTruncatedTransport, "truncated-transport",  "the packet ends before its TCP, UDP or ICMP header does", "RFC 793, 768, 792") \
     X(kBadTransportLength, "bad-transport-length", "the TCP data offset or the UDP length is impossible", "RFC 793, 768") \
@@ -54,6 +54,7 @@
     X(kFiltered,           "filtered",             "the filtering behaviour admits no such remote endpoint", "RFC 4787 REQ-8") \
     X(kNoSession,          "no-session",           "a TCP segment that opens nothing and belongs to no session", "RFC 5382 REQ-2") \
     X(kIcmpNoSession,      "icmp-no-session",      "an ICMP error or reply that belongs to no mapping", "RFC 5508 REQ-4, 5") \
+    X(kRemoteTaken,        "remote-taken",         "another host behind the external address has this remote address, of a protocol without ports to translate", "RFC 3022 4.1") \
     X(kTcpUnsolicited,     "tcp-unsolicited",      "the limit of unanswered inbound TCP openings is reached", "ARCHITECTURE 3") \
     X(kTcpOutOfWindow,     "tcp-out-of-window",    "the segment lies outside of its connection's window", "RFC 9293 3.10.7.4") \
     X(kPoolExhausted,      "pool-exhausted",       "no free port block is left for the subscriber", "RFC 6888 REQ-11") \

@@ -126,7 +126,22 @@ inline constexpr RealmId kInternalRealm{1};
 inline constexpr uint32_t kNoIndex = 0xffffffff;
 
 // IP protocol numbers that Sekisho knows.
-enum class Protocol : uint8_t { kIcmp = 1, kTcp = 6, kUdp = 17 };
+enum class Protocol : uint8_t {
+    kIcmp = 1,
+    kTcp = 6,
+    kUdp = 17,
+    // Of these only the address is translated:
+    kDccp = 33,
+    kGre = 47,
+    kEsp = 50,
+    kSctp = 132,
+    kUdpLite = 136,
+};
+// Whether a NAT leaves its ports alone, if it has any: then one inside host has a remote address of an external one.
+constexpr bool is_address_only(Protocol p) {
+    return p == Protocol::kDccp || p == Protocol::kGre || p == Protocol::kEsp ||
+           p == Protocol::kSctp || p == Protocol::kUdpLite;
+}
 
 enum class Direction : uint8_t { kOutbound = 0, kInbound = 1 };
 constexpr Direction opposite(Direction d) {

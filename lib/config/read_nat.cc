@@ -360,6 +360,45 @@ void read_overloading(const Node& node, nat::PolicySettings& policy, Mistakes& m
     }
 }
 
+// The protocols that pass by their address alone, or none.
+void read_address_only(const Node& node, nat::AddressOnly& passing, Mistakes& mistakes) {
+    struct Protocol {
+        std::string_view name;
+        bool nat::AddressOnly::*passes;
+    };
+    constexpr Protocol kAll[] = {
+        {"sctp", &nat::AddressOnly::sctp},
+        {"dccp", &nat::AddressOnly::dccp},
+        {"udp-lite", &nat::AddressOnly::udp_lite},
+        {"gre", &nat::AddressOnly::gre},
+        {"esp", &nat::AddressOnly::esp},
+    };
+    if (node.kind == Node::Kind::kScalar && node.text == "none") {
+        passing = {false, false, false, false, false};
+        return;
+    }
+    const auto* items = read_list(
+        node,
+        std::size(kAll),
+        "none, or a list of sctp, dccp, udp-lite, gre and esp, each once",
+        mistakes
+    );
+    if (items == nullptr) {
+        return;
+    }
+    ChoiceName names[std::size(kAll)];
+    std::ranges::transform(kAll, names, [](const Protocol& p) { return ChoiceName{p.name, true}; });
+    passing = {false, false, false, false, false};
+    for (const Node& item : *items) {
+        const auto index = read_choice_name(item, names, mistakes);
+        if (index && passing.*kAll[*index].passes) {
+            mistakes.add(item.place, fmt::format("{} a second time", item.text), "each once");
+        } else if (index) {
+            passing.*kAll[*index].passes = true;
+        }
+    }
+}
+
 // off, path-mtu, or a number.
 void read_mss_clamp(const Node& node, uint16_t& clamp, Mistakes& mistakes) {
     const bool is_word = node.kind == Node::Kind::kScalar && !node.quoted;
@@ -415,6 +454,9 @@ void read_policy(
         places.port_overloading = node->place;
     }
     read_choice(map, "refusal", kRefusals, policy.refusal, mistakes);
+    if (const Node* node = map.find("address-only")) {
+        read_address_only(*node, policy.address_only, mistakes);
+    }
     if (const Node* node = map.find("tcp-window")) {
         policy.tcp_window =
             read_choice(*node, kWindowPolicies, mistakes).value_or(policy.tcp_window);

@@ -169,6 +169,8 @@ void read_timeouts(const Node& node, Draft& draft, Mistakes& mistakes) {
     read_number(*map, "tcp-closing", kTcpClosing, timeouts.tcp_closing, mistakes);
     read_number(*map, "udp", kUdp, timeouts.udp, mistakes);
     read_number(*map, "icmp", kIcmp, timeouts.icmp, mistakes);
+    read_number(*map, "association", kAssociation, timeouts.association, mistakes);
+    read_number(*map, "tunnel", kTunnel, timeouts.tunnel, mistakes);
     read_number(*map, "fragment", kFragment, timeouts.fragment, mistakes);
     if (const Node* by_port = map->find("by-remote-port")) {
         read_port_timeouts(*by_port, timeouts.by_remote_port, mistakes);
@@ -185,6 +187,9 @@ void read_table_limits(const Node& node, Draft& draft, Mistakes& mistakes) {
     read_number(*map, "mappings", kMappings, limits.mappings, mistakes);
     read_number(*map, "subscribers", kSubscribers, limits.subscribers, mistakes);
     read_number(*map, "fragments", kFragments, limits.fragments, mistakes);
+    read_number(
+        *map, "address-only-sessions", kAddressOnlySessions, limits.address_only_sessions, mistakes
+    );
     if (const Node* make_room = map->find("unreplied-make-room")) {
         limits.unreplied_make_room = read_boolean(*make_room, mistakes).value_or(false);
     }

@@ -90,6 +90,7 @@ inline constexpr Key kPolicyKeys[] = {
     {"filtering"},
     {"port-overloading"},
     {"refusal"},
+    {"address-only"},
     {"tcp-window"},
     {"tcp-pickup"},
     {"mss-clamp"},
@@ -148,12 +149,14 @@ inline constexpr Key kTimeoutKeys[] = {
     {"tcp-closing"},
     {"udp"},
     {"icmp"},
+    {"association"},
+    {"tunnel"},
     {"fragment"},
     {"by-remote-port"},
 };
 inline constexpr Key kPortTimeoutKeys[] = {{"protocol", true}, {"ports", true}, {"timeout", true}};
 inline constexpr Key kTableLimitKeys[] = {
-    {"sessions"}, {"mappings"}, {"subscribers"}, {"fragments"}, {"unreplied-make-room"}};
+    {"sessions"}, {"mappings"}, {"subscribers"}, {"fragments"}, {"address-only-sessions"}, {"unreplied-make-room"}};
 inline constexpr Key kLogKeys[] = {{"file", true}, {"events"}, {"ring"}, {"on-log-loss"}};
 inline constexpr Key kControlKeys[] = {{"socket"}};
 
@@ -245,12 +248,15 @@ inline constexpr NumberRule kTcpClosing{
 inline constexpr NumberRule kUdp{120, 604800, Unit::kSeconds, "RFC 4787 REQ-5"};
 inline constexpr NumberRule kWellKnownUdp{1, 604800, Unit::kSeconds};  // RFC 4787 REQ-5 a
 inline constexpr uint16_t kLastWellKnownPort = 1023;                   // RFC 6335 6
+inline constexpr NumberRule kAssociation{7440, 604800, Unit::kSeconds, "RFC 5597"};
+inline constexpr NumberRule kTunnel{60, 604800, Unit::kSeconds};
 inline constexpr NumberRule kIcmp{60, 604800, Unit::kSeconds, "RFC 5508 REQ-2"};
 inline constexpr NumberRule kFragment{2, 120, Unit::kSeconds, "RFC 6146 3.4"};
 inline constexpr NumberRule kSessions{1, 134217728, Unit::kCount};
 inline constexpr NumberRule kMappings{1, 134217728, Unit::kCount};
 inline constexpr NumberRule kSubscribers{1, 16777216, Unit::kCount};
 inline constexpr NumberRule kFragments{512, 65536, Unit::kCount};
+inline constexpr NumberRule kAddressOnlySessions{1, 1048576, Unit::kCount};
 // A ring keeps a place for every block that is on its way to the shard, 1024 at most.
 inline constexpr NumberRule kLogRing{2048, 16777216, Unit::kCount};
 inline constexpr size_t kMaxLogPath = 4095;

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/protocol_name.h"
 #include "base/text.h"
 #include "config/config.h"
 #include "config/scalars.h"
@@ -100,6 +101,17 @@ std::string by_protocol(const nat::PerProtocol<Behaviour>& setting) {
         name_of(setting.udp),
         name_of(setting.icmp)
     );
+}
+
+std::string name_of(const nat::AddressOnly& passing) {
+    std::vector<std::string_view> names;
+    for (const base::ProtocolName& known : base::kProtocolNames) {
+        if (passing[known.protocol]) {
+            names.push_back(known.text);
+        }
+    }
+    return names.empty() ? "none"
+                         : list(names, [](std::string_view name) { return std::string(name); });
 }
 
 void write_system(const SystemSettings& system, Out out) {
@@ -250,10 +262,11 @@ void write_policy(const Config& config, const nat::PolicySettings& policy, Out o
     );
     fmt::format_to(
         out,
-        "    port-overloading: {}\n    refusal: {}\n    tcp-window: {}\n    "
+        "    port-overloading: {}\n    refusal: {}\n    address-only: {}\n    tcp-window: {}\n    "
         "tcp-pickup: {}\n    mss-clamp: {}\n",
         policy.port_overloading,
         name_of(policy.refusal),
+        name_of(policy.address_only),
         name_of(policy.tcp_window),
         policy.tcp_pickup,
         policy.mss_clamp == 0                 ? "off"
@@ -401,12 +414,14 @@ void write_rest(const Config& config, Out out) {
     fmt::format_to(
         out,
         "\ntimeouts:\n  tcp-established: {}\n  tcp-transitory: {}\n  tcp-closing: {}\n  udp: {}\n  "
-        "icmp: {}\n  fragment: {}\n",
+        "icmp: {}\n  association: {}\n  tunnel: {}\n  fragment: {}\n",
         t.tcp_established.value,
         t.tcp_transitory.value,
         t.tcp_closing.value,
         t.udp.value,
         t.icmp.value,
+        t.association.value,
+        t.tunnel.value,
         t.fragment.value
     );
     if (!t.by_remote_port.empty()) {
@@ -426,11 +441,13 @@ void write_rest(const Config& config, Out out) {
     fmt::format_to(
         out,
         "\nlimits:\n  sessions: {}\n  mappings: {}\n  subscribers: {}\n  fragments: {}\n"
+        "  address-only-sessions: {}\n"
         "  unreplied-make-room: {}\n",
         l.sessions,
         l.mappings,
         l.subscribers,
         l.fragments,
+        l.address_only_sessions,
         l.unreplied_make_room
     );
     if (!config.log.file.empty()) {

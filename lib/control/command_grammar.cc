@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/protocol_name.h"
 #include "base/text.h"
 #include "control/filter.h"
 #include "control/json_text.h"
@@ -16,7 +17,13 @@ namespace {
 constexpr std::string_view kJson = "--json";
 constexpr std::string_view kAll = "all";
 constexpr std::string_view kProtocol = "protocol";
-const std::vector<std::string_view> kProtocols = {"tcp", "udp", "icmp"};
+const std::vector<std::string_view> kProtocols = [] {
+    std::vector<std::string_view> names;
+    for (const base::ProtocolName& known : base::kProtocolNames) {
+        names.push_back(known.text);
+    }
+    return names;
+}();
 
 struct FilterWord {
     std::string_view word;   // in commands and in the RPC's parameters
@@ -46,7 +53,7 @@ constexpr std::array<FilterWord, 4> kFilters{{
      "<protocol>",
      "of one protocol: tcp, udp or icmp",
      kWantedProtocol,
-     [](std::string_view text) { return parse_protocol(text).has_value(); }},
+     [](std::string_view text) { return base::parse_protocol(text).has_value(); }},
 }};
 
 Command shows(std::string_view object, std::string_view method, std::string_view help) {

@@ -1,5 +1,6 @@
 #include "control/filter.h"
 
+#include "base/protocol_name.h"
 #include "base/text.h"
 #include "control/json_text.h"
 
@@ -58,7 +59,7 @@ Filter read_filter(ParamReader& params) {
     filter.subscriber = read(params, "subscriber", kWantedAddress, base::parse_ipv4);
     filter.external = read(params, "external", kWantedEndpoint, parse_endpoint);
     filter.remote = read(params, "remote", kWantedEndpoint, parse_endpoint);
-    filter.protocol = read(params, "protocol", kWantedProtocol, parse_protocol);
+    filter.protocol = read(params, "protocol", kWantedProtocol, base::parse_protocol);
     return filter;
 }
 
@@ -76,31 +77,6 @@ std::optional<EndpointFilter> parse_endpoint(std::string_view text) {
         return std::nullopt;
     }
     return EndpointFilter{*address, *port};
-}
-
-std::optional<Protocol> parse_protocol(std::string_view text) {
-    if (text == "tcp") {
-        return Protocol::kTcp;
-    }
-    if (text == "udp") {
-        return Protocol::kUdp;
-    }
-    if (text == "icmp") {
-        return Protocol::kIcmp;
-    }
-    return std::nullopt;
-}
-
-std::string protocol_name(uint8_t protocol) {
-    switch (static_cast<Protocol>(protocol)) {
-        case Protocol::kIcmp:
-            return "icmp";
-        case Protocol::kTcp:
-            return "tcp";
-        case Protocol::kUdp:
-            return "udp";
-    }
-    return std::to_string(protocol);
 }
 
 }  // namespace sekisho::control

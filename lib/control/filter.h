@@ -47,13 +47,10 @@ Filter read_filter(ParamReader& params);
 
 // "A" or "A:P", strictly.
 std::optional<EndpointFilter> parse_endpoint(std::string_view text);
-// tcp, udp or icmp, and back; another protocol is its number.
-std::optional<Protocol> parse_protocol(std::string_view text);
-std::string protocol_name(uint8_t protocol);
 
 inline constexpr std::string_view kWantedAddress = "an IPv4 address like 192.0.2.1";
 inline constexpr std::string_view kWantedEndpoint =
     "an IPv4 address, or address and port like 192.0.2.1:4000";
-inline constexpr std::string_view kWantedProtocol = "tcp, udp or icmp";
+inline constexpr std::string_view kWantedProtocol = "tcp, udp, icmp, sctp, dccp, udp-lite, gre or esp";
 
 }  // namespace sekisho::control

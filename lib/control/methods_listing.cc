@@ -137,11 +137,13 @@ uint32_t Methods::opening_lifetime(const nat::Mapping& mapping) const {
         case Protocol::kIcmp:
             return timeouts.icmp.value;
         case Protocol::kUdp:
+        case Protocol::kUdpLite:
             return timeouts.udp.value;
         case Protocol::kTcp:
-            break;
+            return timeouts.tcp_transitory.value;
+        default:
+            return nat::kUnansweredFor.value;
     }
-    return timeouts.tcp_transitory.value;
 }
 
 tl::expected<void, RpcError> Methods::list_mappings(Page& page, Document& rows) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/drop_reason.h"
+#include "base/protocol_name.h"
 #include "base/text.h"
 #include "control/filter.h"
 
@@ -70,6 +71,12 @@ std::string state_name(SessionState state) {
             return "tcp-reset";
         case SessionState::kTcpPickedUp:
             return "tcp-picked-up";
+        case SessionState::kUnanswered:
+            return "unanswered";
+        case SessionState::kAssociation:
+            return "association";
+        case SessionState::kTunnel:
+            return "tunnel";
         case SessionState::kFree:
         case SessionState::kCount:
             break;
@@ -273,7 +280,7 @@ Document subscriber_row(const nat::SubscriberView& view, const config::Config& c
 Document session_row(const nat::SessionView& view, const config::Config& config) {
     const Session& s = view.session;
     Document row = {
-        {"transport-protocol", protocol_name(s.protocol)},
+        {"transport-protocol", base::protocol_name(s.protocol)},
         {"internal-src-address", address(s.internal_address)},
         {"internal-src-port", port(s.internal_port)},
         {"external-src-address", address(s.external_address)},
@@ -314,7 +321,7 @@ Document mapping_row(
 ) {
     const nat::Mapping& m = view.mapping;
     Document row = {
-        {"transport-protocol", protocol_name(m.protocol)},
+        {"transport-protocol", base::protocol_name(m.protocol)},
         {"internal-src-address", address(m.internal_address)},
         {"internal-src-port", port(m.internal_port)},
         {"external-src-address", address(m.external_address)},

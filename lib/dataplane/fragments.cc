@@ -115,7 +115,8 @@ void gather(Burst& burst, const StageTables& tables, Tick now) {
         PacketMeta& meta = batch.meta[i];
         const bool is_new =
             (ref.fragment & packet::kFragment) != 0 && (ref.fragment & packet::kFragmentNoted) == 0;
-        if (meta.verdict != Verdict::kPending || !is_new || !has_flow(meta, tables)) {
+        const bool goes_alone = meta.kind == PacketKind::kAddressOnly;
+        if (meta.verdict != Verdict::kPending || !is_new || goes_alone || !has_flow(meta, tables)) {
             continue;
         }
         const ShardId home = home_of(meta, tables);

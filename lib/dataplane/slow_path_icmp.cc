@@ -61,6 +61,7 @@ std::optional<IcmpErrorKind> error_of(DropReason reason, uint16_t detail) {
         case DropReason::kSubscriberSessionLimit:
         case DropReason::kSubscriberMappingLimit:
         case DropReason::kSubscriberHalfOpen:
+        case DropReason::kRemoteTaken:
         case DropReason::kSubscriberRate:
         case DropReason::kTargetInUse:
         case DropReason::kSessionTableFull:

@@ -3,9 +3,10 @@
 namespace sekisho::dataplane {
 namespace {
 
-// An ICMP error's source may be any router inside, so the device's spreading says nothing about it.
+// An ICMP error's source may be any router inside, so the device's spreading says nothing about it; nor is it known how a
+// device spreads protocols without ports.
 ShardId shard_of_outbound(const Burst& burst, const PacketMeta& meta, const StageTables& tables) {
-    const bool believed = burst.steered && meta.kind < PacketKind::kIcmpError;
+    const bool believed = burst.steered && packet::is_usual(meta.kind);
     if (burst.origin != Origin::kFresh || believed) {
         return tables.self;
     }

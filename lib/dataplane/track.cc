@@ -101,6 +101,7 @@ void track(Burst& burst, const StageTables& tables, Tick now) {
             batch.drop(i, DropReason::kNoSession);
             continue;
         }
+        // Without a session of its own, or without a header of its flow.
         if (meta.session_index == kNoIndex || meta.kind >= PacketKind::kIcmpError) [[unlikely]] {
             let_error_change(meta, tables, now);
             track_little(batch, i, tables);

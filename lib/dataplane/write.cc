@@ -74,9 +74,14 @@ Session without_translation(Session session) {
     return session;
 }
 
-void write_later_fragment(PacketRef& ref, PacketMeta& meta, const StageTables& tables) {
+// What is translated by its address alone: later fragments, and protocols without ports to translate.
+void write_address(PacketRef& ref, PacketMeta& meta, const StageTables& tables) {
     const auto& session = *static_cast<const Session*>(meta.session);
-    nat::rewrite_later_fragment(ref, meta, session);
+    if (meta.kind == PacketKind::kAddressOnly) {
+        nat::rewrite_address_only(ref, meta, session);
+    } else {
+        nat::rewrite_later_fragment(ref, meta, session);
+    }
     if ((session.flags & flow::kRedirected) != 0) {
         nat::rewrite_remote(ref, meta, session, tables.nat->original_of(meta.session_index));
     }
@@ -98,14 +103,14 @@ void write_later_fragment(PacketRef& ref, PacketMeta& meta, const StageTables& t
     }
 }
 
-// What has no transport header of its own flow.
+// What has no transport header of its own flow, or none with ports.
 [[gnu::noinline]] void write_unusual(PacketRef& ref, PacketMeta& meta, const StageTables& tables) {
     if (meta.kind == PacketKind::kUntranslated) {
         nat::step_ttl(ref, meta);
     } else if (meta.kind == PacketKind::kIcmpError) {
         write_icmp_error(ref, meta, tables);
     } else {
-        write_later_fragment(ref, meta, tables);
+        write_address(ref, meta, tables);
     }
 }
 
@@ -118,7 +123,7 @@ void write(Burst& burst, const StageTables& tables) {
         if (meta.verdict != Verdict::kPending) {
             continue;
         }
-        if (meta.kind >= PacketKind::kIcmpError) [[unlikely]] {
+        if (!packet::is_usual(meta.kind)) [[unlikely]] {
             write_unusual(batch.ref[i], meta, tables);
             continue;
         }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/drop_reason.h"
+#include "base/protocol_name.h"
 #include "nat/tcp_window.h"
 
 namespace sekisho::eventlog {
@@ -84,15 +85,7 @@ void append_name(
 }
 
 void append_protocol(std::string& out, uint8_t protocol) {
-    switch (static_cast<Protocol>(protocol)) {
-        case Protocol::kTcp:
-            return append_text(out, "transport-protocol", "tcp");
-        case Protocol::kUdp:
-            return append_text(out, "transport-protocol", "udp");
-        case Protocol::kIcmp:
-            return append_text(out, "transport-protocol", "icmp");
-    }
-    append_text(out, "transport-protocol", std::to_string(protocol));
+    append_text(out, "transport-protocol", base::protocol_name(protocol));
 }
 
 void append_segment(std::string& out, const Event& event) {

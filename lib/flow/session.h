@@ -20,7 +20,7 @@ namespace sekisho::flow {
 enum class SessionState : uint8_t {
     kFree = 0,
     kIcmp,             // a query; RFC 5508 REQ-2
-    kUdp,              // RFC 4787 REQ-5
+    kUdp,              // UDP-Lite too; RFC 4787 REQ-5
     kTcpOpenOutbound,  // SYN from the subscriber seen; transitory
     kTcpOpenInbound,   // SYN from outside seen; transitory
     kTcpHalfOpen,      // both SYNs seen, the opener's ACK is missing; transitory
@@ -30,6 +30,9 @@ enum class SessionState : uint8_t {
     kTcpClosing,   // both FINs seen
     kTcpReset,     // an in-window RST seen; four minutes more (RFC 7857 2.2)
     kTcpPickedUp,  // its opening was not seen, and nobody outside has answered yet; transitory
+    kUnanswered,   // an address-only protocol but UDP-Lite, and nobody outside has answered yet
+    kAssociation,  // SCTP and DCCP
+    kTunnel,       // GRE and ESP
     kCount
 };
 
@@ -85,6 +88,12 @@ static_assert(offsetof(Session, remote_address) == 4 && offsetof(Session, extern
 static_assert(offsetof(Session, internal_port) == 12 && offsetof(Session, external_port) == 16);
 static_assert(offsetof(Session, flags) == 62);
 
+// What comes after kUnanswered.
+constexpr SessionState answered_state(Protocol protocol) {
+    return protocol == Protocol::kSctp || protocol == Protocol::kDccp ? SessionState::kAssociation
+                                                                      : SessionState::kTunnel;
+}
+
 // The subscriber's realm.
 inline RealmId realm_of(const Session& s) {
     return {static_cast<uint8_t>(s.realm & ~kRedirectedRealm)};
@@ -132,6 +141,7 @@ inline FlowKey key_of(const Session& s, Direction direction) {
 }  // namespace sekisho::flow
 
 namespace sekisho {
+using flow::answered_state;
 using flow::Session;
 using flow::SessionState;
 }  // namespace sekisho

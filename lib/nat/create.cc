@@ -268,6 +268,9 @@ void NatShard::set_timeouts(const TimeoutSettings& timeouts) {
     set(SessionState::kTcpClosing, timeouts.tcp_closing);
     set(SessionState::kTcpReset, timeouts.tcp_transitory);
     set(SessionState::kTcpPickedUp, timeouts.tcp_transitory);
+    set(SessionState::kUnanswered, kUnansweredFor);
+    set(SessionState::kAssociation, timeouts.association);
+    set(SessionState::kTunnel, timeouts.tunnel);
     for (size_t i = 0; i < timeouts.by_remote_port.size(); ++i) {
         timeouts_ms_[i + 1] = common;
         for (const SessionState s :

@@ -25,6 +25,14 @@
 
 namespace sekisho::nat {
 
+// Which classes tell of a session. Of an address-only protocol its mapping does not tell without the remote address whose
+// it was: several subscribers have one at a time.
+constexpr EventClass session_class(Protocol protocol) {
+    return static_cast<EventClass>(
+        kLogSessions | (is_address_only(protocol) ? unsigned{kLogMappings} : 0U)
+    );
+}
+
 class EventLog {
   public:
     // A start wants this much room beyond `waits`: another block's release, its own block, its

@@ -87,7 +87,8 @@ Event NatShard::mapping_event(EventKind kind, uint32_t mapping, Tick now) const 
     event.internal_address = m.internal_address;
     event.external_address = m.external_address;
     event.internal_port = m.internal_port;
-    event.external_port = m.external_port;
+    event.external_port =
+        is_address_only(static_cast<Protocol>(m.protocol)) ? uint16_t{0} : m.external_port;
     if (overloads(m.subscriber, static_cast<Protocol>(m.protocol))) {
         const MappingRemote remote = remote_of({mapping});
         event.remote_address = remote.address;
@@ -103,7 +104,7 @@ void NatShard::log_mapping(uint32_t mapping, Tick now) {
 }
 
 void NatShard::log_session(const Session& s, Tick now) {
-    if (log_.logs(kLogSessions)) {
+    if (log_.logs(session_class(static_cast<Protocol>(s.protocol)))) {
         log_.write(event_of(EventKind::kSessionCreated, s, now));
     }
 }
@@ -224,8 +225,9 @@ void NatShard::log_invalid(
 // The session is in no index and on no wheel any more; its record goes once its end is logged.
 void NatShard::end_session(uint32_t session, EndCause cause, Tick now) {
     Session& s = sessions_[session];
-    if (!log_.logs(kLogSessions) || log_.may_end(waits_)) {
-        if (log_.logs(kLogSessions)) {
+    const bool is_logged = log_.logs(session_class(static_cast<Protocol>(s.protocol)));
+    if (!is_logged || log_.may_end(waits_)) {
+        if (is_logged) {
             log_.write(with_cause(event_of(EventKind::kSessionEnded, s, now), cause));
         }
         sessions_.release(session);

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/mutation.h"
+#include "base/secret.h"
 #include "nat/port_block.h"
 
 namespace sekisho::nat {
@@ -69,6 +70,9 @@ ExternalDirectory::ExternalDirectory(
         }
     }
     first_of_pool_.push_back(static_cast<uint32_t>(addresses_.size()));
+    claims_ = std::make_unique<RemoteClaims>(
+        settings.limits.address_only_sessions, base::draw_secret().value_or(HashSecret{})
+    );
     owners_ = std::make_unique<std::atomic<uint8_t>[]>(owners);
     for (uint32_t i = 0; i < owners; ++i) {
         owners_[i].store(kOwnedByHome, std::memory_order_relaxed);
@@ -173,6 +177,9 @@ ExternalIndex ExternalDirectory::find_near(Ipv4Addr address) const {
 }
 
 ShardId ExternalDirectory::owner_of(ExternalIndex index, const FlowKey& inbound) const {
+    if (is_address_only(inbound.protocol())) [[unlikely]] {
+        return owner_by_remote(index, inbound);
+    }
     const Port port = inbound.destination_port();
     const ExternalAddress& a = addresses_[index.value];
     const uint8_t owner = owners_[a.first_owner + (uint32_t{port.host()} >> a.block_shift)].load(
@@ -213,7 +220,8 @@ bool ExternalDirectory::is_elsewhere(ExternalIndex index, const FlowKey& inbound
     const ExternalAddress& a = addresses_[index.value];
     const auto block = static_cast<uint16_t>(inbound.destination_port().host() >> a.block_shift);
     const ShardId owner = owner_of(index, inbound);
-    return owner != self && (owner_byte(index, block) != kSingles || owner != a.home);
+    return owner != self && (is_address_only(inbound.protocol()) ||
+                             owner_byte(index, block) != kSingles || owner != a.home);
 }
 
 // As one more than the shard's number: what is zero is nobody's.
@@ -227,6 +235,19 @@ void ExternalDirectory::set_port_owner(
             static_cast<uint8_t>(owner + 1), std::memory_order_release
         );
     }
+}
+
+// A whole address is its one inside host's; otherwise who has claimed the remote address.
+ShardId ExternalDirectory::owner_by_remote(ExternalIndex index, const FlowKey& inbound) const {
+    const ExternalAddress& a = addresses_[index.value];
+    const StaticEntry* entry =
+        statics_.empty() ? nullptr
+                         : statics_.find_external(
+                               {a.address, Port{}}, inbound.protocol(), {inbound.source(), Port{}}
+                           );
+    return entry != nullptr
+               ? entry->shard
+               : claims_->find(index, inbound.protocol(), inbound.source()).value_or(a.home);
 }
 
 uint8_t ExternalDirectory::owner_byte(ExternalIndex index, uint16_t block) const {

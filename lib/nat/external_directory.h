@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "nat/remote_claims.h"
 #include "nat/settings.h"
 #include "nat/static_table.h"
 #include "nat/trigger_table.h"
@@ -73,15 +74,18 @@ class ExternalDirectory {
         return first_of_pool_[pool.value + 1U] - first_of_pool_[pool.value];
     }
 
-    // The shard that answers for a packet's external endpoint: the block's owner, or the address's home.
+    // The shard that answers for a packet's external endpoint: the block's owner, or the address's
+    // home; of an address-only protocol who has claimed its sender.
     ShardId owner_of(ExternalIndex index, const FlowKey& inbound) const;
     // The same where it does not matter who asks.
     ShardId owner_of(ExternalIndex index, Port port, Protocol protocol) const {
         return owner_of(index, FlowKey::of({}, {}, {}, port, protocol, {}));
     }
-    // Whether a shard other than `self` holds the endpoint, as far as the owner bytes tell. A single
-    // port that nobody has is not elsewhere, wherever its home is.
+    // Whether a shard other than `self` holds the endpoint, as far as the owner bytes and claims
+    // tell. A single port that nobody has is not elsewhere, wherever its home is.
     bool is_elsewhere(ExternalIndex index, const FlowKey& inbound, ShardId self) const;
+    RemoteClaims& claims() { return *claims_; }
+    const RemoteClaims& claims() const { return *claims_; }
     const StaticTable& statics() const { return statics_; }
     TriggerTable& triggers() { return triggers_; }
     const TriggerTable& triggers() const { return triggers_; }
@@ -107,6 +111,7 @@ class ExternalDirectory {
     void mark_singles(const NatSettings& settings);
     ShardId owner_of_port(const ExternalAddress& address, const FlowKey& inbound) const;
     ExternalIndex find_near(Ipv4Addr address) const;
+    ShardId owner_by_remote(ExternalIndex index, const FlowKey& inbound) const;
 
     unsigned shards_ = 1;
     uint32_t lowest_ = 0;  // of all addresses, host order
@@ -121,6 +126,7 @@ class ExternalDirectory {
     std::vector<uint16_t> last_single_;  // by PoolId; 0: none
     StaticTable statics_;
     TriggerTable triggers_;
+    std::unique_ptr<RemoteClaims> claims_;
     std::vector<Reserved> reserved_;
     std::vector<uint8_t>
         is_full_;  // by ExternalIndex, where there are static mappings: no block is left

@@ -1,7 +1,7 @@
 #include "nat/icmp_error.h"
 
 #include "base/mutation.h"
-#include "nat/rewrite.h"
+#include "nat/rewrite_fragment.h"
 #include "packet/checksum.h"
 #include "packet/views.h"
 
@@ -40,6 +40,12 @@ uint16_t rewrite_quoted_transport(std::span<uint8_t> l4, Protocol protocol, cons
         return packet::add_deltas(
             change(&l4[offset::kIcmpIdentifier], end.port), change(sum, checksum)
         );
+    }
+    if (is_address_only(protocol)) {
+        const size_t at = address_checksum_at(protocol);
+        const uint16_t before = load<uint16_t>(&l4[at]);
+        return at == 0 ? uint16_t{0}
+                       : change(&l4[at], apply_address_delta(before, end.l4_delta, protocol));
     }
     const uint16_t port_delta = change(&l4[end.port_offset], end.port);
     if (protocol == Protocol::kUdp) {

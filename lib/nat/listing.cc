@@ -62,7 +62,9 @@ bool NatShard::list_mappings(
     return walk({cursor, end, limit, out.size()}, filled, [&](uint32_t at) {
         if (at < tabled) {
             out[filled] = view_of(statics[at]);
-            return statics[at].shard == shard_;
+            const bool is_told =
+                !is_address_only(statics[at].protocol) || out[filled].mapping.sessions != 0;
+            return statics[at].shard == shard_ && is_told;
         }
         if (at < before) {
             return show_trigger(at - tabled, out[filled]);
@@ -75,6 +77,9 @@ bool NatShard::list_mappings(
         const PoolId pool = has_static_entry(m) ? pool_at({m.external_address})
                                                 : settings_->policies[m.policy].pool;
         out[filled] = {m, i, pool.value, shard_, remote_of({i})};
+        if (is_address_only(static_cast<Protocol>(m.protocol))) {
+            out[filled].mapping.external_port = 0;
+        }
         out[filled].kind = has_static_entry(m) ? MappingView::kStaticUse : MappingView::kDynamic;
         return true;
     });

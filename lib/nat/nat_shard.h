@@ -338,7 +338,10 @@ class NatShard {
     Refusal answer_to(const FlowKey& key) const;
     bool picks_up(const FlowKey& key) const;
     MakeResult open_new(const Way& way, const Newcomer& newcomer, SessionState first, Tick now);
-    uint32_t make_outbound_session(const Way& way, uint32_t mapping, SessionState first, Tick now);
+    Outcome make_outbound_session(const Way& way, uint32_t mapping, SessionState first, Tick now);
+    bool passes_protocol(const FlowKey& key) const;
+    bool claim_remote(const FlowKey& key, const Mapping& m, DropReason& reason);
+    void release_remote(const Mapping& m, Ipv4Addr remote);
     // service.cc
     bool is_of_service(const Mapping& m) const;
     static FlowKey service_key(const Mapping& m);
@@ -558,6 +561,9 @@ inline void NatShard::track(SessionIndex index, Direction direction, const uint8
     ++s.packets[d];
     s.flags = static_cast<uint16_t>(s.flags | flow::kSeenOutbound << d);
     if (tcp == nullptr) {
+        if (s.state == SessionState::kUnanswered && direction == Direction::kInbound) [[unlikely]] {
+            s.state = answered_state(static_cast<Protocol>(s.protocol));
+        }
         if (!is_mutated(Mutation::kRfc4787Req6) || direction == Direction::kInbound) {
             s.last_activity = now.ms;
         }

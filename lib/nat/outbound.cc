@@ -34,7 +34,7 @@ std::optional<DropReason> why_no_opener(PacketKind kind, uint8_t tcp_flags) {
         const bool is_reply = (tcp_flags & packet::kIcmpReply) != 0;
         return is_reply ? std::optional(DropReason::kIcmpNoSession) : std::nullopt;
     }
-    return kind == PacketKind::kUdp ? std::nullopt : std::optional(DropReason::kUnknownProtocol);
+    return std::nullopt;
 }
 
 SessionState first_state(Protocol protocol) {
@@ -45,8 +45,11 @@ SessionState first_state(Protocol protocol) {
             return SessionState::kUdp;
         case Protocol::kIcmp:
             return SessionState::kIcmp;
+        case Protocol::kUdpLite:
+            return SessionState::kUdp;
+        default:
+            return SessionState::kUnanswered;
     }
-    return SessionState::kFree;
 }
 
 }  // namespace
@@ -75,6 +78,12 @@ bool NatShard::picks_up(const FlowKey& key) const {
            settings_->policies[policy.value].tcp_pickup;
 }
 
+bool NatShard::passes_protocol(const FlowKey& key) const {
+    const PolicyId policy = policy_of(key.source(), key.realm());
+    return policy.value >= settings_->policies.size() ||  // refused for that
+           settings_->policies[policy.value].address_only[key.protocol()];
+}
+
 // NOLINTNEXTLINE(readability-function-size): a newcomer is what the caller knows of the key
 MakeResult NatShard::open_outbound(
     const FlowKey& key, const Newcomer& newcomer, PacketKind kind, uint8_t tcp_flags, Tick now
@@ -90,9 +99,12 @@ MakeResult NatShard::open_outbound(
             *no_opener == DropReason::kIcmpNoSession && has_static(key, Direction::kOutbound);
         return is_static_reply ? MakeResult{.kind = MakeResult::kStaticOnly} : refused(*no_opener);
     }
+    if (kind == PacketKind::kAddressOnly && !passes_protocol(key)) {
+        return refused(DropReason::kUnknownProtocol);
+    }
     const SessionState first =
         is_picked_up ? SessionState::kTcpPickedUp : first_state(key.protocol());
-    if (redirects_) [[unlikely]] {
+    if (redirects_ && kind != PacketKind::kAddressOnly) [[unlikely]] {
         if (const auto target = redirects_->target_of(key)) {
             return open_new(redirected_way(key, *target), newcomer, first, now);
         }
@@ -139,17 +151,43 @@ MakeResult NatShard::open_new(
         }
         return refused(DropReason::kTargetInUse, answer);
     }
-    const uint32_t session = make_outbound_session(way, mapping, first, now);
-    if (session == kNoIndex) {
-        return refused(DropReason::kSessionTableFull, answer);
+    const Outcome session = make_outbound_session(way, mapping, first, now);
+    if (session.kind != MakeResult::kMade) {
+        return refused(session.reason, answer);
     }
     Subscriber& s = subscribers_[subscriber];
     take_token(s, limits_of(s).sessions_per_second, now);
-    return made(session);
+    return made(session.index);
+}
+
+// Of a protocol without ports to translate the remote address must be nobody else's behind the external one.
+bool NatShard::claim_remote(const FlowKey& key, const Mapping& m, DropReason& reason) {
+    if (!is_address_only(key.protocol()) || is_static(m)) {
+        return true;
+    }
+    const ExternalIndex external = directory_->find({m.external_address});
+    switch (directory_->claims().claim(external, key.protocol(), key.destination(), shard_)) {
+        case RemoteClaims::Answer::kGranted:
+            return true;
+        case RemoteClaims::Answer::kTaken:
+            reason = DropReason::kRemoteTaken;
+            return false;
+        case RemoteClaims::Answer::kFull:
+            break;
+    }
+    return false;
+}
+
+void NatShard::release_remote(const Mapping& m, Ipv4Addr remote) {
+    const auto protocol = static_cast<Protocol>(m.protocol);
+    if (is_address_only(protocol) && !is_static(m)) {
+        const ExternalIndex external = directory_->find({m.external_address});
+        directory_->claims().release(external, protocol, remote, shard_);
+    }
 }
 
 // The session and, where the filter asks for it, the permission; a mapping made in vain goes again.
-uint32_t NatShard::make_outbound_session(
+NatShard::Outcome NatShard::make_outbound_session(
     const Way& way, uint32_t mapping, SessionState first, Tick now
 ) {
     const FlowKey& key = way.onward;
@@ -160,13 +198,19 @@ uint32_t NatShard::make_outbound_session(
     Mapping& m = mappings_[mapping];
     const bool needs_permission = settings_->policies[m.policy].filtering[key.protocol()] ==
                                   FilteringBehaviour::kAddressDependent;
-    const bool permitted = !needs_permission || permissions_.add(mapping, key.destination().raw);
+    DropReason reason = DropReason::kSessionTableFull;
+    const bool claimed = claim_remote(key, m, reason);
+    const bool permitted =
+        claimed && (!needs_permission || permissions_.add(mapping, key.destination().raw));
     const uint32_t session = permitted ? make_session(mapping, remote, first, now) : kNoIndex;
     if (session != kNoIndex) {
         Session& s = sessions_[session];
         const uint16_t flag = needs_permission ? flow::kPermission : 0;
         s.flags = static_cast<uint16_t>(s.flags | flag);
-        return session;
+        return Outcome::made(session);
+    }
+    if (claimed) {
+        release_remote(m, key.destination());
     }
     if (needs_permission && permitted) {
         permissions_.remove(mapping, key.destination().raw);
@@ -174,7 +218,7 @@ uint32_t NatShard::make_outbound_session(
     if (m.sessions == 0) {
         release_mapping(mapping, false, EndCause::kUndone, now);
     }
-    return kNoIndex;
+    return Outcome::refused(reason);
 }
 
 }  // namespace sekisho::nat

@@ -7,6 +7,10 @@
 namespace sekisho::nat {
 namespace {
 
+bool has_ports(const FlowKey& key) {
+    return key.protocol() == Protocol::kTcp || key.protocol() == Protocol::kUdp;
+}
+
 template <class Match>
 bool any_of_policy(const NatSettings& settings, const FlowKey& outbound, Match match) {
     const PolicyId policy = find_policy(settings, outbound.source(), outbound.realm());
@@ -40,18 +44,17 @@ Exemptions::Exemptions(const NatSettings& settings) : settings_(&settings) {
 
 bool Exemptions::covers(const FlowKey& outbound) const {
     const uint16_t port = outbound.destination_port().host();
-    const bool has_ports = outbound.protocol() != Protocol::kIcmp;
     if (is_mutated(Mutation::kRfc6888Req6)) {
         return false;
     }
     return are_any_ && any_of_policy(*settings_, outbound, [&](const Exemption& e) {
                return !e.is_by_port() ||
-                      (has_ports && e.ports.first <= port && port <= e.ports.last);
+                      (has_ports(outbound) && e.ports.first <= port && port <= e.ports.last);
            });
 }
 
 bool Exemptions::covers_by_port(const FlowKey& outbound) const {
-    return are_by_port_ && outbound.protocol() != Protocol::kIcmp &&
+    return are_by_port_ && has_ports(outbound) &&
            any_of_policy(*settings_, outbound, [](const Exemption& e) { return e.is_by_port(); });
 }
 

@@ -118,6 +118,21 @@ struct Exemption {
 // What becomes of a TCP segment outside of its connection's window (RFC 9293 3.10.7.4).
 enum class WindowPolicy : uint8_t { kOff, kLog, kDrop };
 
+// Protocols of which only the address is translated: which of them pass.
+struct AddressOnly {
+    bool sctp = true;
+    bool dccp = true;
+    bool udp_lite = true;
+    bool gre = true;
+    bool esp = true;
+    constexpr bool operator[](Protocol p) const {
+        return (p == Protocol::kSctp && sctp) || (p == Protocol::kDccp && dccp) ||
+               (p == Protocol::kUdpLite && udp_lite) || (p == Protocol::kGre && gre) ||
+               (p == Protocol::kEsp && esp);
+    }
+    friend constexpr bool operator==(const AddressOnly&, const AddressOnly&) = default;
+};
+
 inline constexpr uint16_t kMssOfPath = 0xffff;  // what fits on both links of a packet's way
 
 struct PolicySettings {
@@ -133,6 +148,7 @@ struct PolicySettings {
     bool port_overloading = false;
     Refusal refusal = Refusal::kHostUnreachable;
     WindowPolicy tcp_window = WindowPolicy::kOff;
+    AddressOnly address_only;
     bool tcp_pickup = false;  // a connection whose opening was not seen goes on
     uint16_t mss_clamp = 0;   // the most that a SYN may announce, or kMssOfPath; 0: anything
     SubscriberLimits limits;
@@ -153,7 +169,15 @@ struct StaticMappingSettings {
     bool is_whole() const { return internal_ports.first == 0; }
     std::vector<Protocol> protocols() const {
         if (is_whole()) {
-            return {Protocol::kTcp, Protocol::kUdp, Protocol::kIcmp};
+            return {
+                Protocol::kTcp,
+                Protocol::kUdp,
+                Protocol::kIcmp,
+                Protocol::kSctp,
+                Protocol::kDccp,
+                Protocol::kUdpLite,
+                Protocol::kGre,
+                Protocol::kEsp};
         }
         if (tcp && udp) {
             return {Protocol::kTcp, Protocol::kUdp};
@@ -221,12 +245,17 @@ struct PortTimeout {
 };
 inline constexpr size_t kMaxPortTimeouts = 15;  // a session names its own in four bits
 
+// Of a session of SCTP, DCCP, GRE or ESP that nobody outside has answered: twice what RFC 5382 asks for TCP, for DCCP needs it.
+inline constexpr Seconds kUnansweredFor{480};
+
 struct TimeoutSettings {
     Seconds tcp_established{7440};  // RFC 5382 REQ-5
     Seconds tcp_transitory{240};    // RFC 5382 REQ-5
     Seconds tcp_closing{240};       // RFC 7857 2.1
     Seconds udp{300};               // RFC 4787 REQ-5c
     Seconds icmp{60};               // RFC 5508 REQ-2
+    Seconds association{7440};      // SCTP and DCCP: as TCP's (RFC 5597)
+    Seconds tunnel{600};            // GRE and ESP
     Seconds fragment{2};            // RFC 6146 3.4: how late a datagram's first fragment may come
     std::vector<PortTimeout> by_remote_port{};  // at most kMaxPortTimeouts, disjoint
     friend bool operator==(const TimeoutSettings&, const TimeoutSettings&) = default;
@@ -237,6 +266,8 @@ struct TableLimits {  // of the whole appliance
     uint32_t mappings = 1048576;
     uint32_t subscribers = 65536;
     uint32_t fragments = 4096;  // datagrams that come in fragments, at a time
+    uint32_t address_only_sessions =
+        65536;  // of all protocols of which only the address is translated
     // In a full session table one that nobody has answered makes room for a new one. RFC 6888 REQ-11
     // forbids it, so it is off.
     bool unreplied_make_room = false;

@@ -237,7 +237,7 @@ std::optional<DropReason> NatShard::check_limits(uint32_t subscriber, Protocol p
         make_room(now);
         return DropReason::kSessionTableFull;
     }
-    if (!log_.may_start(kLogSessions, waits_)) {
+    if (!log_.may_start(session_class(protocol), waits_)) {
         return DropReason::kLogFull;
     }
     return std::nullopt;

@@ -30,10 +30,11 @@ enum class Verdict : uint8_t {
     kKept,           // a fragment that the table of fragments owns now
 };
 
+// kAddressOnly: what has no ports that a NAT translates, all of its fragments too; ports and identifier of its key are 0.
 // From kIcmpError on: no transport header of the packet's own flow, or none that is translated. A first fragment is what its
 // header says.
 enum class PacketKind : uint8_t {
-    kOther,
+    kAddressOnly,
     kTcp,
     kUdp,
     kIcmpQuery,
@@ -42,6 +43,10 @@ enum class PacketKind : uint8_t {
     kLaterFragment,
     kUntranslated  // make: whatever it is, it is exempt
 };
+// TCP, UDP or an ICMP query, with its header. One comparison, on every packet's way.
+constexpr bool is_usual(PacketKind kind) {
+    return static_cast<unsigned>(kind) - 1U < static_cast<unsigned>(PacketKind::kIcmpQuery);
+}
 
 // The flow as the packet shows it, in two words of network-order bytes, as they stand in the packet:
 //   addresses  source in the low 4 bytes, destination in the high 4 bytes
@@ -88,7 +93,7 @@ struct alignas(64) PacketMeta {
     uint16_t quote_offset = 0;  // parse: of the quoted IPv4 header (ICMP errors), else 0
     Verdict verdict = Verdict::kPending;
     DropReason reason{};                         // with kDrop and kPuntError
-    PacketKind kind = PacketKind::kOther;        // parse
+    PacketKind kind = PacketKind::kAddressOnly;  // parse
     Direction direction = Direction::kOutbound;  // parse
     uint8_t tcp_flags = 0;                       // parse; of an ICMP query kIcmpReply or 0
     uint8_t ttl = 0;                             // parse

@@ -116,6 +116,9 @@ std::optional<DropReason> check_options(Bytes options) {
 // The ports of the flow that the quoted packet belongs to, with its ends swapped; empty if it is
 // none that a NAT knows.
 std::optional<uint32_t> quoted_ports(uint8_t protocol, const uint8_t* l4) {
+    if (is_address_only(static_cast<Protocol>(protocol))) {
+        return 0;
+    }
     if (protocol == static_cast<uint8_t>(Protocol::kIcmp)) {
         const uint32_t id = load<uint16_t>(l4 + offset::kIcmpIdentifier);
         if (l4[0] == kIcmpEchoRequest) {
@@ -277,6 +280,30 @@ bool is_translated(uint8_t protocol) {
            protocol == static_cast<uint8_t>(Protocol::kIcmp);
 }
 
+// Up to the checksum, where that covers the addresses.
+size_t needed_of_address_only(Protocol protocol) {
+    switch (protocol) {
+        case Protocol::kSctp:
+            return kSctpHeader;
+        case Protocol::kDccp:
+            return kDccpHeader;
+        case Protocol::kGre:
+            return kGreHeader;
+        default:
+            return kUdpHeader;  // UDP-Lite's, and ESP's
+    }
+}
+
+// Its fragments need not wait for each other: all have the same flow.
+void parse_address_only(const Cursor& c, uint8_t protocol) {
+    const size_t needed = needed_of_address_only(static_cast<Protocol>(protocol));
+    const bool is_later = (c.ref->fragment & kLaterFragment) != 0;
+    if (!is_later && !has_header(c, needed)) {
+        return drop_short_transport(c, needed);
+    }
+    pass(c, {PacketKind::kAddressOnly, protocol, 0, 0});
+}
+
 // What a fragment says of itself that cannot be. A later one must not reach back into what must be in the first (RFC 3128).
 std::optional<DropReason> check_fragment(const Cursor& c, uint64_t word0, uint8_t protocol) {
     constexpr size_t kLongestDatagram = 65535;
@@ -318,7 +345,8 @@ void parse_l3_payload(Cursor& c, uint64_t word0, uint32_t word8) {
         if (const auto reason = check_fragment(c, word0, protocol)) {
             return drop(*c.meta, *reason);
         }
-        if ((c.ref->fragment & kLaterFragment) != 0) {
+        if ((c.ref->fragment & kLaterFragment) != 0 &&
+            !is_address_only(static_cast<Protocol>(protocol))) {
             return pass_later_fragment(c, protocol);
         }
     } else if ((c.flags & kL4ChecksumBad) != 0) {  // a NIC cannot verify a fragment's
@@ -330,6 +358,8 @@ void parse_l3_payload(Cursor& c, uint64_t word0, uint32_t word8) {
         parse_udp(c);
     } else if (protocol == static_cast<uint8_t>(Protocol::kIcmp)) {
         parse_icmp(c);
+    } else if (is_address_only(static_cast<Protocol>(protocol))) {
+        parse_address_only(c, protocol);
     } else {
         drop(*c.meta, DropReason::kUnknownProtocol);
     }

@@ -46,6 +46,9 @@ inline constexpr size_t kArpLength = 28;
 inline constexpr size_t kIpv4Header = 20;
 inline constexpr size_t kUdpHeader = 8;
 inline constexpr size_t kTcpHeader = 20;
+inline constexpr size_t kSctpHeader = 12;
+inline constexpr size_t kDccpHeader = 12;  // with the shorter sequence number
+inline constexpr size_t kGreHeader = 4;
 inline constexpr size_t kIcmpHeader = 8;
 
 inline constexpr MacAddr kBroadcastMac{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};

@@ -426,7 +426,7 @@ TEST_CASE("malformed packets are dropped, each by its name", "[packet][malformed
         bed.push_internal(good().total_length(4000));
         bed.push_internal(good().udp_length(3));
         bed.push_internal(good().fragment(10, true));
-        bed.push_internal(good().protocol(47));
+        bed.push_internal(good().protocol(8));
         bed.push_internal(good().mac(kHostMac, kRouterMac));
         bed.push_internal(good().mac(kHostMac, packet::kBroadcastMac));
         bed.push_internal(bed.from_internal().ipv4("127.0.0.1", kServer).udp(1, 2));

@@ -231,8 +231,9 @@ ByteVector packet_of(Protocol protocol, const Endpoint& from) {
             return builder.udp(from.port, 53).payload("some payload").l3();
         case Protocol::kIcmp:
             return builder.echo_request(from.port).payload("some payload").l3();
+        default:
+            return {};
     }
-    return {};
 }
 
 Endpoint open(TestBed& bed, Protocol protocol, const Endpoint& from) {
@@ -318,8 +319,9 @@ ByteVector arrived_at(Protocol protocol, const Endpoint& to) {
             return builder.udp(53, to.port).payload("answer").l3();
         case Protocol::kIcmp:
             return builder.echo_reply(to.port).payload("answer").l3();
+        default:
+            return {};
     }
-    return {};
 }
 
 // The error about it that a subscriber, or a router behind the NAT, sends.

@@ -12,7 +12,8 @@ SETTLE_SECONDS = 8
 DEFAULTS = {
     "name": "lab", "workers": "1", "system": "", "int_device": "af_packet:int0", "ext_device": "af_packet:ext0",
     "int_mtu": "1500", "ext_mtu": "1500", "int_link": "", "ext_link": "", "policy": "", "pool": "",
-    "addresses": "203.0.113.0/28, 203.0.113.64-203.0.113.79", "filtering": "endpoint-independent", "more": "", "ports": "1024-65535",
+    "filtering": "endpoint-independent", "addresses": "203.0.113.0/28, 203.0.113.64-203.0.113.79",
+    "ports": "1024-65535", "more": "",
 }
 
 TEMPLATE = """\

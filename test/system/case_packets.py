@@ -57,7 +57,7 @@ def malformed():
         ("spoofed-source", ip(src=town.INTERNAL_ADDRESS) / udp(), {}),
         ("source-routed", ip(options=[IPOption_LSRR(routers=["192.0.2.99"])]) / udp(), {}),
         ("ttl-exceeded", ip(ttl=0) / udp(), {}),
-        ("unknown-protocol", ip(proto=47) / Raw(bytes(8)), {}),
+        ("unknown-protocol", ip(proto=89) / Raw(bytes(8)), {}),
         ("truncated-transport", ip(proto=17) / Raw(bytes(7)), {}),
         ("truncated-transport", ip(proto=6) / Raw(bytes(19)), {}),
         ("bad-transport-length", ip() / UDP(sport=1, dport=2, len=7) / Raw(b"abc"), {}),

@@ -110,8 +110,9 @@ TEST_CASE("every setting reaches its value", "[config]") {
         "    filtering: address-and-port-dependent\n    realm: internal\n"
         "    limits: {sessions: 1k, ports: 64, sessions-per-second: 5, inbound-openings: 0}\n"
         "timeouts: {tcp-established: 3h, tcp-transitory: 241, tcp-closing: 9, udp: 121, icmp: 61, "
-        "fragment: 5}\n"
-        "limits: {sessions: 1Mi, mappings: 3, subscribers: 2, fragments: 1k}\ncontrol: {socket: "
+        "fragment: 5, association: 7441, tunnel: 61}\n"
+        "limits: {sessions: 1Mi, mappings: 3, subscribers: 2, fragments: 1k, "
+        "address-only-sessions: 9}\ncontrol: {socket: "
         "/tmp/s}\n"
         "log: {file: /var/log/x y, events: [blocks, sessions], ring: 4Ki, on-log-loss: count}"
     ));
@@ -123,8 +124,10 @@ TEST_CASE("every setting reaches its value", "[config]") {
         nat::SubscriberLimits{
             .sessions = 1000, .ports = 64, .sessions_per_second = 5, .inbound_openings = 0}
     );
-    CHECK(d.nat.timeouts == nat::TimeoutSettings{{10800}, {241}, {9}, {121}, {61}, {5}});
-    CHECK(d.nat.limits == nat::TableLimits{1048576, 3, 2, 1000, false});
+    CHECK(
+        d.nat.timeouts == nat::TimeoutSettings{{10800}, {241}, {9}, {121}, {61}, {7441}, {61}, {5}}
+    );
+    CHECK(d.nat.limits == nat::TableLimits{1048576, 3, 2, 1000, 9, false});
     CHECK(d.control.socket == "/tmp/s");
     CHECK(d.log.file == "/var/log/x y");
     CHECK(
@@ -171,6 +174,14 @@ TEST_CASE("every setting reaches its value", "[config]") {
     CHECK(limits.tcp == nat::ProtocolLimits{9, 8, 0});
     CHECK(limits.icmp == nat::ProtocolLimits{0, 0, 6});
     CHECK(limited.nat.limits.unreplied_make_room);
+    for (const auto* list : {"none", "[esp]", "[dccp, sctp, udp-lite]"}) {
+        const Config passing = must_parse(base_with(22, std::string("    address-only: ") + list));
+        const nat::AddressOnly& only = passing.nat.policies[0].address_only;
+        CHECK(only[Protocol::kEsp] == (std::string_view(list) == "[esp]"));
+        CHECK(only[Protocol::kSctp] == (std::string_view(list).size() > 6));
+        CHECK(!only[Protocol::kGre]);
+        CHECK(must_parse(to_yaml(passing)).nat == passing.nat);
+    }
     CHECK(must_parse(to_yaml(limited)).nat == limited.nat);
     const Config exempt = must_parse(base_with(
         22,

@@ -63,7 +63,7 @@ TEST_CASE("keys are checked against the schema", "[config]") {
          22,
          "timeouts:",
          "f:22:1: found nothing, wanted a map with tcp-established, tcp-transitory, tcp-closing, "
-         "udp, icmp, fragment and by-remote-port"},
+         "udp, icmp, association, tunnel, fragment and by-remote-port"},
     });
 }
 

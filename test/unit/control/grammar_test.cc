@@ -43,7 +43,7 @@ TEST_CASE("a command becomes a method and its parameters", "[control][cli]") {
          {{"external", "203.0.113.1:4000"}, {"protocol", "tcp"}},
          true},
         {"show sessions --json remote 192.0.2.1", "show.sessions", {{"remote", "192.0.2.1"}}, true},
-        {"show subscribers protocol u", "show.subscribers", {{"protocol", "udp"}}, false},
+        {"show subscribers protocol udp-", "show.subscribers", {{"protocol", "udp-lite"}}, false},
         {"clear sessions all", "clear.sessions", {{"all", true}}, false},
         {"cl m sub 10.0.0.1", "clear.mappings", {{"subscriber", "10.0.0.1"}}, false},
         {"clear counters", "clear.counters", Json::object(), false},
@@ -82,8 +82,9 @@ TEST_CASE("a wrong command says which word is wrong and what was wanted", "[cont
         {"show mappings external 1.2.3.4:x",
          "found '1.2.3.4:x' after 'external', wanted an IPv4 address, or address and port like "
          "192.0.2.1:4000"},
-        {"show mappings protocol gre",
-         "found 'gre' after 'protocol', wanted one of: tcp, udp, icmp"},
+        {"show mappings protocol egp",
+         "found 'egp' after 'protocol', wanted one of: tcp, udp, icmp, sctp, dccp, udp-lite, gre, "
+         "esp"},
         {"show mappings subscriber 1.2.3.4 subscriber 1.2.3.4",
          "found 'subscriber' after 'show mappings', wanted one of: external, remote, protocol, "
          "--json"},
@@ -127,7 +128,8 @@ TEST_CASE("what may follow depends on what has been said", "[control][cli]") {
     );
     REQUIRE(words_of(expected_after({"show", "mappings", "subscriber"})) == Words{"<A>"});
     REQUIRE(
-        words_of(expected_after({"show", "mappings", "protocol"})) == Words{"tcp", "udp", "icmp"}
+        words_of(expected_after({"show", "mappings", "protocol"})) ==
+        Words{"tcp", "udp", "icmp", "sctp", "dccp", "udp-lite", "gre", "esp"}
     );
     REQUIRE(
         words_of(expected_after({"clear", "sessions"})) ==

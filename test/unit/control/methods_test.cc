@@ -406,8 +406,9 @@ TEST_CASE("a wrong parameter is named with what was found and wanted", "[control
          "parameter 'remote': found \"1.2.3.4:\", wanted an IPv4 address, or address and port "
          "like 192.0.2.1:4000"},
         {"show.sessions",
-         {{"protocol", "sctp"}},
-         "parameter 'protocol': found \"sctp\", wanted tcp, udp or icmp"},
+         {{"protocol", "egp"}},
+         "parameter 'protocol': found \"egp\", wanted tcp, udp, icmp, sctp, dccp, udp-lite, gre or "
+         "esp"},
         {"show.sessions",
          {{"cursor", "x"}},
          "parameter 'cursor': found \"x\", wanted the 'next' of an earlier page"},

@@ -152,8 +152,11 @@ TEST_CASE(
         {"one byte more", part(17, 65504, false, 12), "oversized-datagram"},
         {"ping of death", part(1, 65528, false, 1480), "oversized-datagram"},
         {"of an ICMP error", first(unreachable, 40), "fragment"},
-        {"of GRE", part(47, 8, true, 8), "unknown-protocol"},
-        {"a first one of GRE", part(47, 0, true, 8), "unknown-protocol"},
+        {"of GRE", part(47, 8, true, 8), "pass"},
+        {"of EGP", part(8, 8, true, 8), "unknown-protocol"},
+        {"a first one of GRE", part(47, 0, true, 8), "pass"},
+        {"a first one of SCTP without its header", part(132, 0, true, 8), "tiny-fragment"},
+        {"a first one of EGP", part(8, 0, true, 8), "unknown-protocol"},
     };
     for (const Row& row : rows) {
         CAPTURE(row.what);

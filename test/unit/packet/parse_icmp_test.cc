@@ -157,7 +157,7 @@ TEST_CASE("the quoted transport checksum is not looked at", "[packet][rfc5508-re
 
 TEST_CASE("a quote that a NAT cannot use is a named drop", "[packet][rfc5508-req3]") {
     const auto nested = error_about(sent_udp());
-    const auto gre = frame().ipv4("203.0.113.5", "192.0.2.1").protocol(47).payload("12345678");
+    const auto egp = frame().ipv4("203.0.113.5", "192.0.2.1").protocol(8).payload("12345678");
     struct Row {
         const char* what;
         PacketBuilder packet;
@@ -173,7 +173,7 @@ TEST_CASE("a quote that a NAT cannot use is a named drop", "[packet][rfc5508-req
         {"a quoted ICMP error", error_about(nested), "bad-icmp-quote"},
         {"a quoted later fragment", error_about(sent_udp().fragment(10, false)), "bad-icmp-quote"},
         {"a quoted first fragment", error_about(sent_udp().fragment(0, true)), "pass"},
-        {"a quoted unknown protocol", error_about(gre), "bad-icmp-quote"},
+        {"a quoted unknown protocol", error_about(egp), "bad-icmp-quote"},
         {"a quoted port zero", error_about(sent_udp().udp(0, 53)), "bad-icmp-quote"},
         {"quoted version 6", error_about(sent_udp().version(6)), "bad-icmp-quote"},
         {"quoted IHL 4", error_about(sent_udp().header_words(4)), "bad-icmp-quote"},

@@ -115,9 +115,13 @@ TEST_CASE("a malformed IPv4 packet is a named drop", "[packet][rfc1812]") {
         {"TTL 0", a_udp().ttl(0), "ttl-exceeded"},
         {"TTL 1 is left to later stages", a_udp().ttl(1), "pass"},
         {"don't fragment is no fragment", a_udp().dont_fragment(), "pass"},
-        {"GRE",
-         frame().ipv4("100.64.0.5", "192.0.2.1").protocol(47).payload("x"),
+        {"EGP",
+         frame().ipv4("100.64.0.5", "192.0.2.1").protocol(8).payload("x"),
          "unknown-protocol"},
+        {"GRE", frame().ipv4("100.64.0.5", "192.0.2.1").protocol(47).payload("1234"), "pass"},
+        {"GRE without its header",
+         frame().ipv4("100.64.0.5", "192.0.2.1").protocol(47).payload("123"),
+         "truncated-transport"},
     };
     for (const Row& row : rows) {
         CAPTURE(row.what);
