@@ -1,8 +1,12 @@
 // What must hold between the ways in which a pool's ports are chosen, and what stands around them.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "config/draft.h"
 #include "nat/external_directory.h"
+#include "nat/port_block.h"
+#include "nat/shard_pool.h"
 
 namespace sekisho::config {
 namespace {
@@ -62,12 +66,48 @@ void check_singles(const Draft& draft, size_t index, Mistakes& mistakes) {
     }
 }
 
+void check_quarantine(const nat::PoolSettings& pool, const PoolPlaces& places, Mistakes& mistakes) {
+    if (pool.port_quarantine_ports == 0) {
+        return;
+    }
+    const uint64_t ports = pool.ports.last + uint64_t{1} - std::max<uint64_t>(pool.ports.first, 1);
+    const uint64_t all = addresses_of(pool) * ports * nat::kProtocolSlots;
+    if (pool.port_quarantine_ports > all) {
+        mistakes.add(
+            places.port_quarantine_ports,
+            fmt::format("port-quarantine-ports: {}", pool.port_quarantine_ports),
+            fmt::format("at most {}, the ports of the pool in all protocols", all)
+        );
+    } else if (pool.port_quarantine.value == 0) {
+        mistakes.add(
+            places.port_quarantine_ports,
+            "port-quarantine-ports where no port rests",
+            "a port-quarantine of a second or more"
+        );
+    }
+}
+
+void check_reserved(const nat::PoolSettings& pool, const PoolPlaces& places, Mistakes& mistakes) {
+    const std::vector<uint64_t> reserved = nat::reserved_bits(pool);
+    uint32_t port = std::max<uint32_t>(pool.ports.first, 1);
+    while (port <= pool.ports.last && nat::is_reserved(reserved, port)) {
+        ++port;
+    }
+    if (port > pool.ports.last) {
+        mistakes.add(
+            places.reserved_ports, "all ports of the pool reserved", "at least one that is not"
+        );
+    }
+}
+
 }  // namespace
 
 void check_ports(const Draft& draft, Mistakes& mistakes) {
     const auto& pools = draft.config.nat.pools;
     for (size_t i = 0; i < pools.size(); ++i) {
         check_ranges(pools[i], draft.pools[i], mistakes);
+        check_quarantine(pools[i], draft.pools[i], mistakes);
+        check_reserved(pools[i], draft.pools[i], mistakes);
         if (nat::has_single_ports(pools[i])) {
             check_singles(draft, i, mistakes);
         }

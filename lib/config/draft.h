@@ -45,6 +45,8 @@ struct PoolPlaces {
     Place port_selection;
     Place port_ranges;
     Place port_contiguity;
+    Place port_quarantine_ports;
+    Place reserved_ports;
 };
 
 struct PolicyPlaces {
@@ -104,6 +106,13 @@ void read_links(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_routes(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_neighbours(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_pools(const Node& node, Draft& draft, Mistakes& mistakes);
+// Of a pool.
+void read_reserved_addresses(
+    const Node& node, nat::PoolSettings& pool, PoolPlaces& places, Mistakes& mistakes
+);
+void read_reserved_ports(
+    const Node& node, nat::PoolSettings& pool, PoolPlaces& places, Mistakes& mistakes
+);
 void read_policies(const Node& node, Draft& draft, Mistakes& mistakes);
 // Of a policy.
 void read_exempt(

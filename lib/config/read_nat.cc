@@ -226,6 +226,20 @@ void read_pool(
     );
     read_placed(map, "port-ranges", kPortRanges, pool.port_ranges, places.port_ranges, mistakes);
     read_number(map, "port-quarantine", kPortQuarantine, pool.port_quarantine, mistakes);
+    if (const Node* node = map.find("port-quarantine-ports")) {
+        places.port_quarantine_ports = node->place;
+        read_number(map, "port-quarantine-ports", kOwnLimit, pool.port_quarantine_ports, mistakes);
+    }
+    if (const Node* node = map.find("reserved-ports")) {
+        read_reserved_ports(*node, pool, places, mistakes);
+    }
+    if (const Node* node = map.find("reserved-addresses")) {
+        read_reserved_addresses(*node, pool, places, mistakes);
+    }
+    read_number(map, "block-max-age", kBlockMaxAge, pool.block_max_age, mistakes);
+    if (const Node* node = map.find("keep-first-block")) {
+        pool.keeps_first_block = read_boolean(*node, mistakes).value_or(false);
+    }
     read_number(map, "block-release-delay", kBlockReleaseDelay, pool.block_release_delay, mistakes);
     read_choice(map, "pairing", kPairings, pool.pairing, mistakes);
     read_parity(map, pool, places, mistakes);

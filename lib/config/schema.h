@@ -74,7 +74,12 @@ inline constexpr Key kPoolKeys[] = {
     {"port-selection"},
     {"port-ranges"},
     {"port-quarantine"},
+    {"port-quarantine-ports"},
+    {"reserved-ports"},
+    {"reserved-addresses"},
     {"block-release-delay"},
+    {"block-max-age"},
+    {"keep-first-block"},
     {"pairing"},
     {"port-parity"},
     {"port-contiguity"},
@@ -231,6 +236,7 @@ inline constexpr NumberRule kCpuNumber{0, 65535};
 inline constexpr NumberRule kBlockSize{64, 32768, Unit::kCount};
 inline constexpr NumberRule kBlocksPerSubscriber{1, 255};
 inline constexpr NumberRule kPortQuarantine{0, 86400, Unit::kSeconds};
+inline constexpr NumberRule kBlockMaxAge{0, 604800, Unit::kSeconds};
 inline constexpr NumberRule kBlockReleaseDelay{0, 86400, Unit::kSeconds};
 inline constexpr NumberRule kSubscriberSessions{1, 134217728, Unit::kCount};
 inline constexpr NumberRule kSubscriberPorts{1, 1048576, Unit::kCount};

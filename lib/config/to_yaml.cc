@@ -200,10 +200,20 @@ void write_pool(const Config& config, const nat::PoolSettings& pool, Out out) {
     );
     fmt::format_to(
         out,
-        "    port-quarantine: {}\n    block-release-delay: {}\n",
+        "    port-quarantine: {}\n    port-quarantine-ports: {}\n    block-release-delay: {}\n    "
+        "block-max-age: {}\n    keep-first-block: {}\n",
         pool.port_quarantine.value,
-        pool.block_release_delay.value
+        pool.port_quarantine_ports,
+        pool.block_release_delay.value,
+        pool.block_max_age.value,
+        pool.keeps_first_block
     );
+    if (!pool.reserved_ports.empty()) {
+        const auto text_of = [](nat::PortRange ports) {
+            return fmt::format("{}-{}", ports.first, ports.last);
+        };
+        fmt::format_to(out, "    reserved-ports: {}\n", list(pool.reserved_ports, text_of));
+    }
     fmt::format_to(
         out,
         "    pairing: {}\n    port-parity: {}\n    port-contiguity: {}\n    "

@@ -152,6 +152,16 @@ Result<std::unique_ptr<NatShard>> NatShard::create(
     return shard;
 }
 
+std::vector<uint64_t> reserved_bits(const PoolSettings& pool) {
+    std::vector<uint64_t> bits(pool.reserved_ports.empty() ? 0 : 1024);
+    for (const PortRange& range : pool.reserved_ports) {
+        for (uint32_t port = range.first; port <= range.last; ++port) {
+            bits[port / 64] |= uint64_t{1} << (port % 64);
+        }
+    }
+    return bits;
+}
+
 Result<void> NatShard::build(const NatShardPlan& plan, Tick now) {
     auto arena = Arena::create(arena_plan(plan, *settings_));
     if (!arena) {
@@ -166,6 +176,9 @@ Result<void> NatShard::build(const NatShardPlan& plan, Tick now) {
     lay_out_records(plan, now);
     build_pools(now);
     build_policies();
+    if (max_age_of_any_ != 0) {
+        granted_at_.resize(blocks_.capacity());
+    }
     if (nat::redirects(*settings_)) {
         redirects_.emplace(*settings_, directory_->statics(), secret_);
     }
@@ -234,10 +247,18 @@ void NatShard::build_pools(Tick now) {
         pool.keeps_ranges = p.port_ranges == PortRanges::kPreserve;
         pool.pairing = p.pairing;
         pool.rests = p.port_quarantine.value != 0;
+        pool.reserved = reserved_bits(p);
+        pool.keeps_first = p.keeps_first_block;
+        pool.max_age_ms = p.block_max_age.ms();
+        if (p.port_quarantine_ports != 0 && !is_mutated(Mutation::kRfc6888Req8Settings)) {
+            const uint32_t more = shard_.value < p.port_quarantine_ports % shards_ ? 1 : 0;
+            pool.most_resting = p.port_quarantine_ports / shards_ + more;
+        }
         pool.blocks_per_subscriber = p.blocks_per_subscriber;
         pool.quarantine_ms = p.port_quarantine.ms();
         pool.release_delay_ms = p.block_release_delay.ms();
         pool.clock = RestClock(pool.quarantine_ms, now);
+        max_age_of_any_ = std::max(max_age_of_any_, pool.max_age_ms);
         pools_.push_back(pool);
     }
 }

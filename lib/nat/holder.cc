@@ -58,10 +58,17 @@ uint32_t NatShard::take_port(uint32_t block, Protocol protocol, PortWish wish, T
 }
 
 void NatShard::note_taken(uint32_t block, bool was_empty) {
-    if (was_empty) {
+    PortBlock& b = blocks_[block];
+    if (!was_empty) {
+        return;
+    }
+    if ((b.state & kBlockParked) == 0) {
         empty_.remove(blocks_, block);
         block_wheel_.cancel(block);
     }
+    const bool is_first =
+        b.next == kNoIndex && pools_[(*directory_)[{b.external}].pool.value].keeps_first;
+    b.state = is_first ? kBlockHeld | kBlockFirst : kBlockHeld;
 }
 
 // The external port after that of the mapping of the port before this one, if that is free.
@@ -81,7 +88,8 @@ NatShard::Outcome NatShard::allocate_neighbour(uint32_t subscriber, const FlowKe
         key.realm()
     );
     const MappingIndex mapping = find_mapping_of_outbound(before);
-    if (mapping.value == kNoIndex || is_static(mappings_[mapping.value])) {
+    if (mapping.value == kNoIndex || is_static(mappings_[mapping.value]) ||
+        is_aged(mappings_[mapping.value].block, now)) {
         return Outcome::refused({});
     }
     const Mapping& first = mappings_[mapping.value];
@@ -110,7 +118,7 @@ NatShard::Outcome NatShard::allocate_from_held(uint32_t subscriber, const FlowKe
                 is_elsewhere = true;
                 continue;
             }
-            const uint32_t port = allocate_from(block, key, now);
+            const uint32_t port = is_aged(block, now) ? kNoPort : allocate_from(block, key, now);
             if (port != kNoPort) {
                 ask_ahead(subscriber, block, key.protocol(), now);
                 return Outcome::of_port(block, port);
@@ -147,9 +155,10 @@ NatShard::Outcome NatShard::allocate_port(uint32_t subscriber, const FlowKey& ke
     if (outcome.kind != MakeResult::kMade) {
         return outcome;
     }
+    // None, where reserved ports leave none of the parity that is wanted.
     const uint32_t port = allocate_from(outcome.index, key, now);
-    assert(port != kNoPort);
-    return Outcome::of_port(outcome.index, port);
+    return port != kNoPort ? Outcome::of_port(outcome.index, port)
+                           : Outcome::refused(DropReason::kPoolExhausted);
 }
 
 void NatShard::release_port(const Mapping& m, bool rests, Tick now) {
@@ -165,7 +174,7 @@ void NatShard::release_port(const Mapping& m, bool rests, Tick now) {
         m.block,
         protocol_slot(static_cast<Protocol>(m.protocol)),
         bit,
-        rests && pool.rests,
+        rests && may_rest(pool_id, now),
         clock_of(pool_id, now)
     );
     if (blocks_.is_empty(m.block)) {
@@ -289,6 +298,7 @@ void NatShard::take_in(const ShardMessage& grant, Tick now) {
     s.external = s.external == kNoIndex ? grant.external.value : s.external;
     ++pools_[grant.pool.value].held;
     directory_->set_owner(grant.external, grant.block, shard_.value);
+    note_granted(block, now);
     note_empty(block, now);
     log_block(EventKind::kBlockGranted, blocks_[block], now);
     end_wait(grant.subscriber);
@@ -305,6 +315,28 @@ void NatShard::accept_refusal(const ShardMessage& refusal, Tick now) {
     release_subscriber_if_idle(refusal.subscriber);
 }
 
+void NatShard::note_granted(uint32_t block, Tick now) {
+    const PortBlock& b = blocks_[block];
+    const Pool& pool = pools_[(*directory_)[{b.external}].pool.value];
+    if (!pool.reserved.empty()) {
+        const size_t words = (size_t{1} << pool.shift) / 64;
+        blocks_.reserve(block, std::span(pool.reserved).subspan(b.number * words, words));
+    }
+    if (pool.max_age_ms != 0) {
+        granted_at_[block] = now.ms;
+    }
+}
+
+// Whether no new mapping gets a port of it any more: it ends when it is empty.
+bool NatShard::is_aged(uint32_t block, Tick now) const {
+    if (max_age_of_any_ == 0) [[likely]] {
+        return false;
+    }
+    const uint32_t most = pools_[(*directory_)[{blocks_[block].external}].pool.value].max_age_ms;
+    const int32_t age = elapsed_ms(Tick{granted_at_[block]}, now);
+    return most != 0 && age >= 0 && static_cast<uint32_t>(age) >= most;
+}
+
 // --- giving blocks up ----------------------------------------------------------------------------
 
 // The last port of a block is free: it may be called back as soon as it has rested, and goes home
@@ -312,10 +344,37 @@ void NatShard::accept_refusal(const ShardMessage& refusal, Tick now) {
 void NatShard::note_empty(uint32_t block, Tick now) {
     const PoolId pool_id = (*directory_)[{blocks_[block].external}].pool;
     const Pool& pool = pools_[pool_id.value];
+    if (park(block, now)) {
+        return;
+    }
     const bool is_rested = blocks_.is_rested(block, clock_of(pool_id, now));
     empty_.push(blocks_, block, is_rested);
     const uint32_t rest = is_rested ? 0 : 2 * pool.quarantine_ms;
-    block_wheel_.schedule(block, now + (rest + pool.release_delay_ms));
+    const uint32_t delay = is_aged(block, now) ? 0 : pool.release_delay_ms;
+    block_wheel_.schedule(block, now + (rest + delay));
+}
+
+// An empty first block that its subscriber keeps, since it has mappings elsewhere, is on no list and on
+// no wheel.
+bool NatShard::park(uint32_t block, Tick now) {
+    PortBlock& b = blocks_[block];
+    if ((b.state & kBlockFirst) == 0 || subscribers_[b.subscriber].mappings == 0 ||
+        is_aged(block, now)) {
+        return false;
+    }
+    b.state = static_cast<uint8_t>(b.state | kBlockParked);
+    return true;
+}
+
+// The subscriber's last mapping is gone: its first block goes as any other.
+void NatShard::end_parking(uint32_t subscriber, Tick now) {
+    for (uint32_t block = subscribers_[subscriber].first_block; block != kNoIndex;
+         block = blocks_[block].next) {
+        if ((blocks_[block].state & kBlockParked) != 0) {
+            blocks_[block].state = kBlockHeld;
+            note_empty(block, now);
+        }
+    }
 }
 
 void NatShard::fire_block(uint32_t block, Tick now) {

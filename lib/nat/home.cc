@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "nat/shard_pool.h"
+
 namespace sekisho::nat {
 
 HomeBlocks::HomeBlocks(
@@ -27,6 +29,7 @@ HomeBlocks::HomeBlocks(
         addresses_.push_back({first_word, kNoIndex, kNoIndex, blocks, pool});
         pools_[pool.value].free += blocks;
     }
+    withhold_reserved(settings);
     for (const ExternalDirectory::Reserved& r : directory.reserved()) {
         if (directory[r.external].home == home) {
             reserve(r);
@@ -35,6 +38,27 @@ HomeBlocks::HomeBlocks(
     // The last linked comes first in its list: so the lowest address is given first.
     for (size_t a = addresses_.size(); a-- > 0;) {
         link(static_cast<uint32_t>(a));
+    }
+}
+
+// Blocks without a port that may be given out. Before the addresses are linked.
+void HomeBlocks::withhold_reserved(const NatSettings& settings) {
+    for (uint32_t a = 0; a < addresses_.size(); ++a) {
+        const PoolSettings& pool = settings.pools[addresses_[a].pool.value];
+        const std::vector<uint64_t> bits = reserved_bits(pool);
+        const BlockSpan span = pools_[addresses_[a].pool.value].span;
+        for (uint32_t b = span.first; b <= span.last && !bits.empty(); ++b) {
+            uint32_t port = std::max<uint32_t>(b * pool.port_block_size, pool.ports.first);
+            const uint32_t end =
+                std::min((b + 1) * pool.port_block_size, pool.ports.last + uint32_t{1});
+            while (port < end && (port == 0 || is_reserved(bits, port))) {
+                ++port;
+            }
+            if (port >= end) {
+                const auto number = static_cast<uint16_t>(b);
+                reserve({ExternalIndex{a * shards_ + home_}, number, number});
+            }
+        }
     }
 }
 

@@ -47,6 +47,7 @@ class HomeBlocks {
         uint32_t free = 0;
         BlockSpan span{};
     };
+    void withhold_reserved(const NatSettings& settings);
     void reserve(const ExternalDirectory::Reserved& reserved);
     void link(uint32_t address);
     void unlink(uint32_t address);

@@ -208,7 +208,7 @@ NatShard::Outcome NatShard::allocate_mapping(
     Outcome port = allocate_port(subscriber, key, now);
     if (port.kind == MakeResult::kRefused &&
         (overloads(subscriber, key.protocol()) || is_mutated(Mutation::kRfc4787Req11))) {
-        const Outcome shared = share_port(subscriber, key);
+        const Outcome shared = share_port(subscriber, key, now);
         port = shared.kind == MakeResult::kMade ? shared : port;
     }
     if (port.kind != MakeResult::kMade) {
@@ -283,6 +283,10 @@ void NatShard::free_mapping(uint32_t mapping, bool rests, Tick now) {
         count_single(mapping, -1);
         --pools_[pool_of(subscribers_[subscriber]).value].in_use;
         release_port(m, rests, now);
+    }
+    if (subscribers_[subscriber].mappings == 0 &&
+        pools_[pool_of(subscribers_[subscriber]).value].keeps_first) {
+        end_parking(subscriber, now);
     }
     m.state = 0;
     mappings_.release(mapping);

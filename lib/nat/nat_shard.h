@@ -248,21 +248,7 @@ class NatShard {
 
   private:
     using Pool = ShardPool;
-    // What became of a wish that may have to wait.
-    struct Outcome {
-        MakeResult::Kind kind = MakeResult::kMade;
-        DropReason reason{};
-        uint32_t index = kNoIndex;
-        uint16_t port = 0;    // of allocate_port, host order
-        bool shared = false;  // another mapping has the port too
-        static Outcome made(uint32_t i) { return {.index = i}; }
-        static Outcome of_port(uint32_t block, uint32_t port) {
-            return {.index = block, .port = static_cast<uint16_t>(port)};
-        }
-        static Outcome refused(DropReason r) { return {MakeResult::kRefused, r}; }
-        static Outcome hold() { return {.kind = MakeResult::kHold}; }
-    };
-
+    using Outcome = nat::Outcome;
     // A new outbound flow: as sent, and as it goes on where its destination is translated.
     struct Way {
         FlowKey key;
@@ -437,7 +423,7 @@ class NatShard {
     Session scratch_of(const Mapping& m, uint32_t index, Ipv4Addr remote, Port remote_port) const;
     // overload.cc
     bool overloads(uint32_t subscriber, Protocol protocol) const;
-    Outcome share_port(uint32_t subscriber, const FlowKey& key);
+    Outcome share_port(uint32_t subscriber, const FlowKey& key, Tick now);
     uint32_t find_sharable(uint32_t block, Ipv4Addr external, const FlowKey& key);
     void count_use(const Mapping& m);
     bool end_use(const Mapping& m);
@@ -449,6 +435,10 @@ class NatShard {
     void accept_refusal(const ShardMessage& refusal, Tick now);
     bool is_awaited(const ShardMessage& answer) const;
     void end_wait(uint32_t subscriber);
+    void note_granted(uint32_t block, Tick now);
+    bool is_aged(uint32_t block, Tick now) const;
+    bool park(uint32_t block, Tick now);
+    void end_parking(uint32_t subscriber, Tick now);
     void note_empty(uint32_t block, Tick now);
     void fire_block(uint32_t block, Tick now);
     void give_up_block(uint32_t block, Tick now);
@@ -486,6 +476,10 @@ class NatShard {
     bool is_home_of(ShardId shard, PoolId pool) const;
     void refuse(const ShardMessage& request, Tick now);
 
+    bool may_rest(PoolId pool, Tick now) {
+        clock_of(pool, now);
+        return pools_[pool.value].may_rest();
+    }
     RestClock& clock_of(PoolId pool, Tick now) {
         pools_[pool.value].clock.advance(now);
         return pools_[pool.value].clock;
@@ -509,6 +503,8 @@ class NatShard {
     PairCounts port_uses_;              // of shared ports: external address, protocol and port
     PortBlockTable blocks_;
     EmptyBlocks empty_;
+    uint32_t max_age_of_any_ = 0;       // pool's block_max_age
+    std::vector<uint32_t> granted_at_;  // Tick, by block; empty where none has an age
     flow::TimingWheel block_wheel_;
     std::vector<Pool> pools_;  // by PoolId
     struct Policy {

@@ -20,12 +20,13 @@ bool NatShard::overloads(uint32_t subscriber, Protocol protocol) const {
 }
 
 // A port of the subscriber's that nobody uses towards this remote endpoint.
-NatShard::Outcome NatShard::share_port(uint32_t subscriber, const FlowKey& key) {
+NatShard::Outcome NatShard::share_port(uint32_t subscriber, const FlowKey& key, Tick now) {
     settle();
     const Subscriber& s = subscribers_[subscriber];
     for (uint32_t block = s.first_block; block != kNoIndex; block = blocks_[block].next) {
         const ExternalAddress& external = (*directory_)[{blocks_[block].external}];
-        const uint32_t bit = find_sharable(block, external.address, key);
+        const uint32_t bit =
+            is_aged(block, now) ? kNoPort : find_sharable(block, external.address, key);
         if (bit != kNoPort) {
             const uint32_t first = uint32_t{blocks_[block].number} << external.block_shift;
             Outcome outcome = Outcome::of_port(block, first + bit);
@@ -39,7 +40,11 @@ NatShard::Outcome NatShard::share_port(uint32_t subscriber, const FlowKey& key) 
 uint32_t NatShard::find_sharable(uint32_t block, Ipv4Addr external, const FlowKey& key) {
     const uint32_t size = 1U << (*directory_)[{blocks_[block].external}].block_shift;
     const uint32_t first = uint32_t{blocks_[block].number} * size;
+    const Pool& pool = pools_[(*directory_)[{blocks_[block].external}].pool.value];
     const auto is_unused = [&](uint32_t bit) {
+        if (is_reserved(pool.reserved, first + bit)) {
+            return false;
+        }
         const FlowKey inbound = FlowKey::of(
             key.destination(),
             external,

@@ -57,8 +57,15 @@ uint32_t PortBlockTable::allocate(
         .empty_previous = kNoIndex,
         .empty_next = kNoIndex};
     std::atomic_signal_fence(std::memory_order_release);
-    pool_[block].state = 1;
+    pool_[block].state = kBlockHeld;
     return block;
+}
+
+// They are taken by nobody: no count knows of them.
+void PortBlockTable::reserve(uint32_t block, std::span<const uint64_t> ports) {
+    for (unsigned slot = 0; slot < kProtocolSlots; ++slot) {
+        std::ranges::copy(ports, bitmaps_of(block, slot).in_use);
+    }
 }
 
 void PortBlockTable::release(uint32_t block) {

@@ -30,11 +30,17 @@ struct PortBlock {
     uint32_t subscriber;      // SubscriberIndex
     uint16_t in_use[3];       // ports, by protocol_slot()
     uint8_t epoch;            // in which the bitmaps were last looked at
-    uint8_t state;            // written last: 0 free, 1 held
+    uint8_t state;            // written last: 0 free, else BlockState
     uint32_t empty_previous;  // in its address's list of empty blocks, while it is empty
     uint32_t empty_next;
 };
 static_assert(sizeof(PortBlock) == 32);
+
+enum BlockState : uint8_t {
+    kBlockHeld = 1,
+    kBlockFirst = 2,   // beside: its subscriber keeps it
+    kBlockParked = 4,  // beside: it is empty and kept
+};
 
 inline constexpr unsigned kProtocolSlots = 3;
 inline constexpr uint32_t kNoPort = 0xffffffff;
@@ -114,6 +120,8 @@ class PortBlockTable {
 
     // A held block without a port in use or resting, or kNoIndex; its lists are the caller's.
     uint32_t allocate(ExternalIndex external, uint16_t number, uint32_t subscriber, uint8_t epoch);
+    // Ports of it that nobody gets: a bit each, from its first on. Just after allocate().
+    void reserve(uint32_t block, std::span<const uint64_t> ports);
     void release(uint32_t block);
 
     // Takes the first free port's bit at or after `start`, going round; kNoPort if there is none.

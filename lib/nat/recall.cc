@@ -51,7 +51,7 @@ void NatShard::process(const ShardMessage& message, Tick now) {
                 message.external,
                 message.flags >> kSlotShift,
                 message.block,
-                (message.flags & kRested) == 0 && pools_[message.pool.value].rests,
+                (message.flags & kRested) == 0 && may_rest(message.pool, now),
                 clock_of(message.pool, now)
             );
             break;

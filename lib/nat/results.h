@@ -43,4 +43,19 @@ struct NatShardPlan {
     base::ArenaFacts facts;
 };
 
+// What became of a wish that may have to wait.
+struct Outcome {
+    MakeResult::Kind kind = MakeResult::kMade;
+    DropReason reason{};
+    uint32_t index = kNoIndex;
+    uint16_t port = 0;    // of allocate_port, host order
+    bool shared = false;  // another mapping has the port too
+    static Outcome made(uint32_t i) { return {.index = i}; }
+    static Outcome of_port(uint32_t block, uint32_t port) {
+        return {.index = block, .port = static_cast<uint16_t>(port)};
+    }
+    static Outcome refused(DropReason r) { return {MakeResult::kRefused, r}; }
+    static Outcome hold() { return {.kind = MakeResult::kHold}; }
+};
+
 }  // namespace sekisho::nat

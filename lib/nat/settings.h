@@ -73,9 +73,13 @@ struct PoolSettings {
     PortSelection port_selection = PortSelection::kRandom;
     PortRanges port_ranges = PortRanges::kAny;
     Pairing pairing = Pairing::kHard;
-    bool port_parity = false;         // RFC 4787 REQ-4: even to even, odd to odd, or none at all
-    bool port_contiguity = false;     // of x and x + 1, x even, where the neighbour is free
-    Seconds port_quarantine{120};     // RFC 6888 REQ-8
+    bool port_parity = false;            // RFC 4787 REQ-4: even to even, odd to odd, or none at all
+    bool port_contiguity = false;        // of x and x + 1, x even, where the neighbour is free
+    Seconds port_quarantine{120};        // RFC 6888 REQ-8
+    uint32_t port_quarantine_ports = 0;  // that rest at a time, at most; 0: no limit
+    std::vector<PortRange> reserved_ports{};  // of no dynamic mapping
+    Seconds block_max_age{0};                 // then no new mapping gets a port of it; 0: no limit
+    bool keeps_first_block = false;           // while its subscriber has a mapping
     Seconds block_release_delay{60};  // how long an empty, rested block stays with its subscriber
     UnsolicitedSyn unsolicited_syn = UnsolicitedSyn::kPortUnreachable;
     friend bool operator==(const PoolSettings&, const PoolSettings&) = default;

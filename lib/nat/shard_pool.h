@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "nat/external_directory.h"
 #include "nat/port_block.h"
@@ -12,6 +13,9 @@
 namespace sekisho::nat {
 
 struct ShardPool {
+    // Whether one more freed port may rest (RFC 6888 REQ-8).
+    bool may_rest() const { return rests && clock.resting() < most_resting; }
+
     PortRange ports;
     BlockSpan span{};
     uint8_t shift = 8;
@@ -24,14 +28,24 @@ struct ShardPool {
     bool keeps_ranges = false;  // RFC 4787 REQ-3 a
     Pairing pairing = Pairing::kHard;
     uint32_t single_hand = 0;  // where the next search through its addresses homed here begins
+    bool keeps_first = false;  // block of a subscriber
     uint32_t blocks_per_subscriber = 0;
+    uint32_t most_resting = ~uint32_t{0};  // ports, of this shard's share of the pool's
+    uint32_t max_age_ms = 0;               // of a block; 0: none
     uint32_t quarantine_ms = 0;
     uint32_t release_delay_ms = 0;
     RestClock clock;
     uint32_t held = 0;
     uint32_t in_use = 0;
     uint64_t refused = 0;
-    bool was_told = false;  // the log, of its exhaustion, in this minute
+    std::vector<uint64_t> reserved{};  // ports, a bit each; empty: none
+    bool was_told = false;             // the log, of its exhaustion, in this minute
 };
+
+// Ports that no dynamic mapping gets, a bit each; empty: none.
+std::vector<uint64_t> reserved_bits(const PoolSettings& pool);
+inline bool is_reserved(const std::vector<uint64_t>& reserved, uint32_t port) {
+    return !reserved.empty() && (reserved[port / 64] >> (port % 64) & 1) != 0;
+}
 
 }  // namespace sekisho::nat

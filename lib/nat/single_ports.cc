@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "nat/shard_pool.h"
+
 namespace sekisho::nat {
 
 SinglePorts::SinglePorts(
@@ -14,7 +16,7 @@ SinglePorts::SinglePorts(
         const PoolSettings& pool = settings.pools[directory[ExternalIndex{e}].pool.value];
         Address& address = addresses_.emplace_back();
         if (has_single_ports(pool)) {
-            add(single_ports(pool), address);
+            add(pool, address);
         }
     }
     std::vector<StaticEntry> entries = directory.statics().entries();
@@ -32,14 +34,18 @@ SinglePorts::SinglePorts(
     }
 }
 
-void SinglePorts::add(PortRange ports, Address& address) {
+void SinglePorts::add(const PoolSettings& pool, Address& address) {
+    const PortRange ports = single_ports(pool);
+    const std::vector<uint64_t> reserved = reserved_bits(pool);
     address.first_word = bits_.size();
     address.words = ports.last / 64U + 1;
     bits_.resize(bits_.size() + kProtocolSlots * words_of_slot(address.words), 0);
     for (unsigned slot = 0; slot < kProtocolSlots; ++slot) {
         const Maps maps = maps_of(address, slot);
         for (uint32_t port = ports.first; port <= ports.last; ++port) {
-            mark_free(maps, port);
+            if (!is_reserved(reserved, port)) {
+                mark_free(maps, port);
+            }
         }
     }
 }

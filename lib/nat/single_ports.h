@@ -71,7 +71,7 @@ class SinglePorts {
     static size_t words_of_slot(uint32_t words) { return 3 * size_t{words} + (words + 63) / 64; }
     Address& address_of(ExternalIndex external) { return addresses_[external.value / shards_]; }
     Maps maps_of(const Address& address, unsigned slot);
-    void add(PortRange ports, Address& address);
+    void add(const PoolSettings& pool, Address& address);
     void exclude(const ExternalDirectory& directory, const StaticEntry& entry);
     void look(Address& address, const RestClock& clock);
     static void mark_free(const Maps& maps, uint32_t port);

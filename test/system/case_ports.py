@@ -51,3 +51,19 @@ def unpaired(world):
         client.close()
     assert len(addresses) >= 3, f"600 mappings, blocks of 256 ports, but only {addresses}"
     assert world.nat.show("pools")["pools"][0]["pairing"] == "none"
+
+
+RESERVED = """\
+reserved-addresses: [203.0.113.0-203.0.113.14, 203.0.113.64-203.0.113.79]
+    reserved-ports: [1024-20000, 21280-65535]
+    port-quarantine-ports: 100
+    block-max-age: 1h
+    keep-first-block: true"""
+
+
+@case("reserved addresses and ports are nobody's", pool=RESERVED, **PRESERVE)
+def reserved(world):
+    seen = {seen_from(world, f"100.64.{n}.{last}", 30000) for n in (1, 2) for last in range(3, 6)}
+    assert {address for address, _ in seen} == {"203.0.113.15"}, seen
+    assert all(20001 <= port <= 21279 for _, port in seen), seen
+    assert world.nat.show("pools")["pools"][0]["addresses"] == ["203.0.113.15"]

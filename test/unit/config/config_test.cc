@@ -235,6 +235,24 @@ TEST_CASE("every setting reaches its value", "[config]") {
     CHECK(preserving.nat.pools[0].port_ranges == nat::PortRanges::kPreserve);
     CHECK(preserving.nat.pools[0].pairing == nat::Pairing::kNone);
     CHECK(must_parse(to_yaml(preserving)).nat == preserving.nat);
+    const Config reserved = must_parse(base_with(
+        17,
+        "    port-quarantine-ports: 1000\n    reserved-ports: [5060, 6000-6063]\n"
+        "    reserved-addresses: [203.0.113.0, 203.0.113.4-203.0.113.5, 203.0.113.15]\n"
+        "    block-max-age: 1h\n    keep-first-block: true"
+    ));
+    const nat::PoolSettings& keeping = reserved.nat.pools[0];
+    CHECK(keeping.port_quarantine_ports == 1000);
+    CHECK(keeping.reserved_ports == std::vector<nat::PortRange>{{5060, 5060}, {6000, 6063}});
+    CHECK(
+        keeping.addresses ==
+        std::vector<nat::AddressRange>{
+            {Ipv4Addr::of(203, 0, 113, 1), Ipv4Addr::of(203, 0, 113, 3)},
+            {Ipv4Addr::of(203, 0, 113, 6), Ipv4Addr::of(203, 0, 113, 14)}}
+    );
+    CHECK(keeping.block_max_age == Seconds{3600});
+    CHECK(keeping.keeps_first_block);
+    CHECK(must_parse(to_yaml(reserved)).nat == reserved.nat);
     const Config paired =
         must_parse(base_with(17, "    port-parity: true\n    port-contiguity: true"));
     CHECK(paired.nat.pools[0].port_parity);

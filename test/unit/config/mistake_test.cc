@@ -41,7 +41,9 @@ TEST_CASE("keys are checked against the schema", "[config]") {
          "  - main\n  - name: main",
          "f:15:5: found \"main\", wanted a map with name, addresses, ports, port-block-size, "
          "blocks-per-subscriber, port-selection, port-ranges, port-quarantine, "
-         "block-release-delay, pairing, port-parity, port-contiguity and unsolicited-syn"},
+         "port-quarantine-ports, reserved-ports, reserved-addresses, block-release-delay, "
+         "block-max-age, keep-first-block, pairing, port-parity, port-contiguity and "
+         "unsolicited-syn"},
         {"a map in place of a list",
          20,
          "    source: {a: 1}",

@@ -194,6 +194,44 @@ TEST_CASE("ports without blocks contradict what is about blocks", "[config]") {
     );
 }
 
+TEST_CASE("what a pool keeps back is checked", "[config]") {
+    check({
+        {"more resting ports than there are",
+         17,
+         "    ports: 1024-2047\n    port-quarantine-ports: 50000",
+         "f:18:28: found port-quarantine-ports: 50000, wanted at most 49152, the ports of the pool "
+         "in all protocols"},
+        {"resting ports where none rest",
+         17,
+         "    port-quarantine: 0\n    port-quarantine-ports: 10",
+         "f:18:28: found port-quarantine-ports where no port rests, wanted a port-quarantine of a "
+         "second or more"},
+        {"all ports reserved",
+         17,
+         "    reserved-ports: [1-40000, 40001-65535]",
+         "f:17:21: found all ports of the pool reserved, wanted at least one that is not"},
+        {"a reserved port that is none",
+         17,
+         "    reserved-ports: [sip]",
+         "f:17:22: found \"sip\", wanted a port or a range of ports from 1 to 65535, such as 80 "
+         "or 8000-8015"},
+        {"all addresses reserved",
+         17,
+         "    reserved-addresses: [203.0.113.0/29, 203.0.113.8/29]",
+         "f:17:25: found all addresses of the pool reserved, wanted at least one that is not"},
+        {"a reserved address that is another's",
+         17,
+         "    reserved-addresses: [203.0.113.16]",
+         "f:17:26: found \"203.0.113.16\", which the pool does not have, wanted addresses of the "
+         "pool"},
+        {"an age in words",
+         17,
+         "    block-max-age: old",
+         "f:17:20: found \"old\", wanted a duration from 0 to 604800 seconds, such as 300, 300s, "
+         "5m or 2h"},
+    });
+}
+
 TEST_CASE("policies are checked", "[config]") {
     check({
         {"an unknown pool",
