@@ -24,10 +24,11 @@ unsigned slot_of(const ShardMessage& message) {
 
 }  // namespace
 
-// ICMP identifiers are no ports: no range of theirs is well-known.
+// ICMP identifiers are no ports, and some protocols have none: no range of theirs is well-known.
 bool NatShard::is_single(const Pool& pool, const FlowKey& key) const {
-    return pool.has_only_singles || (pool.has_singles && key.protocol() != Protocol::kIcmp &&
-                                     key.source_port().host() < kFirstHighPort);
+    return pool.has_only_singles ||
+           (pool.has_singles && protocol_slot(key.protocol()) != protocol_slot(Protocol::kIcmp) &&
+            key.source_port().host() < kFirstHighPort);
 }
 
 SingleWish NatShard::single_wish(PoolId pool_id, unsigned slot, uint16_t port) const {

@@ -145,9 +145,11 @@ uint16_t SinglePorts::take_any(
     Address& address = address_of(external);
     look(address, clock);
     const Maps maps = maps_of(address, wish.slot);
-    uint32_t port = find(maps, start, wish.range.last, wish.parity);
-    if (port == kNoPort && start > wish.range.first) {
-        port = find(maps, wish.range.first, start - 1U, wish.parity);
+    const uint32_t end = std::min<uint32_t>(wish.range.last + 1U, maps.words * 64);
+    const uint32_t from = std::min<uint32_t>(start, end);
+    uint32_t port = from < end ? find(maps, from, end - 1, wish.parity) : kNoPort;
+    if (port == kNoPort && from > wish.range.first) {
+        port = find(maps, wish.range.first, from - 1, wish.parity);
     }
     if (port == kNoPort) {
         return 0;

@@ -253,6 +253,27 @@ TEST_CASE("well-known ports stay well-known ones, and others stay others", "[nat
     }
 }
 
+TEST_CASE("a protocol without ports takes none of the well-known ones", "[nat]") {
+    nat::NatSettings settings = lab(2);
+    settings.pools[0].ports = {1000, 65535};
+    settings.pools[0].port_ranges = nat::PortRanges::kPreserve;
+    for (const unsigned shards : {1U, 2U}) {
+        CAPTURE(shards);
+        Cluster c(settings, shards);
+        for (uint8_t n = 1; n <= 30; ++n) {
+            const Ipv4Addr remote = addr(198, 51, 100, n);
+            const FlowKey key =
+                FlowKey::of(subscriber(n), remote, {}, {}, Protocol::kSctp, kInternalRealm);
+            nat::NatShard& s = c.shard(c.shard_of(subscriber(n)));
+            (void)s.make_outbound(key, PacketKind::kAddressOnly, 0, c.now);
+            c.deliver();
+            const MakeResult r = s.make_outbound(key, PacketKind::kAddressOnly, 0, c.now);
+            REQUIRE(r.kind == MakeResult::kMade);
+            CHECK(Port{s.mapping({s.session(r.session).mapping}).external_port}.host() >= 1024);
+        }
+    }
+}
+
 TEST_CASE(
     "ports that are given out alone count towards a subscriber's limits", "[nat][rfc6888-req4]"
 ) {
