@@ -13,6 +13,7 @@
 #include <signal.h>
 
 #include "config/config.h"
+#include "config/who.h"
 #include "control/methods.h"
 #include "control/server.h"
 #include "control/socket_claim.h"
@@ -105,6 +106,20 @@ int run(const config::Config& config) {
     return 0;
 }
 
+// Whose an external endpoint is, or what a subscriber has, by the configuration alone.
+int tell_who(const std::string& file, const std::string& whom) {
+    const config::Checked checked = config::load(file, config::MachineFacts::of_this_machine());
+    if (!checked.config) {
+        print_mistakes(checked);
+        return 1;
+    }
+    const auto answer = config::who(*checked.config, whom);
+    std::fputs(
+        answer ? answer->c_str() : (answer.error().message + "\n").c_str(), answer ? stdout : stderr
+    );
+    return answer ? 0 : 1;
+}
+
 int main_with(const std::string& file, bool check_only) {
     const config::Checked checked = config::load(file, config::MachineFacts::of_this_machine());
     if (!checked.config) {
@@ -137,11 +152,23 @@ int main(int argc, char** argv) {
         "--check", check_file, "check this configuration, print every mistake, and end"
     );
     config_option->excludes(check_option);
+    std::string whom;
+    auto* who_option = app.add_option(
+        "--who",
+        whom,
+        "tell from the configuration alone who has this external endpoint, A:PORT, or what "
+        "external "
+        "ports this internal address has, and end (port-selection: deterministic)"
+    );
+    who_option->excludes(check_option);
     app.set_version_flag("--version", SEKISHO_VERSION);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 1;
+    }
+    if (who_option->count() > 0) {
+        return sekisho::daemon::tell_who(config_file, whom);
     }
     // By its presence, not by its text: an empty name is a mistake, never a reason to run.
     const bool check_only = check_option->count() > 0;

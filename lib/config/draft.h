@@ -47,6 +47,8 @@ struct PoolPlaces {
     Place port_contiguity;
     Place port_quarantine_ports;
     Place reserved_ports;
+    Place overflow;
+    std::string overflow_name;  // empty: there is none
 };
 
 struct PolicyPlaces {
@@ -135,6 +137,8 @@ void check_links(const Draft& draft, Mistakes& mistakes);
 void check_routes(Draft& draft, Mistakes& mistakes);
 void check_neighbours(Draft& draft, Mistakes& mistakes);
 void check_pools(const Draft& draft, Mistakes& mistakes);
+void resolve_overflow(Draft& draft, Mistakes& mistakes);
+void check_deterministic(const Draft& draft, Mistakes& mistakes);
 void check_ports(const Draft& draft, Mistakes& mistakes);
 void check_policies(const Draft& draft, Mistakes& mistakes);
 void check_static_mappings(const Draft& draft, Mistakes& mistakes);

@@ -119,7 +119,9 @@ Checked parse(const std::string& text, const std::string& file_name, const Machi
         check_routes(draft, mistakes);
         check_neighbours(draft, mistakes);
         check_pools(draft, mistakes);
+        resolve_overflow(draft, mistakes);
         check_ports(draft, mistakes);
+        check_deterministic(draft, mistakes);
         check_policies(draft, mistakes);
         check_static_mappings(draft, mistakes);
         check_destination_nat(draft, mistakes);

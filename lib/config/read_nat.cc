@@ -13,7 +13,7 @@ constexpr Choice<nat::PortSelection> kPortSelections[] = {
     {"random", nat::PortSelection::kRandom},
     {"sequential", nat::PortSelection::kSequential},
     {"preserve", nat::PortSelection::kPreserve},
-    {"deterministic", nat::PortSelection::kDeterministic, false},
+    {"deterministic", nat::PortSelection::kDeterministic},
 };
 constexpr Choice<nat::Pairing> kPairings[] = {
     {"hard", nat::Pairing::kHard}, {"soft", nat::Pairing::kSoft}, {"none", nat::Pairing::kNone}};
@@ -224,6 +224,11 @@ void read_pool(
     read_number(
         map, "blocks-per-subscriber", kBlocksPerSubscriber, pool.blocks_per_subscriber, mistakes
     );
+    if (const Node* node = map.find("overflow-pool")) {
+        places.overflow = node->place;
+        const std::string* name = read_name(*node, mistakes);
+        places.overflow_name = name != nullptr ? *name : "";
+    }
     read_placed(map, "port-ranges", kPortRanges, pool.port_ranges, places.port_ranges, mistakes);
     read_number(map, "port-quarantine", kPortQuarantine, pool.port_quarantine, mistakes);
     if (const Node* node = map.find("port-quarantine-ports")) {

@@ -73,6 +73,7 @@ inline constexpr Key kPoolKeys[] = {
     {"blocks-per-subscriber"},
     {"port-selection"},
     {"port-ranges"},
+    {"overflow-pool"},
     {"port-quarantine"},
     {"port-quarantine-ports"},
     {"reserved-ports"},

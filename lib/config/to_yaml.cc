@@ -208,6 +208,11 @@ void write_pool(const Config& config, const nat::PoolSettings& pool, Out out) {
         pool.block_max_age.value,
         pool.keeps_first_block
     );
+    if (pool.overflow != nat::kNoPool) {
+        fmt::format_to(
+            out, "    overflow-pool: {}\n", scalar(config.nat.pools[pool.overflow.value].name)
+        );
+    }
     if (!pool.reserved_ports.empty()) {
         const auto text_of = [](nat::PortRange ports) {
             return fmt::format("{}-{}", ports.first, ports.last);

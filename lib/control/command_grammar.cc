@@ -321,6 +321,16 @@ std::vector<Expected> Reader::expected() const {
     return out;
 }
 
+// `who A P` is `show who external A:P`.
+std::vector<std::string> in_full(const std::vector<std::string>& words) {
+    if (words.size() < 3 || words[0] != "who") {
+        return words;
+    }
+    std::vector<std::string> full = {"show", "who", "external", words[1] + ":" + words[2]};
+    full.insert(full.end(), words.begin() + 3, words.end());
+    return full;
+}
+
 // A reader behind all of `words`; what is wrong with the first bad one otherwise.
 tl::expected<Reader, std::string> read(const std::vector<std::string>& words) {
     Reader reader;
@@ -347,6 +357,7 @@ const std::vector<Command>& commands() {
         ),
         lists("mappings", "show.mappings", "internal and external endpoints"),
         lists("sessions", "show.sessions", "mappings with their remote endpoints and states"),
+        lists("who", "show.who", "whose an external port is: external A:P"),
         shows("counters", "show.counters", "where the packets have gone"),
         shows("drops", "show.drops", "why packets were dropped, and how many"),
         shows("log", "show.log", "the log of bindings: what was written, lost, is waiting"),
@@ -380,7 +391,7 @@ std::vector<std::string> split_words(std::string_view line) {
 }
 
 tl::expected<ParsedCommand, std::string> parse_command(const std::vector<std::string>& words) {
-    auto reader = read(words);
+    auto reader = read(in_full(words));
     if (!reader) {
         return tl::unexpected<std::string>(reader.error());
     }
@@ -431,6 +442,7 @@ std::string help_text() {
     for (const FilterWord& filter : kFilters) {
         out += fmt::format("  {:<10} {:<15} {}\n", filter.word, filter.value, filter.help);
     }
+    out += "\nwho A P is show who external A:P.\n";
     out += "\nEvery show takes --json. Words may be shortened: sh ma is show mappings.\n";
     return out;
 }

@@ -17,6 +17,7 @@ const Methods::Entry Methods::kMethods[] = {
     {"show.pools", &Methods::show_pools},
     {"show.subscribers", &Methods::show_subscribers},
     {"show.mappings", &Methods::show_mappings},
+    {"show.who", &Methods::show_who},
     {"show.sessions", &Methods::show_sessions},
     {"show.counters", &Methods::show_counters},
     {"show.drops", &Methods::show_drops},

@@ -50,6 +50,7 @@ class Methods {
 
     Reply show_subscribers(const Json& params);
     Reply show_mappings(const Json& params);
+    Reply show_who(const Json& params);
     Reply show_sessions(const Json& params);
     Reply clear_sessions(const Json& params);
     Reply clear_mappings(const Json& params);

@@ -45,7 +45,9 @@ bool overloads_ports(const NatSettings& settings) {
 uint32_t most_blocks(const NatSettings& settings, const NatShardPlan& plan) {
     uint64_t there_are = 0;
     uint64_t per_subscriber = 0;
+    uint64_t by_formula = 0;
     for (const PoolSettings& pool : settings.pools) {
+        by_formula |= pool.port_selection == PortSelection::kDeterministic ? 1U : 0U;
         const BlockSpan span = block_span(pool);
         uint64_t addresses = 0;
         for (const AddressRange& r : pool.addresses) {
@@ -54,7 +56,7 @@ uint32_t most_blocks(const NatSettings& settings, const NatShardPlan& plan) {
         there_are += addresses * span.count();
         per_subscriber = std::max<uint64_t>(per_subscriber, pool.blocks_per_subscriber);
     }
-    const uint64_t wanted = std::min(there_are, per_subscriber * plan.subscribers);
+    const uint64_t wanted = std::min(there_are, (per_subscriber + by_formula) * plan.subscribers);
     return static_cast<uint32_t>(std::clamp<uint64_t>(wanted, 1, 0x3fffffff));
 }
 
@@ -243,6 +245,8 @@ void NatShard::build_pools(Tick now) {
         pool.keeps_parity = p.port_parity;
         pool.keeps_contiguity = p.port_contiguity;
         pool.has_singles = has_single_ports(p);
+        pool.is_deterministic = p.port_selection == PortSelection::kDeterministic;
+        pool.overflow = p.overflow;
         pool.has_only_singles = p.port_selection == PortSelection::kPreserve;
         pool.keeps_ranges = p.port_ranges == PortRanges::kPreserve;
         pool.pairing = p.pairing;

@@ -148,10 +148,11 @@ NatShard::Outcome NatShard::allocate_port(uint32_t subscriber, const FlowKey& ke
     if (held.kind == MakeResult::kMade) {
         return held;
     }
-    if (s.blocks >= pool.blocks_per_subscriber) {
+    if (s.blocks >= pool.blocks_per_subscriber && !pool.is_deterministic) {
         return Outcome::refused(DropReason::kSubscriberPortLimit);
     }
-    const Outcome outcome = acquire_block(subscriber, now);
+    const Outcome outcome = pool.is_deterministic ? acquire_by_formula(subscriber, now)
+                                                  : acquire_block(subscriber, now);
     if (outcome.kind != MakeResult::kMade) {
         return outcome;
     }
@@ -213,7 +214,8 @@ NatShard::Outcome NatShard::acquire_block(uint32_t subscriber, Tick now) {
 void NatShard::ask_ahead(uint32_t subscriber, uint32_t block, Protocol protocol, Tick now) {
     const Subscriber& s = subscribers_[subscriber];
     const PortBlock& b = blocks_[block];
-    if (shards_ == 1 || (*directory_)[{b.external}].home == shard_) {
+    if (shards_ == 1 || (*directory_)[{b.external}].home == shard_ ||
+        pools_[pool_of(s).value].is_deterministic) {
         return;
     }
     const BitSpan span = usable_bits(b);
@@ -240,10 +242,9 @@ bool NatShard::request_block(uint32_t subscriber, BlockWait wait, Tick now) {
     request.from = shard_;
     request.requester = shard_;
     request.flags = wait == BlockWait::kAhead ? kAhead : 0;
-    request.pool = pool_of(s);
-    const bool is_unpaired =
-        pools_[request.pool.value].pairing == Pairing::kNone || is_mutated(Mutation::kRfc6888Req2);
-    request.external = {is_unpaired ? kNoIndex : s.external};
+    request.pool = pool_to_ask(s);
+    request.external =
+        is_mutated(Mutation::kRfc6888Req2) ? ExternalIndex{kNoIndex} : external_to_ask(s);
     request.subscriber = subscriber;
     request.subscriber_generation = s.generation;
     const ShardId home =
@@ -391,7 +392,10 @@ void NatShard::fire_block(uint32_t block, Tick now) {
 
 void NatShard::give_up_block(uint32_t block, Tick now) {
     const PortBlock b = blocks_[block];
-    log_block(EventKind::kBlockReleased, b, now);
+    const bool is_granted = !is_by_formula(b);
+    if (is_granted) {
+        log_block(EventKind::kBlockReleased, b, now);
+    }
     Subscriber& s = subscribers_[b.subscriber];
     uint32_t* link = &s.first_block;
     while (*link != block) {
@@ -412,7 +416,9 @@ void NatShard::give_up_block(uint32_t block, Tick now) {
     back.block = b.number;
     back.pool = address.pool;
     back.external = {b.external};
-    dispatch(address.home, back, now);
+    if (is_granted) {
+        dispatch(address.home, back, now);
+    }
     release_subscriber_if_idle(b.subscriber);
 }
 

@@ -12,7 +12,10 @@ HomeBlocks::HomeBlocks(
 )
     : shards_(directory.shards()), home_(home.value) {
     for (const PoolSettings& pool : settings.pools) {
-        const BlockSpan span = block_span(pool);
+        // What a formula gives is nobody's to grant.
+        const BlockSpan span = pool.port_selection == PortSelection::kDeterministic
+                                   ? BlockSpan{1, 0}
+                                   : block_span(pool);
         const size_t blocks = span.count();
         pools_.push_back({std::vector<uint32_t>(blocks + 1, kNoIndex), 0, 0, span});
     }

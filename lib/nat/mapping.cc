@@ -225,7 +225,7 @@ NatShard::Outcome NatShard::allocate_mapping(
     } else {
         ++subscribers_[subscriber].ports;
         count_single(mapping, 1);
-        ++pools_[pool_of(subscribers_[subscriber]).value].in_use;
+        ++in_use_of(external_of(port));
     }
     late_.insert_now(mapping_index_, internal_hash, mapping << 1 | kInternal);
     late_.add(mapping_index_, external, mapping << 1 | kExternal);
@@ -281,7 +281,7 @@ void NatShard::free_mapping(uint32_t mapping, bool rests, Tick now) {
     if (!is_static(m) && !end_use(m)) {
         --subscribers_[subscriber].ports;
         count_single(mapping, -1);
-        --pools_[pool_of(subscribers_[subscriber]).value].in_use;
+        --in_use_of(external_of(Outcome::made(m.block)));
         release_port(m, rests, now);
     }
     if (subscribers_[subscriber].mappings == 0 &&

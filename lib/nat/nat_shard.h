@@ -411,7 +411,15 @@ class NatShard {
             (port.index & kSinglePort) != 0 ? port.index & ~kSinglePort
                                             : blocks_[port.index].external};
     }
+    uint32_t& in_use_of(ExternalIndex external) {
+        return pools_[(*directory_)[external].pool.value].in_use;
+    }
     void process(const ShardMessage& message, Tick now);
+    // deterministic.cc
+    bool is_by_formula(const PortBlock& b) const;
+    Outcome acquire_by_formula(uint32_t subscriber, Tick now);
+    PoolId pool_to_ask(const Subscriber& s) const;
+    ExternalIndex external_to_ask(const Subscriber& s) const;
     // static.cc
     const StaticEntry* find_static(const FlowKey& key, Direction direction) const;
     Outcome make_static(const StaticEntry& entry, Port internal_port, uint32_t subscriber);

@@ -62,6 +62,8 @@ struct PortRange {  // both ends included, host order
     friend bool operator==(const PortRange&, const PortRange&) = default;
 };
 
+inline constexpr PoolId kNoPool{0xffff};
+
 struct PoolSettings {
     std::string name;
     std::vector<AddressRange> addresses;  // disjoint, over all pools
@@ -72,6 +74,7 @@ struct PoolSettings {
     uint32_t blocks_per_subscriber = 8;
     PortSelection port_selection = PortSelection::kRandom;
     PortRanges port_ranges = PortRanges::kAny;
+    PoolId overflow = kNoPool;  // of a deterministic pool: where further blocks come from
     Pairing pairing = Pairing::kHard;
     bool port_parity = false;            // RFC 4787 REQ-4: even to even, odd to odd, or none at all
     bool port_contiguity = false;        // of x and x + 1, x even, where the neighbour is free

@@ -25,6 +25,8 @@ struct ShardPool {
     bool keeps_contiguity = false;
     bool has_singles = false;  // ports that are given out one by one
     bool has_only_singles = false;
+    bool is_deterministic = false;  // blocks by formula (formula.h)
+    PoolId overflow = kNoPool;
     bool keeps_ranges = false;  // RFC 4787 REQ-3 a
     Pairing pairing = Pairing::kHard;
     uint32_t single_hand = 0;  // where the next search through its addresses homed here begins

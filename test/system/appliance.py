@@ -14,6 +14,7 @@ DEFAULTS = {
     "int_mtu": "1500", "ext_mtu": "1500", "int_link": "", "ext_link": "", "policy": "", "pool": "",
     "filtering": "endpoint-independent", "addresses": "203.0.113.0/28, 203.0.113.64-203.0.113.79",
     "ports": "1024-65535", "more": "",
+    "sources": "100.64.0.0/10, 10.0.0.0/8",
 }
 
 TEMPLATE = """\
@@ -48,7 +49,7 @@ pools:
 policies:
   - name: subscribers
     realm: internal
-    source: [100.64.0.0/10, 10.0.0.0/8]
+    source: [{sources}]
     pool: main
     filtering: {filtering}
     {policy}

@@ -1,4 +1,5 @@
 """How external ports are chosen: what the far end sees."""
+import appliance
 import town
 import traffic
 from cases import case
@@ -67,3 +68,40 @@ def reserved(world):
     assert {address for address, _ in seen} == {"203.0.113.15"}, seen
     assert all(20001 <= port <= 21279 for _, port in seen), seen
     assert world.nat.show("pools")["pools"][0]["addresses"] == ["203.0.113.15"]
+
+
+DETERMINISTIC = """\
+port-selection: deterministic
+    overflow-pool: more
+  - name: more
+    addresses: [203.0.113.128/30]"""
+
+
+@case("with port-selection: deterministic the file alone says who had a port", pool=DETERMINISTIC,
+      sources="100.64.1.0/24, 100.64.2.0/24",
+      tags="[rfc7422]", **PRESERVE)
+def deterministic(world):
+    for subscriber in ("100.64.1.3", "100.64.1.9", "100.64.2.3", "100.64.2.12"):
+        address, port = seen_from(world, subscriber, 30000)
+        for whom in (f"{address}:{port}", subscriber):
+            status, answer = world.lab.attempt("nat", [appliance.program_path(world.nat.build, "sekishod"), "--config",
+                                                       world.nat.config, "--who", whom], 10)
+            assert status == 0, answer
+            words = answer.split()
+            assert words[1] == subscriber and words[5] == address, answer
+            first, last = words[7].split("-")
+            assert int(first) <= port <= int(last) and int(last) - int(first) == 255, answer
+        rows = world.nat.show("who", "external", f"{address}:{port}")["who"]
+        assert [(row["by"], row["internal-src-address"]) for row in rows] == [("formula", subscriber)], rows
+        assert subscriber in world.nat.cli("who", address, str(port))
+
+
+@case("who has an external port is told by the mapping that has it", **PRESERVE)
+def who_by_mapping(world):
+    address, port = seen_from(world, "100.64.1.7", 30001)
+    rows = world.nat.show("who", "external", f"{address}:{port}")["who"]
+    assert [(row["by"], row["internal-src-address"], row["internal-src-port"]) for row in rows] == [
+        ("mapping", "100.64.1.7", 30001)], rows
+    assert "100.64.1.7" in world.nat.cli("who", address, str(port))
+    status, output = world.nat.cli_status("show", "who")
+    assert status != 0 and "wanted an external address and port" in output, output

@@ -40,7 +40,7 @@ TEST_CASE("keys are checked against the schema", "[config]") {
          15,
          "  - main\n  - name: main",
          "f:15:5: found \"main\", wanted a map with name, addresses, ports, port-block-size, "
-         "blocks-per-subscriber, port-selection, port-ranges, port-quarantine, "
+         "blocks-per-subscriber, port-selection, port-ranges, overflow-pool, port-quarantine, "
          "port-quarantine-ports, reserved-ports, reserved-addresses, block-release-delay, "
          "block-max-age, keep-first-block, pairing, port-parity, port-contiguity and "
          "unsolicited-syn"},

@@ -67,7 +67,7 @@ TEST_CASE("a wrong command says which word is wrong and what was wanted", "[cont
         {"destroy", "found 'destroy', wanted one of: show, clear, help, exit, quit"},
         {"show",
          "after 'show' one of these is missing: status, links, workers, neighbours, routes, "
-         "pools, subscribers, mappings, sessions, counters, drops, log, config"},
+         "pools, subscribers, mappings, sessions, who, counters, drops, log, config"},
         {"show s", "'s' after 'show' can be any of: status, subscribers, sessions"},
         {"clear routes",
          "found 'routes' after 'clear', wanted one of: sessions, mappings, counters"},
@@ -95,7 +95,7 @@ TEST_CASE("a wrong command says which word is wrong and what was wanted", "[cont
          "found 'all' after 'clear sessions', wanted one of: subscriber, external, remote"},
         {"show \x1b[2J",
          "found '\\x1b[2J' after 'show', wanted one of: status, links, workers, "
-         "neighbours, routes, pools, subscribers, mappings, sessions, counters, "
+         "neighbours, routes, pools, subscribers, mappings, sessions, who, counters, "
          "drops, log, config"},
     }));
     INFO(wrong.line);

@@ -452,3 +452,37 @@ TEST_CASE("a worker that does not answer is an internal error with its sentence"
         REQUIRE(error.message == "worker 2 does not answer");
     }
 }
+
+TEST_CASE(
+    "show.who answers by the formula, or by the mapping that is there", "[control][pitfall-30]"
+) {
+    Rig rig;
+    const nat::MappingView view = mapping_of(session_of(2), 1);
+    const nat::Mapping& second = view.mapping;
+    rig.inspector.add(mapping_of(session_of(1), 1));
+    rig.inspector.add(view);
+    const auto external = [](Ipv4Addr address, uint16_t port) {
+        return Json{{"external", base::to_text(address) + ":" + std::to_string(port)}};
+    };
+    const Json wanted = external({second.external_address}, Port{second.external_port}.host());
+    const Document live = rig.all("show.who", wanted);
+    REQUIRE(live.size() == 1);
+    CHECK(live[0].at("by") == "mapping");
+    CHECK(live[0].at("internal-src-port") == Port{second.internal_port}.host());
+
+    rig.config.nat.pools[0].port_selection = nat::PortSelection::kDeterministic;
+    rig.config.nat.policies[0].source = {{Ipv4Addr::of(100, 64, 3, 0), 24}};
+    const Document told = rig.all("show.who", external(Ipv4Addr::of(203, 0, 113, 0), 1300));
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].at("by") == "formula");
+    CHECK(told[0].at("internal-src-address") == "100.64.3.1");
+    CHECK(told[0].at("external-src-ports") == "1280-1535");
+    CHECK(rig.all("show.who", external(Ipv4Addr::of(203, 0, 113, 9), 1300)).empty());
+    for (const Json& wrong :
+         {Json::object(), Json{{"external", "203.0.113.5"}}, Json{{"external", 7}}}) {
+        CHECK(
+            rig.refusal("show.who", wrong).message.find("wanted an external address and port") !=
+            std::string::npos
+        );
+    }
+}
