@@ -162,7 +162,12 @@ inline constexpr Key kTimeoutKeys[] = {
 };
 inline constexpr Key kPortTimeoutKeys[] = {{"protocol", true}, {"ports", true}, {"timeout", true}};
 inline constexpr Key kTableLimitKeys[] = {
-    {"sessions"}, {"mappings"}, {"subscribers"}, {"fragments"}, {"address-only-sessions"}, {"unreplied-make-room"}};
+    {"sessions"},
+    {"mappings"},
+    {"subscribers"},
+    {"fragments"},
+    {"address-only-sessions"},
+    {"unreplied-make-room"}};
 inline constexpr Key kLogKeys[] = {{"file", true}, {"events"}, {"ring"}, {"on-log-loss"}};
 inline constexpr Key kControlKeys[] = {{"socket"}};
 

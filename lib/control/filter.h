@@ -51,6 +51,7 @@ std::optional<EndpointFilter> parse_endpoint(std::string_view text);
 inline constexpr std::string_view kWantedAddress = "an IPv4 address like 192.0.2.1";
 inline constexpr std::string_view kWantedEndpoint =
     "an IPv4 address, or address and port like 192.0.2.1:4000";
-inline constexpr std::string_view kWantedProtocol = "tcp, udp, icmp, sctp, dccp, udp-lite, gre or esp";
+inline constexpr std::string_view kWantedProtocol =
+    "tcp, udp, icmp, sctp, dccp, udp-lite, gre or esp";
 
 }  // namespace sekisho::control

@@ -49,6 +49,24 @@ void require(bool holds, const char* what) {
     }
 }
 
+// Whether of a later fragment or not, its flow is told by its addresses alone.
+void check_address_only(const PacketRef& ref, const PacketMeta& meta) {
+    const auto protocol = meta.key.protocol();
+    require(is_address_only(protocol), "the protocol is one of those without ports to translate");
+    require(meta.key.ports() == 0, "the key has no ports");
+    require(
+        load<uint64_t>(ref.data + meta.l3_offset + 12) == meta.key.addresses, "the key's addresses"
+    );
+    require(ref.data[meta.l3_offset + 9] == static_cast<uint8_t>(protocol), "the key's protocol");
+    if ((ref.fragment & kLaterFragment) != 0) {
+        return;
+    }
+    const bool has_twelve = protocol == Protocol::kSctp || protocol == Protocol::kDccp;
+    const size_t least = has_twelve ? 12 : protocol == Protocol::kGre ? 4 : 8;
+    const size_t end = size_t{meta.l3_offset} + meta.l3_length;
+    require(meta.l4_offset + least <= std::min<size_t>(ref.length, end), "the header is there");
+}
+
 void check_passed(const PacketRef& ref, const PacketMeta& meta) {
     const size_t end = size_t{meta.l3_offset} + meta.l3_length;
     require(end == ref.frame_length, "the frame ends with the IPv4 packet");
@@ -76,6 +94,9 @@ void check_passed(const PacketRef& ref, const PacketMeta& meta) {
         meta.l4_offset - meta.l3_offset + 8U * ip.fragment_offset() + ip.payload().size() <= 65535,
         "no datagram is longer than one can be"
     );
+    if (meta.kind == PacketKind::kAddressOnly) {
+        return check_address_only(ref, meta);
+    }
     if (meta.kind == PacketKind::kLaterFragment) {
         require(ip.fragment_offset() != 0, "a later fragment begins behind the first");
         require(meta.key.ports() == 0, "the ports of a later fragment are unknown");
