@@ -55,15 +55,20 @@ void add_static_runs(const Draft& draft, End end, std::vector<Run>& runs) {
     }
 }
 
+// Of a rule, one for each protocol that it has.
+template <class Rule>
+void add_run(const Rule& rule, Run run, std::vector<Run>& runs) {
+    if (rule.tcp) {
+        run.protocol = Protocol::kTcp;
+        runs.push_back(run);
+    }
+    if (rule.udp) {
+        run.protocol = Protocol::kUdp;
+        runs.push_back(run);
+    }
+}
+
 void add_service_runs(const Draft& draft, End end, std::vector<Run>& runs) {
-    const auto add = [&runs](const nat::DestinationNatSettings& rule, Run run) {
-        for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp}) {
-            run.protocol = protocol;
-            if (protocol == Protocol::kTcp ? rule.tcp : rule.udp) {
-                runs.push_back(run);
-            }
-        }
-    };
     for (size_t i = 0; i < draft.destination_nat.size(); ++i) {
         const nat::DestinationNatSettings& rule = draft.config.nat.destination_nat[i];
         if (!draft.destination_nat[i].is_read || !rule.is_inbound) {
@@ -74,13 +79,13 @@ void add_service_runs(const Draft& draft, End end, std::vector<Run>& runs) {
         run.mapping = draft.static_mappings.size() + i;
         for (size_t d = 0; end == End::kExternal && d < rule.destination.size(); ++d) {
             run.address = rule.destination[d].address.host();
-            add(rule, run);
+            add_run(rule, run, runs);
         }
         run.realm = rule.target_realm.value;
         for (size_t t = 0; end == End::kInternal && t < rule.targets.size(); ++t) {
             run.address = rule.targets[t].address.host();
             run.ports = rule.targets[t].ports.first != 0 ? rule.targets[t].ports : rule.ports;
-            add(rule, run);
+            add_run(rule, run, runs);
         }
     }
 }
@@ -93,12 +98,8 @@ void add_trigger_runs(const Draft& draft, std::vector<Run>& runs) {
         run.address = rule.external.host();
         run.ports = rule.ports;
         run.mapping = draft.static_mappings.size() + draft.destination_nat.size() + i;
-        for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp}) {
-            run.protocol = protocol;
-            if (draft.trigger_forwards[i].is_read &&
-                (protocol == Protocol::kTcp ? rule.tcp : rule.udp)) {
-                runs.push_back(run);
-            }
+        if (draft.trigger_forwards[i].is_read) {
+            add_run(rule, run, runs);
         }
     }
 }

@@ -192,6 +192,7 @@ void read_parity(const Map& map, nat::PoolSettings& pool, PoolPlaces& places, Mi
 
 // A choice whose place is kept.
 template <class E, size_t N>
+// NOLINTNEXTLINE(readability-function-size): read_choice()'s parameters, and the place
 void read_placed(
     const Map& map,
     std::string_view key,

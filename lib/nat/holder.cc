@@ -112,20 +112,27 @@ NatShard::Outcome NatShard::allocate_neighbour(uint32_t subscriber, const FlowKe
 NatShard::Outcome NatShard::allocate_from_held(uint32_t subscriber, const FlowKey& key, Tick now) {
     const Subscriber& s = subscribers_[subscriber];
     bool is_elsewhere = false;
-    for (const bool at_paired : {true, false}) {
-        for (uint32_t block = s.first_block; block != kNoIndex; block = blocks_[block].next) {
-            if ((blocks_[block].external == s.external) != at_paired) {
-                is_elsewhere = true;
-                continue;
-            }
-            const uint32_t port = is_aged(block, now) ? kNoPort : allocate_from(block, key, now);
-            if (port != kNoPort) {
-                ask_ahead(subscriber, block, key.protocol(), now);
-                return Outcome::of_port(block, port);
-            }
+    const auto allocate = [&](uint32_t block) {
+        const uint32_t port = is_aged(block, now) ? kNoPort : allocate_from(block, key, now);
+        if (port != kNoPort) {
+            ask_ahead(subscriber, block, key.protocol(), now);
         }
-        if (!is_elsewhere) {
-            break;
+        return port;
+    };
+    for (uint32_t block = s.first_block; block != kNoIndex; block = blocks_[block].next) {
+        const bool at_paired = blocks_[block].external == s.external;
+        is_elsewhere = is_elsewhere || !at_paired;
+        const uint32_t port = at_paired ? allocate(block) : kNoPort;
+        if (port != kNoPort) {
+            return Outcome::of_port(block, port);
+        }
+    }
+    for (uint32_t block = is_elsewhere ? s.first_block : kNoIndex; block != kNoIndex;
+         block = blocks_[block].next) {
+        const bool at_paired = blocks_[block].external == s.external;
+        const uint32_t port = at_paired ? kNoPort : allocate(block);
+        if (port != kNoPort) {
+            return Outcome::of_port(block, port);
         }
     }
     return Outcome::refused({});

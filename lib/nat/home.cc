@@ -6,6 +6,28 @@
 #include "nat/shard_pool.h"
 
 namespace sekisho::nat {
+namespace {
+
+// Whose ports are all reserved.
+std::vector<uint16_t> blocks_without_port(const PoolSettings& pool) {
+    const std::vector<uint64_t> bits = reserved_bits(pool);
+    const BlockSpan span = block_span(pool);
+    const uint32_t size = pool.port_block_size;
+    std::vector<uint16_t> numbers;
+    for (uint32_t b = span.first; b <= span.last && !bits.empty(); ++b) {
+        uint32_t port = std::max<uint32_t>(b * size, pool.ports.first);
+        const uint32_t end = std::min((b + 1) * size, pool.ports.last + uint32_t{1});
+        while (port < end && (port == 0 || is_reserved(bits, port))) {
+            ++port;
+        }
+        if (port >= end) {
+            numbers.push_back(static_cast<uint16_t>(b));
+        }
+    }
+    return numbers;
+}
+
+}  // namespace
 
 HomeBlocks::HomeBlocks(
     const NatSettings& settings, const ExternalDirectory& directory, ShardId home
@@ -46,21 +68,13 @@ HomeBlocks::HomeBlocks(
 
 // Blocks without a port that may be given out. Before the addresses are linked.
 void HomeBlocks::withhold_reserved(const NatSettings& settings) {
+    std::vector<std::vector<uint16_t>> withheld;  // by PoolId
+    for (const PoolSettings& pool : settings.pools) {
+        withheld.push_back(blocks_without_port(pool));
+    }
     for (uint32_t a = 0; a < addresses_.size(); ++a) {
-        const PoolSettings& pool = settings.pools[addresses_[a].pool.value];
-        const std::vector<uint64_t> bits = reserved_bits(pool);
-        const BlockSpan span = pools_[addresses_[a].pool.value].span;
-        for (uint32_t b = span.first; b <= span.last && !bits.empty(); ++b) {
-            uint32_t port = std::max<uint32_t>(b * pool.port_block_size, pool.ports.first);
-            const uint32_t end =
-                std::min((b + 1) * pool.port_block_size, pool.ports.last + uint32_t{1});
-            while (port < end && (port == 0 || is_reserved(bits, port))) {
-                ++port;
-            }
-            if (port >= end) {
-                const auto number = static_cast<uint16_t>(b);
-                reserve({ExternalIndex{a * shards_ + home_}, number, number});
-            }
+        for (const uint16_t number : withheld[addresses_[a].pool.value]) {
+            reserve({ExternalIndex{a * shards_ + home_}, number, number});
         }
     }
 }

@@ -41,11 +41,16 @@ void SinglePorts::add(const PoolSettings& pool, Address& address) {
     address.words = ports.last / 64U + 1;
     bits_.resize(bits_.size() + kProtocolSlots * words_of_slot(address.words), 0);
     for (unsigned slot = 0; slot < kProtocolSlots; ++slot) {
-        const Maps maps = maps_of(address, slot);
-        for (uint32_t port = ports.first; port <= ports.last; ++port) {
-            if (!is_reserved(reserved, port)) {
-                mark_free(maps, port);
-            }
+        mark_range_free(maps_of(address, slot), ports, reserved);
+    }
+}
+
+void SinglePorts::mark_range_free(
+    const Maps& maps, PortRange ports, const std::vector<uint64_t>& reserved
+) {
+    for (uint32_t port = ports.first; port <= ports.last; ++port) {
+        if (!is_reserved(reserved, port)) {
+            mark_free(maps, port);
         }
     }
 }

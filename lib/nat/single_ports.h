@@ -75,6 +75,9 @@ class SinglePorts {
     void exclude(const ExternalDirectory& directory, const StaticEntry& entry);
     void look(Address& address, const RestClock& clock);
     static void mark_free(const Maps& maps, uint32_t port);
+    static void mark_range_free(
+        const Maps& maps, PortRange ports, const std::vector<uint64_t>& reserved
+    );
     static void mark_taken(const Maps& maps, uint32_t port);
     static uint32_t find(const Maps& maps, uint32_t from, uint32_t to, PortWish parity);
 
