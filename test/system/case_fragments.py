@@ -121,7 +121,7 @@ def hostile():
         ("bad-fragment", ip(flags="MF", frag=4, proto=17) / Raw(bytes(13))),
         ("bad-fragment", ip(frag=4, proto=17)),
         ("oversized-datagram", ip(frag=8189, proto=1) / Raw(bytes(1400))),
-        ("unknown-protocol", ip(frag=4, proto=47) / Raw(bytes(8))),
+        ("unknown-protocol", ip(frag=4, proto=89) / Raw(bytes(8))),
         ("fragment", ip(flags="MF") / ICMP(type=3, code=3) / Raw(bytes(28 + 4))),
         ("fragment", ip(dst=town.INTERNAL_ADDRESS, flags="MF") / ICMP() / Raw(bytes(8))),
         ("fragment", ip(dst=town.INTERNAL_ADDRESS, frag=2, proto=1) / Raw(bytes(8))),
