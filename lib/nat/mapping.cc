@@ -177,8 +177,11 @@ NatShard::Sought NatShard::seek_mapping(const FlowKey& key, const Newcomer& newc
             return sought;
         }
     }
+    const uint32_t known = find_subscriber(newcomer.subscriber_hash, key.source(), key.realm());
     sought.subscriber =
-        find_or_make_subscriber(newcomer.subscriber_hash, key.source(), key.realm(), now);
+        known != kNoIndex
+            ? Outcome::made(known)
+            : find_or_make_subscriber(newcomer.subscriber_hash, key.source(), key.realm(), now);
     if (!by_endpoint && sought.subscriber.kind == MakeResult::kMade) {
         const FlowKey wanted =
             internal_key_of(key, behaviour_of(sought.subscriber.index, key.protocol()));

@@ -104,12 +104,14 @@ MakeResult NatShard::open_outbound(
     }
     const SessionState first =
         is_picked_up ? SessionState::kTcpPickedUp : first_state(key.protocol());
+    // One call, so that it becomes a part of this.
+    Way way{key, key};
     if (redirects_ && kind != PacketKind::kAddressOnly) [[unlikely]] {
         if (const auto target = redirects_->target_of(key)) {
-            return open_new(redirected_way(key, *target), newcomer, first, now);
+            way = redirected_way(key, *target);
         }
     }
-    return open_new({key, key}, newcomer, first, now);
+    return open_new(way, newcomer, first, now);
 }
 
 // It opens a flow: whether it may, and what it needs for that.

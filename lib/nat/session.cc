@@ -30,7 +30,7 @@ void translate(Session& s, const Mapping& m, uint32_t mapping, Ipv4Addr remote, 
     s.realm = m.realm;
     s.mapping = mapping;
     s.ip_delta = packet::checksum_delta(m.internal_address, m.external_address);
-    const uint16_t port_delta = packet::checksum_delta16(m.internal_port, s.external_port);
+    const uint16_t port_delta = packet::checksum_delta16(m.internal_port, external_port_of(m));
     s.l4_delta = translates_icmp(m) ? port_delta : packet::add_deltas(s.ip_delta, port_delta);
     s.last_activity = 0;
     s.packets[0] = s.packets[1] = 0;
