@@ -37,15 +37,6 @@ std::optional<Side> side_of(
     return link == nullptr ? std::nullopt : std::optional(link->side);
 }
 
-bool is_in_pool(const Draft& draft, Ipv4Addr address) {
-    const auto holds = [address](const nat::AddressRange& range) {
-        return range.first <= address && address <= range.last;
-    };
-    return std::ranges::any_of(draft.config.nat.pools, [&holds](const nat::PoolSettings& pool) {
-        return std::ranges::any_of(pool.addresses, holds);
-    });
-}
-
 // Whether static mappings of a subscriber have all ports of a protocol that the rule leads to.
 bool has_statics(
     const Draft& draft,

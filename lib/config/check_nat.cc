@@ -235,6 +235,15 @@ void check_pool_size(const std::vector<PlacedRange>& ranges, Mistakes& mistakes)
 
 }  // namespace
 
+bool is_in_pool(const Draft& draft, Ipv4Addr address) {
+    const auto holds = [address](const nat::AddressRange& range) {
+        return range.first <= address && address <= range.last;
+    };
+    return std::ranges::any_of(draft.config.nat.pools, [&holds](const nat::PoolSettings& pool) {
+        return std::ranges::any_of(pool.addresses, holds);
+    });
+}
+
 void check_pools(const Draft& draft, Mistakes& mistakes) {
     const std::vector<PlacedRange> ranges = pool_ranges(draft);
     check_pool_overlaps(ranges, mistakes);

@@ -183,15 +183,6 @@ void check_overlaps(const Draft& draft, End end, Mistakes& mistakes) {
     }
 }
 
-bool is_in_pool(const Draft& draft, Ipv4Addr address) {
-    const auto holds = [address](const nat::AddressRange& range) {
-        return range.first <= address && address <= range.last;
-    };
-    return std::ranges::any_of(draft.config.nat.pools, [&holds](const nat::PoolSettings& pool) {
-        return std::ranges::any_of(pool.addresses, holds);
-    });
-}
-
 void check_external(const Draft& draft, size_t i, Mistakes& mistakes) {
     const Ipv4Addr external = draft.config.nat.static_mappings[i].external;
     if (!is_in_pool(draft, external)) {

@@ -137,6 +137,7 @@ void check_links(const Draft& draft, Mistakes& mistakes);
 void check_routes(Draft& draft, Mistakes& mistakes);
 void check_neighbours(Draft& draft, Mistakes& mistakes);
 void check_pools(const Draft& draft, Mistakes& mistakes);
+bool is_in_pool(const Draft& draft, Ipv4Addr address);
 void resolve_overflow(Draft& draft, Mistakes& mistakes);
 void check_deterministic(const Draft& draft, Mistakes& mistakes);
 void check_ports(const Draft& draft, Mistakes& mistakes);

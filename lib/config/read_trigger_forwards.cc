@@ -1,5 +1,4 @@
 // The section trigger-forwards: reading and checking.
-#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -75,14 +74,7 @@ void read_trigger_forwards(const Node& node, Draft& draft, Mistakes& mistakes) {
 void check_trigger_forwards(const Draft& draft, Mistakes& mistakes) {
     for (size_t i = 0; i < draft.trigger_forwards.size(); ++i) {
         const Ipv4Addr external = draft.config.nat.trigger_forwards[i].external;
-        const auto holds = [external](const nat::AddressRange& range) {
-            return range.first <= external && external <= range.last;
-        };
-        const bool is_in_pool =
-            std::ranges::any_of(draft.config.nat.pools, [&holds](const nat::PoolSettings& pool) {
-                return std::ranges::any_of(pool.addresses, holds);
-            });
-        if (draft.trigger_forwards[i].is_read && !is_in_pool) {
+        if (draft.trigger_forwards[i].is_read && !is_in_pool(draft, external)) {
             mistakes.add(
                 draft.trigger_forwards[i].external,
                 fmt::format("{}, which no pool has", format(external)),

@@ -87,8 +87,7 @@ Event NatShard::mapping_event(EventKind kind, uint32_t mapping, Tick now) const 
     event.internal_address = m.internal_address;
     event.external_address = m.external_address;
     event.internal_port = m.internal_port;
-    event.external_port =
-        is_address_only(static_cast<Protocol>(m.protocol)) ? uint16_t{0} : m.external_port;
+    event.external_port = shown_external_port(m);
     if (overloads(m.subscriber, static_cast<Protocol>(m.protocol))) {
         const MappingRemote remote = remote_of({mapping});
         event.remote_address = remote.address;

@@ -77,9 +77,7 @@ bool NatShard::list_mappings(
         const PoolId pool = has_static_entry(m) ? pool_at({m.external_address})
                                                 : settings_->policies[m.policy].pool;
         out[filled] = {m, i, pool.value, shard_, remote_of({i})};
-        if (is_address_only(static_cast<Protocol>(m.protocol))) {
-            out[filled].mapping.external_port = 0;
-        }
+        out[filled].mapping.external_port = shown_external_port(m);
         out[filled].kind = has_static_entry(m) ? MappingView::kStaticUse : MappingView::kDynamic;
         return true;
     });

@@ -181,7 +181,7 @@ NatShard::Sought NatShard::seek_mapping(const FlowKey& key, const Newcomer& newc
     sought.subscriber =
         known != kNoIndex
             ? Outcome::made(known)
-            : find_or_make_subscriber(newcomer.subscriber_hash, key.source(), key.realm(), now);
+            : make_subscriber(newcomer.subscriber_hash, key.source(), key.realm(), now);
     if (!by_endpoint && sought.subscriber.kind == MakeResult::kMade) {
         const FlowKey wanted =
             internal_key_of(key, behaviour_of(sought.subscriber.index, key.protocol()));

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "base/types.h"
+
 namespace sekisho::nat {
 
 // Mapping (RFC 4787 REQ-1): X:x <-> X':x' of one protocol, shared by its sessions. Lives while it
@@ -25,6 +27,11 @@ struct Mapping {
     uint16_t state;             // written last: 0 free, 1 live, else ended (events.cc)
 };
 static_assert(sizeof(Mapping) == 32);
+
+// As packets, listings and the log show it: the port that an address-only mapping has taken keeps its block, no more.
+inline uint16_t shown_external_port(const Mapping& m) {
+    return is_address_only(static_cast<Protocol>(m.protocol)) ? uint16_t{0} : m.external_port;
+}
 
 // Of a static mapping (static.cc): the rest of `block` is the entry of the static table.
 inline constexpr uint32_t kStaticBlock = 0x80000000;

@@ -362,6 +362,7 @@ class NatShard {
     }
     uint32_t find_subscriber(uint64_t hash, Ipv4Addr address, RealmId realm) const;
     Outcome find_or_make_subscriber(uint64_t hash, Ipv4Addr address, RealmId realm, Tick now);
+    Outcome make_subscriber(uint64_t hash, Ipv4Addr address, RealmId realm, Tick now);
     PolicyId policy_of(Ipv4Addr address, RealmId realm) const;
     ExternalIndex first_external(PolicyId policy, Ipv4Addr address, RealmId realm) const;
     void release_subscriber_if_idle(uint32_t subscriber);

@@ -12,11 +12,6 @@ bool translates_icmp(const Mapping& m) {
     return static_cast<Protocol>(m.protocol) == Protocol::kIcmp;
 }
 
-// The port that an address-only mapping has taken keeps its block; no packet shows it.
-uint16_t external_port_of(const Mapping& m) {
-    return is_address_only(static_cast<Protocol>(m.protocol)) ? uint16_t{0} : m.external_port;
-}
-
 // Everything of a session that follows from its mapping and its remote endpoint; all else is zero. Written where it lies: a
 // copy would read in wide pieces what has just been written in narrow ones, and wait for it.
 void translate(Session& s, const Mapping& m, uint32_t mapping, Ipv4Addr remote, Port remote_port) {
@@ -25,12 +20,12 @@ void translate(Session& s, const Mapping& m, uint32_t mapping, Ipv4Addr remote, 
     s.external_address = m.external_address;
     s.internal_port = m.internal_port;
     s.remote_port = remote_port.raw;
-    s.external_port = external_port_of(m);
+    s.external_port = shown_external_port(m);
     s.protocol = m.protocol;
     s.realm = m.realm;
     s.mapping = mapping;
     s.ip_delta = packet::checksum_delta(m.internal_address, m.external_address);
-    const uint16_t port_delta = packet::checksum_delta16(m.internal_port, external_port_of(m));
+    const uint16_t port_delta = packet::checksum_delta16(m.internal_port, shown_external_port(m));
     s.l4_delta = translates_icmp(m) ? port_delta : packet::add_deltas(s.ip_delta, port_delta);
     s.last_activity = 0;
     s.packets[0] = s.packets[1] = 0;

@@ -65,9 +65,13 @@ NatShard::Outcome NatShard::find_or_make_subscriber(
     uint64_t hash, Ipv4Addr address, RealmId realm, Tick now
 ) {
     const uint32_t found = find_subscriber(hash, address, realm);
-    if (found != kNoIndex) {
-        return Outcome::made(found);
-    }
+    return found != kNoIndex ? Outcome::made(found) : make_subscriber(hash, address, realm, now);
+}
+
+// There is none yet.
+NatShard::Outcome NatShard::make_subscriber(
+    uint64_t hash, Ipv4Addr address, RealmId realm, Tick now
+) {
     const PolicyId policy = policy_of(address, realm);
     if (policy == kNoPolicy) {
         return Outcome::refused(DropReason::kNoPolicy);
