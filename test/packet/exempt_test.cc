@@ -21,18 +21,6 @@ BedOptions exempting() {
     return options;
 }
 
-Decoded out(TestBed& bed, const PacketBuilder& packet) {
-    bed.push_internal(packet);
-    bed.run();
-    return bed.take_one(kExternalLink);
-}
-
-Decoded in(TestBed& bed, const PacketBuilder& packet) {
-    bed.push_external(packet);
-    bed.run();
-    return bed.take_one(kInternalLink);
-}
-
 // Nothing but the TTL, its checksum and the station addresses has changed.
 void check_untouched(const ByteVector& sent, const Decoded& left) {
     const Decoded before = decode(sent);
@@ -54,24 +42,24 @@ TEST_CASE(
     run_everywhere(exempting(), [](TestBed& bed, Story& story) {
         for (unsigned n = 5; n < 25; ++n) {
             const PacketBuilder datagram = udp_out(bed, host(n), 1000, kExempt, 53).ip_id(77);
-            check_untouched(datagram.bytes(), out(bed, datagram));
+            check_untouched(datagram.bytes(), outward(bed, datagram));
             const PacketBuilder answer =
                 bed.from_external().ipv4(ip(kExempt), host(n)).udp(53, 1000).ip_id(78);
-            check_untouched(answer.bytes(), in(bed, answer));
+            check_untouched(answer.bytes(), inward(bed, answer));
 
             // No state is kept, so there is none that a segment could contradict.
             for (const int mask : {int{kSyn}, int{kAck}, int{kRst}, kFin | kAck}) {
                 const auto flags = static_cast<uint8_t>(mask);
                 const auto segment = tcp_out(bed, host(n), 1001, kExempt, 80, flags);
-                check_untouched(segment.bytes(), out(bed, segment));
+                check_untouched(segment.bytes(), outward(bed, segment));
                 const auto back =
                     bed.from_external().ipv4(ip(kExempt), host(n)).tcp(80, 1001, flags);
-                check_untouched(back.bytes(), in(bed, back));
+                check_untouched(back.bytes(), inward(bed, back));
             }
             const auto ping = bed.from_internal().ipv4(host(n), ip(kExempt)).echo_request(9);
-            CHECK(out(bed, ping).icmp_id == 9);
+            CHECK(outward(bed, ping).icmp_id == 9);
             const auto pong = bed.from_external().ipv4(ip(kExempt), host(n)).echo_reply(9);
-            CHECK(in(bed, pong).icmp_id == 9);
+            CHECK(inward(bed, pong).icmp_id == 9);
         }
         CHECK(bed.session_count() == 0);
         CHECK(bed.mapping_count() == 0);
@@ -88,7 +76,7 @@ TEST_CASE(
         const auto from = [&](std::string_view source) {
             return bed.from_external().ipv4(ip(source), host(9)).udp(4000, 53);
         };
-        check_untouched(from(kExempt).bytes(), in(bed, from(kExempt)));
+        check_untouched(from(kExempt).bytes(), inward(bed, from(kExempt)));
         bed.push_external(from(kTranslated));
         bed.push_external(from("10.1.2.3"));     // a subscriber's own prefix, forged
         bed.push_external(from("203.0.113.2"));  // a pool's address, forged
@@ -107,15 +95,15 @@ TEST_CASE(
 TEST_CASE("an exemption may be for some ports of a destination", "[packet][rfc6888-req6]") {
     run_everywhere(exempting(), [](TestBed& bed, Story& story) {
         const auto sip = udp_out(bed, host(5), 5060, kPartly, 5061);
-        check_untouched(sip.bytes(), out(bed, sip));
+        check_untouched(sip.bytes(), outward(bed, sip));
         const auto answer = bed.from_external().ipv4(ip(kPartly), host(5)).udp(5061, 5060);
-        check_untouched(answer.bytes(), in(bed, answer));
+        check_untouched(answer.bytes(), inward(bed, answer));
         CHECK(bed.session_count() == 0);
 
-        CHECK(out(bed, udp_out(bed, host(5), 5060, kPartly, 5062)).source != host(5));
-        CHECK(out(bed, udp_out(bed, host(5), 5060, kPartly, 5059)).source != host(5));
+        CHECK(outward(bed, udp_out(bed, host(5), 5060, kPartly, 5062)).source != host(5));
+        CHECK(outward(bed, udp_out(bed, host(5), 5060, kPartly, 5059)).source != host(5));
         const auto ping = bed.from_internal().ipv4(host(5), ip(kPartly)).echo_request(9);
-        CHECK(out(bed, ping).source != host(5));
+        CHECK(outward(bed, ping).source != host(5));
         bed.push_external(bed.from_external().ipv4(ip(kPartly), host(5)).udp(5062, 5060));
         bed.run();
         CHECK(bed.take().empty());
@@ -170,14 +158,14 @@ TEST_CASE(
             return bed.from_external().ipv4(ip(from), to).icmp_error(3, 4, quote, 1400);
         };
         const Decoded told =
-            in(bed, error("192.0.2.250", host(5), about));  // any router on the way
+            inward(bed, error("192.0.2.250", host(5), about));  // any router on the way
         CHECK(told.source == ip("192.0.2.250"));
         REQUIRE(told.quote.size() == 1);
         CHECK(told.quote[0].source == host(5));
 
         const auto answer = frame().ipv4(ip(kExempt), host(5)).udp(53, 1000).l3();
         const Decoded left =
-            out(bed, bed.from_internal().ipv4(host(5), ip(kExempt)).icmp_error(3, 3, answer));
+            outward(bed, bed.from_internal().ipv4(host(5), ip(kExempt)).icmp_error(3, 3, answer));
         CHECK(left.source == host(5));
         REQUIRE(left.quote.size() == 1);
         CHECK(left.quote[0].destination == host(5));

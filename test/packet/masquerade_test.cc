@@ -17,26 +17,11 @@ BedOptions masqueraded() {
     return options;
 }
 
-Endpoint at(std::string_view address, unsigned port) {
-    return {ip(address), static_cast<uint16_t>(port)};
-}
-Endpoint source_of(const Decoded& packet) {
-    return {packet.source, packet.source_port};
-}
-Endpoint destination_of(const Decoded& packet) {
-    return {packet.destination, packet.destination_port};
-}
 // What leaves on `out` when this comes in on `in`.
 Decoded pass(TestBed& bed, LinkId in, const PacketBuilder& packet, LinkId out) {
     bed.push(in, packet.bytes());
     bed.run();
     return bed.take_one(out);
-}
-Decoded inward(TestBed& bed, const PacketBuilder& packet) {
-    return pass(bed, kExternalLink, packet, kInternalLink);
-}
-Decoded outward(TestBed& bed, const PacketBuilder& packet) {
-    return pass(bed, kInternalLink, packet, kExternalLink);
 }
 // What the appliance itself answers to the Internet.
 Decoded answered(TestBed& bed, const PacketBuilder& packet) {

@@ -21,12 +21,6 @@ BedOptions preserving(unsigned addresses, nat::Pairing pairing = nat::Pairing::k
     return options;
 }
 
-Decoded outward(TestBed& bed, const PacketBuilder& packet) {
-    bed.push_internal(packet);
-    bed.run();
-    return bed.take_one(kExternalLink);
-}
-
 }  // namespace
 
 TEST_CASE("hosts behind one address keep their ports, and each gets its answers", "[packet]") {

@@ -237,4 +237,42 @@ PacketBuilder tcp_in(
     return bed.from_external().ipv4(ip(from), to.address).tcp(from_port, to.port, flags);
 }
 
+Endpoint at(std::string_view address, unsigned port) {
+    return {ip(address), static_cast<uint16_t>(port)};
+}
+
+Endpoint source_of(const Decoded& packet) {
+    return {packet.source, packet.source_port};
+}
+
+Endpoint destination_of(const Decoded& packet) {
+    return {packet.destination, packet.destination_port};
+}
+
+Decoded inward(TestBed& bed, const PacketBuilder& packet) {
+    bed.push_external(packet);
+    bed.run();
+    return bed.take_one(kInternalLink);
+}
+
+Decoded outward(TestBed& bed, const PacketBuilder& packet) {
+    bed.push_internal(packet);
+    bed.run();
+    return bed.take_one(kExternalLink);
+}
+
+Decoded turned(TestBed& bed, const PacketBuilder& packet) {
+    bed.push_internal(packet);
+    bed.run();
+    return bed.take_one(kInternalLink);
+}
+
+void check_refused(TestBed& bed, LinkId link, const PacketBuilder& packet, DropReason reason) {
+    const uint64_t before = bed.dropped(reason);
+    bed.push(link, packet.bytes());
+    bed.run();
+    CHECK(bed.take().empty());
+    CHECK(bed.dropped(reason) == before + 1);
+}
+
 }  // namespace sekisho::test

@@ -63,4 +63,15 @@ PacketBuilder tcp_in(
 );
 Endpoint external_of(const TestBed& bed, Protocol protocol, Ipv4Addr internal, uint16_t port);
 
+// What is asked of single packets.
+Endpoint at(std::string_view address, unsigned port);
+Endpoint source_of(const Decoded& packet);
+Endpoint destination_of(const Decoded& packet);
+// The one frame that a packet from outside becomes inside, one from inside outside, and one from a subscriber to another.
+Decoded inward(TestBed& bed, const PacketBuilder& packet);
+Decoded outward(TestBed& bed, const PacketBuilder& packet);
+Decoded turned(TestBed& bed, const PacketBuilder& packet);
+// Nothing leaves; the reason is counted.
+void check_refused(TestBed& bed, LinkId link, const PacketBuilder& packet, DropReason reason);
+
 }  // namespace sekisho::test

@@ -38,25 +38,6 @@ BedOptions balanced(nat::Affinity affinity = nat::Affinity::kNone) {
     return options;
 }
 
-Endpoint at(std::string_view address, unsigned port) {
-    return {ip(address), static_cast<uint16_t>(port)};
-}
-Endpoint source_of(const Decoded& packet) {
-    return {packet.source, packet.source_port};
-}
-Endpoint destination_of(const Decoded& packet) {
-    return {packet.destination, packet.destination_port};
-}
-Decoded inward(TestBed& bed, const PacketBuilder& packet) {
-    bed.push_external(packet);
-    bed.run();
-    return bed.take_one(kInternalLink);
-}
-Decoded outward(TestBed& bed, const PacketBuilder& packet) {
-    bed.push_internal(packet);
-    bed.run();
-    return bed.take_one(kExternalLink);
-}
 PacketBuilder syn(const TestBed& bed, std::string_view from, unsigned port, uint8_t flags = kSyn) {
     return bed.from_external()
         .ipv4(ip(from), ip(kService))

@@ -28,27 +28,8 @@ BedOptions triggered(nat::TriggerAccess access = nat::TriggerAccess::kAnyone) {
     return options;
 }
 
-Endpoint at(std::string_view address, unsigned port) {
-    return {ip(address), static_cast<uint16_t>(port)};
-}
-Endpoint source_of(const Decoded& packet) {
-    return {packet.source, packet.source_port};
-}
-Endpoint destination_of(const Decoded& packet) {
-    return {packet.destination, packet.destination_port};
-}
 PacketBuilder from(const TestBed& bed, std::string_view who) {
     return bed.from_external().ipv4(ip(who), ip(kShown));
-}
-Decoded inward(TestBed& bed, const PacketBuilder& packet) {
-    bed.push_external(packet);
-    bed.run();
-    return bed.take_one(kInternalLink);
-}
-Decoded outward(TestBed& bed, const PacketBuilder& packet) {
-    bed.push_internal(packet);
-    bed.run();
-    return bed.take_one(kExternalLink);
 }
 void call(TestBed& bed, unsigned n, std::string_view server = kServer) {
     outward(bed, udp_out(bed, host(n), 7648, server, 7648));
