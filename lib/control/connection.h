@@ -44,6 +44,9 @@ class Connection {
 
     // Over, for good or ill: close it.
     bool is_over(SteadyTime now, std::chrono::milliseconds patience) const;
+    // Open, with nothing asked and nothing to be told, and since when.
+    bool is_idle() const { return state_ == kOpen && output_.empty() && !has_work(); }
+    SteadyTime idle_since() const { return last_progress_; }
     bool is_waiting_for_client() const { return !output_.empty() || state_ == kDiscarding; }
 
   private:

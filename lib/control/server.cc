@@ -1,7 +1,9 @@
 #include "control/server.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -14,6 +16,14 @@ namespace sekisho::control {
 namespace {
 
 constexpr int kAcceptsPerRound = 64;
+constexpr int kFullRounds = 3;  // until the last word and the end of who has left are read
+
+// To one who is closed for want of room.
+void tell_busy(int descriptor, const std::string& sentence) {
+    const std::string line = error_line({kServerBusy, sentence});
+    [[maybe_unused]] const ssize_t sent =
+        send(descriptor, line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
 
 }  // namespace
 
@@ -121,24 +131,44 @@ void Server::serve(Connection& client, short events, SteadyTime now) {
     }
 }
 
+void Server::end_idle_client(SteadyTime now) {
+    const auto waits_longer = [](const auto& a, const auto& b) {
+        return std::tuple(!a->is_idle(), a->idle_since()) <
+               std::tuple(!b->is_idle(), b->idle_since());
+    };
+    const auto idlest = std::ranges::min_element(clients_, waits_longer);
+    if ((*idlest)->is_idle() && now - (*idlest)->idle_since() > settings_.patience) {
+        tell_busy(
+            (*idlest)->descriptor(), "closed: another client needed the place of an idle one"
+        );
+        clients_.erase(idlest);
+    }
+}
+
 void Server::accept_clients(SteadyTime now) {
     for (int accepted = 0; accepted < kAcceptsPerRound; ++accepted) {
+        full_rounds_ = is_full() ? full_rounds_ + 1 : 0;
+        if (is_full() && full_rounds_ < kFullRounds) {
+            return;
+        }
         const int descriptor =
             accept4(claim_.listener(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (descriptor < 0) {
+            full_rounds_ = 0;
             accept_later_ = errno != EAGAIN && errno != EINTR && errno != ECONNABORTED;
             return;
         }
-        if (clients_.size() < settings_.max_clients) {
+        if (is_full()) {
+            end_idle_client(now);
+        }
+        if (!is_full()) {
             clients_.push_back(std::make_unique<Connection>(descriptor, now));
             continue;
         }
-        const std::string line = error_line(
-            {kServerBusy,
-             fmt::format("{} clients are connected already; try again later", clients_.size())}
+        tell_busy(
+            descriptor,
+            fmt::format("{} clients are connected already; try again later", clients_.size())
         );
-        [[maybe_unused]] const ssize_t sent =
-            send(descriptor, line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         close(descriptor);
     }
 }

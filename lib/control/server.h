@@ -5,7 +5,9 @@
 //   Fairness  in each round every client may read, answer one request and write, once, and never
 //             waits; so a client that hangs, floods or lists a million sessions costs the others
 //             one bounded step a round (connection.h).
-//   Errors    one sentence each. A client beyond max_clients gets one too and is closed.
+//   Room      where max_clients are connected, one more takes the place of the client that has been idle longest, beyond
+//             the server's patience; without one it is refused. Clients that hang lock nobody out.
+//   Errors    one sentence each, to who is refused or has to make room, too; both are closed then.
 #pragma once
 
 #include <atomic>
@@ -24,7 +26,8 @@ namespace sekisho::control {
 struct ServerSettings {
     std::string path;
     unsigned max_clients = 64;
-    std::chrono::milliseconds patience{10000};  // with a client that does not read
+    // With a client that does not read; and with an idle one whose place another needs.
+    std::chrono::milliseconds patience{10000};
 };
 
 class Server {
@@ -53,6 +56,8 @@ class Server {
     void round();
     int wait_time() const;
     void accept_clients(SteadyTime now);
+    void end_idle_client(SteadyTime now);
+    bool is_full() const { return clients_.size() >= settings_.max_clients; }
     void serve(Connection& client, short events, SteadyTime now);
 
     SocketClaim claim_;
@@ -62,6 +67,7 @@ class Server {
     std::vector<std::unique_ptr<Connection>> clients_;
     std::atomic<size_t> client_count_{0};
     std::atomic<bool> stopping_{false};
+    int full_rounds_ = 0;        // that newcomers have waited for those who have left
     bool accept_later_ = false;  // out of descriptors: the listener rests for a round
     std::thread thread_;
 };

@@ -259,7 +259,9 @@ def hanging_clients(world):
         leaver.send(request[:number])
         leaver.socket.close()
     still_served(world)
-    for hanging in [*idle, deaf]:
+    crowd = [Client(world) for _ in range(45)]
+    assert laboratory.wait_until(world.nat.answers, 20), "clients that hang lock others out"
+    for hanging in [*idle, *crowd, deaf]:
         hanging.socket.close()
     still_served(world)
 

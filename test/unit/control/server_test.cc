@@ -400,6 +400,50 @@ TEST_CASE("more clients than there is room for are told so", "[control][server]"
     REQUIRE(Json::parse(again.line()).at("id") == 5);
 }
 
+TEST_CASE("clients that have left make room before anybody is refused", "[control][server]") {
+    Folder folder;
+    auto claim = control::SocketClaim::take(folder.path + "/sekisho.sock");
+    REQUIRE(claim);
+    const std::string path = claim->path();
+    for (int i = 0; i < 8; ++i) {
+        RawClient leaver(path);
+        leaver.send(request(i, "show.status").substr(0, static_cast<size_t>(i)));
+    }
+    RawClient client(path);
+    client.send(request(7, "show.status"));
+    config::Config config = test::small_config();
+    test::FakeInspector inspector{config};
+    control::Methods methods{inspector, config};
+    auto server = control::Server::create(std::move(*claim), {path, 8, 10000ms}, methods);
+    REQUIRE(server);
+    (*server)->start();
+    CHECK(Json::parse(client.line()).at("id") == 7);
+    CHECK(eventually([&] { return (*server)->clients() == 1; }));
+}
+
+TEST_CASE("clients that hang give way to one more, the idlest first", "[control][server]") {
+    Rig rig(4, 50ms);
+    std::vector<std::unique_ptr<RawClient>> clients;
+    for (int i = 0; i < 4; ++i) {
+        clients.push_back(std::make_unique<RawClient>(rig.path()));
+        clients.back()->send("{\"half");
+        REQUIRE(eventually([&] { return rig.server->clients() == clients.size(); }));
+        std::this_thread::sleep_for(5ms);
+    }
+    clients[0]->send("\n");
+    CHECK(Json::parse(clients[0]->line()).contains("error"));
+    std::this_thread::sleep_for(100ms);
+    RawClient client(rig.path());
+    client.send(request(9, "show.status"));
+    CHECK(Json::parse(client.line()).at("id") == 9);
+    const Json farewell = Json::parse(clients[1]->line());
+    CHECK(farewell.at("error").at("code") == control::kServerBusy);
+    CHECK(clients[1]->is_closed_by_peer());
+    clients[2]->send("\n");
+    CHECK(Json::parse(clients[2]->line()).contains("error"));
+    CHECK(rig.server->clients() == 4);
+}
+
 TEST_CASE("a client that vanishes leaves nothing behind", "[control][server]") {
     Rig rig;
     rig.inspector.generated_sessions = 100'000;
