@@ -22,7 +22,7 @@ uint16_t mss_of_path(
     if (!outbound || (session.flags & flow::kSessionHairpin) == 0) {
         const Ipv4Addr to{outbound ? session.remote_address : session.internal_address};
         const HopResult hop = find_hop(tables, to, direction);
-        mtu = hop.found ? std::min(mtu, tables.network->link(hop.hop.link).mtu) : mtu;
+        mtu = hop.is_found() ? std::min(mtu, tables.network->link(hop.link()).mtu) : mtu;
     }
     return static_cast<uint16_t>(mtu - kHeaders);
 }

@@ -21,7 +21,7 @@ void judge_size(const PacketRef& ref, PacketMeta& meta, const StageTables& table
         return;  // the second half of the hairpin will tell
     }
     const HopResult hop = find_hop(tables, destination, meta.direction);
-    if (!hop.found || meta.l3_length <= tables.network->link(hop.hop.link).mtu) {
+    if (!hop.is_found() || meta.l3_length <= tables.network->link(hop.link()).mtu) {
         return;
     }
     const auto fragment_word =
@@ -36,7 +36,7 @@ void judge_size(const PacketRef& ref, PacketMeta& meta, const StageTables& table
         (meta.kind < PacketKind::kIcmpError || meta.kind == PacketKind::kUntranslated);
     meta.verdict = owed ? Verdict::kPuntError : Verdict::kDrop;
     meta.reason = DropReason::kTooBig;
-    meta.error_detail = tables.network->link(hop.hop.link).mtu;
+    meta.error_detail = tables.network->link(hop.link()).mtu;
 }
 
 }  // namespace

@@ -107,9 +107,12 @@ void judge_outbound(
     if (tables.is_ours(meta.key.source())) {
         return drop(meta, DropReason::kSpoofedSource);
     }
-    const Ipv4Addr destination =
-        target_of(meta, tables).value_or(nat::RemoteEndpoint{meta.key.destination(), {}}).address;
-    HopResult hop;
+    Ipv4Addr destination = meta.key.destination();
+    if (tables.nat->redirects() != nullptr) [[unlikely]] {
+        const auto target = target_of(meta, tables);
+        destination = target ? target->address : destination;
+    }
+    HopResult hop = HopResult::none(DropReason::kNoRoute);
     const bool is_pool = tables.is_pool(destination);
     if (!is_pool || meta.kind == PacketKind::kIcmpQuery) {
         if (tables.network->is_own(destination)) {
@@ -119,10 +122,10 @@ void judge_outbound(
     }
     if (!is_pool) {
         hop = find_hop(tables, destination, Direction::kOutbound);
-        if (!hop.found) {
-            drop(meta, hop.reason);
+        if (!hop.is_found()) {
+            drop(meta, hop.reason());
             meta.verdict =
-                hop.reason == DropReason::kNoRoute ? Verdict::kPuntError : Verdict::kDrop;
+                hop.reason() == DropReason::kNoRoute ? Verdict::kPuntError : Verdict::kDrop;
             return;
         }
     }
@@ -130,8 +133,8 @@ void judge_outbound(
         tables.nat->open_outbound(meta.key, newcomer, meta.kind, meta.tcp_flags, now);
     switch (made.kind) {
         case nat::MakeResult::kMade:
-            if (hop.found) {
-                remember_hop(made.session, hop.hop, tables);
+            if (hop.is_found()) {
+                remember_hop(made.session, hop.hop(), tables);
             }
             return pass_by_session(meta, made.session, tables);
         case nat::MakeResult::kHold:

@@ -172,7 +172,7 @@ void Network::index_runs() {
     }
 }
 
-std::optional<Hop> Network::route(Ipv4Addr destination) const {
+const Hop* Network::find_route(Ipv4Addr destination) const {
     const uint32_t wanted = destination.host();
     const auto [first, count] = by_octet_[wanted >> 24];
     const uint32_t* run = run_starts_.data() + first;
@@ -182,11 +182,7 @@ std::optional<Hop> Network::route(Ipv4Addr destination) const {
         left -= half;
     }
     const uint32_t index = run_routes_[static_cast<size_t>(run - run_starts_.data())];
-    if (index == kNoIndex) {
-        return std::nullopt;
-    }
-    const Hop& hop = routes_[index].hop;
-    return hop.on_link ? Hop{hop.link, destination, true} : hop;
+    return index == kNoIndex ? nullptr : &routes_[index].hop;
 }
 
 bool Network::is_own_on(LinkId id, Ipv4Addr address) const {

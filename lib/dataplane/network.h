@@ -35,6 +35,10 @@ struct Hop {
     LinkId link;
     Ipv4Addr next_hop;  // a gateway, or the destination itself if it is on the link
     bool on_link = false;
+
+    Hop towards(Ipv4Addr destination) const {
+        return {link, on_link ? destination : next_hop, on_link};
+    }
 };
 
 class Network {
@@ -50,7 +54,12 @@ class Network {
     const Link& link(LinkId id) const { return links_[id.value]; }
     // Longest prefix; nothing: no route. The network and broadcast addresses of an on-link prefix
     // have none (RFC 2644: directed broadcasts are not forwarded).
-    std::optional<Hop> route(Ipv4Addr destination) const;
+    std::optional<Hop> route(Ipv4Addr destination) const {
+        const Hop* hop = find_route(destination);
+        return hop == nullptr ? std::nullopt : std::optional(hop->towards(destination));
+    }
+    // The same: the hop as the route gives it, or nullptr.
+    const Hop* find_route(Ipv4Addr destination) const;
     // Whether it is one of the appliance's own addresses, on whatever link.
     bool is_own(Ipv4Addr address) const { return own_.find(address.raw) != kNoIndex; }
     // Whether it is one of the appliance's own addresses on this link.

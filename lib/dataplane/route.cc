@@ -83,14 +83,14 @@ Neighbour neighbour_of(const StageTables& tables, const Hop& hop) {
     const StageTables& tables
 ) {
     PacketMeta& meta = burst.batch.meta[i];
-    if (!result.found) {
-        drop(meta, result.reason);
+    if (!result.is_found()) {
+        drop(meta, result.reason());
         return NeighbourId{};
     }
-    const Neighbour neighbour = neighbour_of(tables, result.hop);
+    const Neighbour neighbour = neighbour_of(tables, result.hop());
     if (!neighbour.is_resolved()) {
         meta.verdict = Verdict::kPuntNeighbour;
-        burst.hop[i] = result.hop;
+        burst.hop[i] = result.hop();
         burst.batch.ref[i].flags =
             static_cast<uint8_t>(burst.batch.ref[i].flags | packet::kRouteOnly);
         return NeighbourId{};
@@ -106,19 +106,19 @@ NeighbourId known_neighbour(const StageTables& tables, const Hop& hop, Ipv4Addr 
 }
 
 HopResult find_hop(const StageTables& tables, Ipv4Addr destination, Direction direction) {
-    const auto hop = tables.network->route(destination);
-    if (!hop) {
-        return {false, DropReason::kNoRoute, {}};
+    const Hop* const hop = tables.network->find_route(destination);
+    if (hop == nullptr) {
+        return HopResult::none(DropReason::kNoRoute);
     }
     if (tables.network->is_own(destination)) {
-        return {false, DropReason::kToAppliance, {}};
+        return HopResult::none(DropReason::kToAppliance);
     }
     const auto wanted =
         direction == Direction::kOutbound ? config::Side::kExternal : config::Side::kInternal;
     if (tables.network->link(hop->link).side != wanted) {
-        return {false, DropReason::kWrongSide, {}};
+        return HopResult::none(DropReason::kWrongSide);
     }
-    return {true, {}, *hop};
+    return HopResult::of(hop->towards(destination));
 }
 
 void route(Burst& burst, const StageTables& tables) {
@@ -165,10 +165,9 @@ void route_own(Burst& burst, const StageTables& tables) {
             continue;
         }
         const auto hop = tables.network->route(destination);
-        HopResult result;
-        if (hop && !tables.network->is_own(destination)) {
-            result = {true, {}, *hop};
-        }
+        const bool is_found = hop && !tables.network->is_own(destination);
+        const HopResult result =
+            is_found ? HopResult::of(*hop) : HopResult::none(DropReason::kNoRoute);
         route_slowly(burst, i, destination, result, tables);
     }
 }

@@ -123,11 +123,32 @@ void divide(Burst& burst, const StageTables& tables);
 // The same as route for packets of the appliance itself and for those that waited for a neighbour: by the destination in the packet.
 void route_own(Burst& burst, const StageTables& tables);
 
-// The next hop of a destination on the side where it must be, or the reason why there is none.
-struct HopResult {
-    bool found = false;
-    DropReason reason = DropReason::kNoRoute;
-    Hop hop;
+// The next hop of a destination on the side where it must be, or the reason why there is none. One word (nat/results.h says
+// why).
+class HopResult {
+  public:
+    static constexpr HopResult of(const Hop& hop) {
+        const uint64_t low = uint64_t{hop.link.value} << 16 | (hop.on_link ? kOnLink : 0) | kFound;
+        return HopResult(uint64_t{hop.next_hop.raw} << 32 | low);
+    }
+    static constexpr HopResult none(DropReason reason) {
+        return HopResult(uint64_t{static_cast<uint8_t>(reason)} << 16);
+    }
+
+    constexpr bool is_found() const { return (bits_ & kFound) != 0; }
+    constexpr DropReason reason() const { return static_cast<DropReason>(middle()); }
+    constexpr LinkId link() const { return {middle()}; }
+    constexpr Hop hop() const {
+        return {link(), {static_cast<uint32_t>(bits_ >> 32)}, (bits_ & kOnLink) != 0};
+    }
+
+  private:
+    static constexpr uint64_t kFound = 1;
+    static constexpr uint64_t kOnLink = 2;
+    constexpr explicit HopResult(uint64_t bits) : bits_(bits) {}
+    constexpr uint8_t middle() const { return static_cast<uint8_t>(bits_ >> 16); }
+
+    uint64_t bits_;
 };
 HopResult find_hop(const StageTables& tables, Ipv4Addr destination, Direction direction);
 

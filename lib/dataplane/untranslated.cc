@@ -13,7 +13,7 @@ std::optional<FlowKey> flow_as_sent(const PacketMeta& meta, const StageTables& t
         return key;
     }
     const HopResult inward = find_hop(tables, key.destination(), Direction::kInbound);
-    if (!inward.found || !find_hop(tables, key.source(), Direction::kOutbound).found) {
+    if (!inward.is_found() || !find_hop(tables, key.source(), Direction::kOutbound).is_found()) {
         return std::nullopt;
     }
     return FlowKey::of(
@@ -22,7 +22,7 @@ std::optional<FlowKey> flow_as_sent(const PacketMeta& meta, const StageTables& t
         key.destination_port(),
         key.source_port(),
         key.protocol(),
-        tables.network->link(inward.hop.link).realm
+        tables.network->link(inward.link()).realm
     );
 }
 
@@ -46,7 +46,7 @@ bool pass_untranslated(Burst& burst, uint32_t i, const StageTables& tables) {
     if (!flow || (!tables.exemptions->covers(*flow) && !is_mutated(Mutation::kRfc6888Req11a))) {
         return false;
     }
-    if (!find_hop(tables, meta.key.destination(), meta.direction).found) {
+    if (!find_hop(tables, meta.key.destination(), meta.direction).is_found()) {
         return false;
     }
     flow::Session& scratch = burst.scratch[i];

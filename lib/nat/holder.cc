@@ -148,11 +148,11 @@ NatShard::Outcome NatShard::allocate_port(uint32_t subscriber, const FlowKey& ke
         return allocate_single(subscriber, key, now);
     }
     const Outcome neighbour = allocate_neighbour(subscriber, key, now);
-    if (neighbour.kind == MakeResult::kMade) {
+    if (neighbour.is_made()) {
         return neighbour;
     }
     const Outcome held = allocate_from_held(subscriber, key, now);
-    if (held.kind == MakeResult::kMade) {
+    if (held.is_made()) {
         return held;
     }
     if (s.blocks >= pool.blocks_per_subscriber && !pool.is_deterministic) {
@@ -160,12 +160,12 @@ NatShard::Outcome NatShard::allocate_port(uint32_t subscriber, const FlowKey& ke
     }
     const Outcome outcome = pool.is_deterministic ? acquire_by_formula(subscriber, now)
                                                   : acquire_block(subscriber, now);
-    if (outcome.kind != MakeResult::kMade) {
+    if (!outcome.is_made()) {
         return outcome;
     }
     // None, where reserved ports leave none of the parity that is wanted.
-    const uint32_t port = allocate_from(outcome.index, key, now);
-    return port != kNoPort ? Outcome::of_port(outcome.index, port)
+    const uint32_t port = allocate_from(outcome.index(), key, now);
+    return port != kNoPort ? Outcome::of_port(outcome.index(), port)
                            : Outcome::refused(DropReason::kPoolExhausted);
 }
 

@@ -25,7 +25,7 @@ AdmitResult NatShard::admit_inbound(
     const FlowKey& key, PacketKind kind, uint8_t tcp_flags, Tick now
 ) {
     settle();
-    const uint32_t found = find_live_session(key, Direction::kInbound, now);
+    const uint32_t found = find_live_session(key, hash_of(key), Direction::kInbound, now);
     if (found != kNoIndex) {
         return admitted(found);
     }
@@ -103,10 +103,11 @@ AdmitResult NatShard::admit_tcp_opening(const FlowKey& key, uint32_t mapping, Ti
     const uint32_t session = make_session(
         mapping, {{key.source(), key.source_port()}}, SessionState::kTcpOpenInbound, now
     );
-    settle();
     if (session == kNoIndex) {
         return refused(DropReason::kSessionTableFull);
     }
+    index_session(session, hash_of(key_of(session, Direction::kOutbound)));
+    settle();
     Session& made = sessions_[session];
     made.flags = static_cast<uint16_t>(made.flags | flow::kInboundOpened);
     ++m.inbound_openings;

@@ -114,6 +114,7 @@ MappingIndex NatShard::find_mapping_of_outbound(const FlowKey& key) const {
 
 NatShard::Newcomer NatShard::foresee(const FlowKey& key, uint64_t session_hash) const {
     Newcomer newcomer;
+    newcomer.session_hash = session_hash;
     session_index_.prefetch_spare(session_hash);
     newcomer.mapping_hash = hash_of(endpoint_key(key));
     newcomer.subscriber_hash = hash_of(subscriber_key(key.source(), key.realm()));
@@ -182,9 +183,9 @@ NatShard::Sought NatShard::seek_mapping(const FlowKey& key, const Newcomer& newc
         known != kNoIndex
             ? Outcome::made(known)
             : make_subscriber(newcomer.subscriber_hash, key.source(), key.realm(), now);
-    if (!by_endpoint && sought.subscriber.kind == MakeResult::kMade) {
+    if (!by_endpoint && sought.subscriber.is_made()) {
         const FlowKey wanted =
-            internal_key_of(key, behaviour_of(sought.subscriber.index, key.protocol()));
+            internal_key_of(key, behaviour_of(sought.subscriber.index(), key.protocol()));
         sought.hash = hash_of(wanted);
         sought.mapping = find_mapping(sought.hash, wanted, kInternal);
     }
@@ -209,21 +210,21 @@ NatShard::Outcome NatShard::allocate_mapping(
         return Outcome::refused(DropReason::kSubscriberMappingLimit);
     }
     Outcome port = allocate_port(subscriber, key, now);
-    if (port.kind == MakeResult::kRefused &&
+    if (port.kind() == MakeResult::kRefused &&
         (overloads(subscriber, key.protocol()) || is_mutated(Mutation::kRfc4787Req11))) {
         const Outcome shared = share_port(subscriber, key, now);
-        port = shared.kind == MakeResult::kMade ? shared : port;
+        port = shared.is_made() ? shared : port;
     }
-    if (port.kind != MakeResult::kMade) {
+    if (!port.is_made()) {
         return port;
     }
     // From what is at hand: the record that is written next would have to be read back for it.
     const Ipv4Addr address = (*directory_)[external_of(port)].address;
     const uint64_t external =
-        hash_of(external_key(address, Port::from_host(port.port), key.protocol()));
+        hash_of(external_key(address, Port::from_host(port.port()), key.protocol()));
     const uint32_t mapping = make_mapping(key, subscriber, address, port);
     ++subscribers_[subscriber].mappings;
-    if (port.shared) {
+    if (port.is_shared()) {
         count_use(mappings_[mapping]);
     } else {
         ++subscribers_[subscriber].ports;
@@ -246,12 +247,12 @@ uint32_t NatShard::make_mapping(
         .internal_address = key.source().raw,
         .external_address = external.raw,
         .internal_port = key.source_port().raw,
-        .external_port = Port::from_host(port.port).raw,
+        .external_port = Port::from_host(port.port()).raw,
         .protocol = static_cast<uint8_t>(key.protocol()),
         .realm = key.realm().value,
         .policy = s.policy,
         .subscriber = subscriber,
-        .block = port.index,
+        .block = port.index(),
         .sessions = 0,
         .inbound_openings = 0,
         .state = 0};

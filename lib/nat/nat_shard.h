@@ -133,6 +133,7 @@ class NatShard {
     static constexpr unsigned kInternalSide = 0;  // of a mapping, in the mapping index's values
     static constexpr unsigned kExternalSide = 1;
     struct Newcomer {
+        uint64_t session_hash = 0;
         uint64_t mapping_hash = 0;
         uint64_t subscriber_hash = 0;
         uint32_t subscriber = kNoIndex;  // a guess
@@ -253,6 +254,7 @@ class NatShard {
     struct Way {
         FlowKey key;
         FlowKey onward;
+        uint64_t hash = 0;  // of `key`
         bool redirected = false;
         bool keeps_source = false;
     };
@@ -274,9 +276,9 @@ class NatShard {
 
     // session.cc
     uint32_t find_session(const FlowKey& key, uint64_t hash, Direction direction) const;
-    uint32_t find_live_session(const FlowKey& key, Direction direction, Tick now);
+    uint32_t find_live_session(const FlowKey& key, uint64_t hash, Direction direction, Tick now);
     uint32_t make_session(uint32_t mapping, const Remote& remote, SessionState state, Tick now);
-    void index_session(uint32_t session);
+    void index_session(uint32_t session, uint64_t outbound_hash);
     void settle_all();
     bool has_room_for_session() const {
         return sessions_.has_room() && session_index_.has_room(LateInserts::kMost);
@@ -303,7 +305,7 @@ class NatShard {
     struct Sought {
         uint32_t mapping = kNoIndex;
         uint64_t hash = 0;
-        Outcome subscriber;
+        Outcome subscriber = Outcome::made(kNoIndex);
     };
     Sought seek_mapping(const FlowKey& key, const Newcomer& newcomer, Tick now);
     void take_away_mapping(const FlowKey& key, Sought& sought) const;
@@ -323,7 +325,7 @@ class NatShard {
     // outbound.cc
     Refusal answer_to(const FlowKey& key) const;
     bool picks_up(const FlowKey& key) const;
-    MakeResult open_new(const Way& way, const Newcomer& newcomer, SessionState first, Tick now);
+    Outcome open_new(const Way& way, const Newcomer& newcomer, SessionState first, Tick now);
     Outcome make_outbound_session(const Way& way, uint32_t mapping, SessionState first, Tick now);
     bool passes_protocol(const FlowKey& key) const;
     bool claim_remote(const FlowKey& key, const Mapping& m, DropReason& reason);
@@ -346,7 +348,7 @@ class NatShard {
     void note_trigger(uint32_t session);
     void advance_triggers(Tick now);
     // redirect.cc
-    Way redirected_way(const FlowKey& key, const RemoteEndpoint& target) const;
+    Way redirected_way(const Way& direct, const RemoteEndpoint& target) const;
     Sought seek_redirected(const Way& way, const Newcomer& newcomer, Tick now);
     Outcome allocate_redirected(const Way& way, uint64_t hash, uint32_t subscriber, Tick now);
     Outcome make_untranslated(const Way& way, uint64_t hash, uint32_t subscriber);
@@ -409,8 +411,8 @@ class NatShard {
     bool may_release(const Mapping& m) const;
     ExternalIndex external_of(const Outcome& port) const {
         return {
-            (port.index & kSinglePort) != 0 ? port.index & ~kSinglePort
-                                            : blocks_[port.index].external};
+            (port.index() & kSinglePort) != 0 ? port.index() & ~kSinglePort
+                                              : blocks_[port.index()].external};
     }
     uint32_t& in_use_of(ExternalIndex external) {
         return pools_[(*directory_)[external].pool.value].in_use;

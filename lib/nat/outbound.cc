@@ -12,6 +12,16 @@ MakeResult refused(DropReason reason, Refusal answer = Refusal::kSilent) {
 MakeResult made(uint32_t session) {
     return {.kind = MakeResult::kMade, .session = {session}};
 }
+MakeResult result_of(Outcome opened) {
+    switch (opened.kind()) {
+        case MakeResult::kMade:
+            return made(opened.index());
+        case MakeResult::kHold:
+            return {.kind = MakeResult::kHold, .waiting = {opened.index()}};
+        default:
+            return refused(opened.reason(), opened.answer());
+    }
+}
 
 constexpr uint8_t kOpeningFlags = packet::kSyn | packet::kAck | packet::kRst | packet::kFin;
 
@@ -88,7 +98,7 @@ bool NatShard::passes_protocol(const FlowKey& key) const {
 MakeResult NatShard::open_outbound(
     const FlowKey& key, const Newcomer& newcomer, PacketKind kind, uint8_t tcp_flags, Tick now
 ) {
-    const uint32_t found = find_live_session(key, Direction::kOutbound, now);
+    const uint32_t found = find_live_session(key, newcomer.session_hash, Direction::kOutbound, now);
     if (found != kNoIndex) {
         return made(found);
     }
@@ -105,61 +115,62 @@ MakeResult NatShard::open_outbound(
     const SessionState first =
         is_picked_up ? SessionState::kTcpPickedUp : first_state(key.protocol());
     // One call, so that it becomes a part of this.
-    Way way{key, key};
+    Way way{key, key, newcomer.session_hash};
     if (redirects_ && kind != PacketKind::kAddressOnly) [[unlikely]] {
         if (const auto target = redirects_->target_of(key)) {
-            way = redirected_way(key, *target);
+            way = redirected_way(way, *target);
         }
     }
-    return open_new(way, newcomer, first, now);
+    return result_of(open_new(way, newcomer, first, now));
 }
 
 // It opens a flow: whether it may, and what it needs for that.
-MakeResult NatShard::open_new(
+NatShard::Outcome NatShard::open_new(
     const Way& way, const Newcomer& newcomer, SessionState first, Tick now
 ) {
     const FlowKey& key = way.key;
     const Sought sought =
         way.redirected ? seek_redirected(way, newcomer, now) : seek_mapping(key, newcomer, now);
-    if (sought.subscriber.kind != MakeResult::kMade) {
-        log_refusal(key.source(), key.realm(), kNoIndex, sought.subscriber.reason, now);
-        return refused(sought.subscriber.reason, answer_to(key));
+    if (!sought.subscriber.is_made()) {
+        const DropReason reason = sought.subscriber.reason();
+        log_refusal(key.source(), key.realm(), kNoIndex, reason, now);
+        return Outcome::refused(reason, answer_to(key));
     }
     uint32_t mapping = sought.mapping;
-    const uint32_t subscriber = sought.subscriber.index;
+    const uint32_t subscriber = sought.subscriber.index();
     const Refusal answer = settings_->policies[subscribers_[subscriber].policy].refusal;
     if (const auto reason = check_limits(subscriber, key.protocol(), now)) {
         log_refusal(key.source(), key.realm(), subscriber, *reason, now);
         release_subscriber_if_idle(subscriber);
-        return refused(*reason, answer);
+        return Outcome::refused(*reason, answer);
     }
     if (mapping == kNoIndex) {
         const Outcome outcome = way.redirected
                                     ? allocate_redirected(way, sought.hash, subscriber, now)
                                     : allocate_mapping(key, sought.hash, subscriber, now);
-        if (outcome.kind == MakeResult::kHold) {
-            return {.kind = MakeResult::kHold, .waiting = {subscriber}};
+        if (outcome.kind() == MakeResult::kHold) {
+            return Outcome::hold(subscriber);
         }
-        if (outcome.kind == MakeResult::kRefused) {
-            log_refusal(key.source(), key.realm(), subscriber, outcome.reason, now);
+        if (outcome.kind() == MakeResult::kRefused) {
+            log_refusal(key.source(), key.realm(), subscriber, outcome.reason(), now);
             release_subscriber_if_idle(subscriber);
-            return refused(outcome.reason, answer);
+            return Outcome::refused(outcome.reason(), answer);
         }
-        mapping = outcome.index;
+        mapping = outcome.index();
     }
     if (way.redirected && is_taken(mapping, way)) {
         if (mappings_[mapping].sessions == 0) {
             release_mapping(mapping, false, EndCause::kUndone, now);
         }
-        return refused(DropReason::kTargetInUse, answer);
+        return Outcome::refused(DropReason::kTargetInUse, answer);
     }
     const Outcome session = make_outbound_session(way, mapping, first, now);
-    if (session.kind != MakeResult::kMade) {
-        return refused(session.reason, answer);
+    if (!session.is_made()) {
+        return Outcome::refused(session.reason(), answer);
     }
     Subscriber& s = subscribers_[subscriber];
     take_token(s, limits_of(s).sessions_per_second, now);
-    return made(session.index);
+    return session;
 }
 
 // Of a protocol without ports to translate the remote address must be nobody else's behind the external one.
@@ -209,6 +220,7 @@ NatShard::Outcome NatShard::make_outbound_session(
         Session& s = sessions_[session];
         const uint16_t flag = needs_permission ? flow::kPermission : 0;
         s.flags = static_cast<uint16_t>(s.flags | flag);
+        index_session(session, way.hash);
         return Outcome::made(session);
     }
     if (claimed) {

@@ -29,9 +29,7 @@ NatShard::Outcome NatShard::share_port(uint32_t subscriber, const FlowKey& key, 
             is_aged(block, now) ? kNoPort : find_sharable(block, external.address, key);
         if (bit != kNoPort) {
             const uint32_t first = uint32_t{blocks_[block].number} << external.block_shift;
-            Outcome outcome = Outcome::of_port(block, first + bit);
-            outcome.shared = true;
-            return outcome;
+            return Outcome::of_port(block, first + bit, true);
         }
     }
     return Outcome::refused(DropReason::kPoolExhausted);

@@ -57,9 +57,11 @@ void NatShard::note_original(uint32_t session, const RemoteEndpoint& original) {
 }
 
 // To a neighbour the source is always translated: the answer would not come this way.
-NatShard::Way NatShard::redirected_way(const FlowKey& key, const RemoteEndpoint& target) const {
+NatShard::Way NatShard::redirected_way(const Way& direct, const RemoteEndpoint& target) const {
+    const FlowKey& key = direct.key;
     const bool is_hairpin = directory_->find(target.address).value != kNoIndex;
-    return {key, towards(key, target), true, !is_hairpin && redirects_->keeps_source(key, target)};
+    const bool keeps_source = !is_hairpin && redirects_->keeps_source(key, target);
+    return {key, towards(key, target), direct.hash, true, keeps_source};
 }
 
 // There is none yet, or there would be the session.
@@ -80,9 +82,9 @@ NatShard::Outcome NatShard::allocate_redirected(
 ) {
     const Outcome made = way.keeps_source ? make_untranslated(way, hash, subscriber)
                                           : allocate_mapping(way.onward, hash, subscriber, now);
-    const bool is_own = made.kind == MakeResult::kMade && !has_static_entry(mappings_[made.index]);
+    const bool is_own = made.is_made() && !has_static_entry(mappings_[made.index()]);
     if (is_own) {
-        remotes_[made.index] = {way.key.destination().raw, way.key.destination_port().raw, 1};
+        remotes_[made.index()] = {way.key.destination().raw, way.key.destination_port().raw, 1};
     }
     return made;
 }

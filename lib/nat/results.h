@@ -43,19 +43,46 @@ struct NatShardPlan {
     base::ArenaFacts facts;
 };
 
-// What became of a wish that may have to wait.
-struct Outcome {
-    MakeResult::Kind kind = MakeResult::kMade;
-    DropReason reason{};
-    uint32_t index = kNoIndex;
-    uint16_t port = 0;    // of allocate_port, host order
-    bool shared = false;  // another mapping has the port too
-    static Outcome made(uint32_t i) { return {.index = i}; }
-    static Outcome of_port(uint32_t block, uint32_t port) {
-        return {.index = block, .port = static_cast<uint16_t>(port)};
+// What became of a wish that may have to wait. One word, because each step of a new flow returns one: parts that are written
+// one by one and read together must wait for each other.
+class Outcome {
+  public:
+    // Of what was wished for: a record, or a port.
+    static constexpr Outcome made(uint32_t index) { return Outcome(MakeResult::kMade, index); }
+    static constexpr Outcome of_port(uint32_t block, uint32_t port, bool shared = false) {
+        return Outcome(MakeResult::kMade, block, static_cast<uint16_t>(port), shared ? kShared : 0);
     }
-    static Outcome refused(DropReason r) { return {MakeResult::kRefused, r}; }
-    static Outcome hold() { return {.kind = MakeResult::kHold}; }
+    static constexpr Outcome refused(DropReason reason, Refusal answer = Refusal::kSilent) {
+        return Outcome(
+            MakeResult::kRefused,
+            kNoIndex,
+            static_cast<uint16_t>(answer),
+            static_cast<uint8_t>(reason)
+        );
+    }
+    static constexpr Outcome hold(uint32_t waiting = kNoIndex) {
+        return Outcome(MakeResult::kHold, waiting);
+    }
+
+    constexpr MakeResult::Kind kind() const { return static_cast<MakeResult::Kind>(bits_ & 0xff); }
+    constexpr bool is_made() const { return kind() == MakeResult::kMade; }
+    // kMade: the record, of a port its block; kHold: the subscriber that waits.
+    constexpr uint32_t index() const { return static_cast<uint32_t>(bits_ >> 32); }
+    constexpr uint16_t port() const { return middle(); }        // host order
+    constexpr bool is_shared() const { return second() != 0; }  // another mapping has the port
+    constexpr DropReason reason() const { return static_cast<DropReason>(second()); }
+    constexpr Refusal answer() const { return static_cast<Refusal>(middle()); }
+
+  private:
+    static constexpr uint8_t kShared = 1;
+    constexpr Outcome(
+        MakeResult::Kind kind, uint32_t index, uint16_t middle = 0, uint8_t second = 0
+    )
+        : bits_(uint64_t{index} << 32 | uint64_t{middle} << 16 | uint64_t{second} << 8 | kind) {}
+    constexpr uint8_t second() const { return static_cast<uint8_t>(bits_ >> 8); }
+    constexpr uint16_t middle() const { return static_cast<uint16_t>(bits_ >> 16); }
+
+    uint64_t bits_;
 };
 
 }  // namespace sekisho::nat

@@ -49,8 +49,10 @@ uint32_t NatShard::find_session(const FlowKey& key, uint64_t hash, Direction dir
 
 // One whose timeout has passed is ended here, so that what follows does not depend on when its
 // timer fires.
-uint32_t NatShard::find_live_session(const FlowKey& key, Direction direction, Tick now) {
-    const uint32_t found = find_session(key, hash_of(key), direction);
+uint32_t NatShard::find_live_session(
+    const FlowKey& key, uint64_t hash, Direction direction, Tick now
+) {
+    const uint32_t found = find_session(key, hash, direction);
     if (found == kNoIndex || !has_expired(sessions_[found], now)) {
         return found;
     }
@@ -88,7 +90,6 @@ uint32_t NatShard::make_session(
         windows_[index] = TcpWindow{};
         windows_[index].picked_up = state == SessionState::kTcpPickedUp ? 1 : 0;
     }
-    index_session(index);
     ++m.sessions;
     if (has_static_entry(m)) [[unlikely]] {
         ++static_sessions_[m.block & ~kStaticBlock];
@@ -104,8 +105,8 @@ uint32_t NatShard::make_session(
 }
 
 // There is room for both: has_room_for_session() was asked.
-void NatShard::index_session(uint32_t session) {
-    late_.insert_now(session_index_, hash_of(key_of(session, Direction::kOutbound)), session << 1);
+void NatShard::index_session(uint32_t session, uint64_t outbound_hash) {
+    late_.insert_now(session_index_, outbound_hash, session << 1);
     late_.add(session_index_, hash_of(key_of(session, Direction::kInbound)), session << 1 | 1);
 }
 

@@ -51,7 +51,7 @@ SingleWish NatShard::single_wish(PoolId pool_id, unsigned slot, uint16_t port) c
 
 NatShard::Outcome NatShard::allocate_single(uint32_t subscriber, const FlowKey& key, Tick now) {
     Outcome claimed = claim_single(subscriber, key);
-    if (claimed.kind == MakeResult::kMade) {
+    if (claimed.is_made()) {
         return claimed;
     }
     Subscriber& s = subscribers_[subscriber];
@@ -65,7 +65,7 @@ NatShard::Outcome NatShard::allocate_single(uint32_t subscriber, const FlowKey& 
         request_single(subscriber, key, now);
         if (s.wait == BlockWait::kNone) {
             claimed = claim_single(subscriber, key);
-            return claimed.kind == MakeResult::kMade ? claimed
+            return claimed.is_made() ? claimed
                                                      : Outcome::refused(DropReason::kPoolExhausted);
         }
     }

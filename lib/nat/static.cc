@@ -57,9 +57,8 @@ NatShard::Outcome NatShard::make_static(
     }
     const FlowKey key =
         FlowKey::of(entry.internal, {}, internal_port, {}, entry.protocol, entry.realm);
-    Outcome port;
-    port.index = kStaticBlock | static_id(entry);
-    port.port = entry.external_of(internal_port).host();
+    const Outcome port =
+        Outcome::of_port(kStaticBlock | static_id(entry), entry.external_of(internal_port).host());
     const uint32_t mapping = make_mapping(key, subscriber, entry.external, port);
     ++subscribers_[subscriber].mappings;
     const uint64_t internal = hash_of(mapping_key(mapping, kInternalSide));
@@ -100,19 +99,19 @@ AdmitResult NatShard::open_static(const StaticEntry& entry, const FlowKey& key, 
     }
     const uint64_t hash = hash_of(subscriber_key(entry.internal, entry.realm));
     const Outcome subscriber = find_or_make_subscriber(hash, entry.internal, entry.realm, now);
-    if (subscriber.kind != MakeResult::kMade) {
-        return refused(subscriber.reason);
+    if (!subscriber.is_made()) {
+        return refused(subscriber.reason());
     }
     const Outcome mapping =
-        make_static(entry, entry.internal_of(key.destination_port()), subscriber.index);
-    if (mapping.kind != MakeResult::kMade) {
-        release_subscriber_if_idle(subscriber.index);
-        return refused(mapping.reason);
+        make_static(entry, entry.internal_of(key.destination_port()), subscriber.index());
+    if (!mapping.is_made()) {
+        release_subscriber_if_idle(subscriber.index());
+        return refused(mapping.reason());
     }
     settle();
-    const AdmitResult result = admit_tcp_opening(key, mapping.index, now);
+    const AdmitResult result = admit_tcp_opening(key, mapping.index(), now);
     if (result.kind == AdmitResult::kRefused) {
-        release_mapping(mapping.index, false, EndCause::kUndone, now);
+        release_mapping(mapping.index(), false, EndCause::kUndone, now);
     }
     return result;
 }
