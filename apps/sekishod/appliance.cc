@@ -58,7 +58,8 @@ Appliance::Appliance(const config::Config& config)
     : config_(config),
       workers_count_(static_cast<unsigned>(config.system.worker_cpus.size())),
       shards_count_(std::max(config.system.shards, workers_count_)),
-      table_(ShardTable::even(shards_count_)) {}
+      table_(ShardTable::even(shards_count_)),
+      gate_(workers_count_) {}
 
 Result<std::unique_ptr<Appliance>> Appliance::create(const config::Config& config) {
     std::unique_ptr<Appliance> appliance(new Appliance(config));
@@ -305,13 +306,22 @@ Result<void> Appliance::make_shards() {
     return {};
 }
 
+nat::TableShares Appliance::table_shares() const {
+    const nat::TableLimits& limits = config_.nat.limits;
+    return {
+        share(limits.sessions, shards_count_),
+        share(limits.mappings, shards_count_),
+        share(limits.subscribers, shards_count_)};
+}
+
 Result<void> Appliance::make_shard(unsigned number, const HashSecret& secret) {
     nat::NatShardPlan plan;
     plan.shard = ShardId{static_cast<uint8_t>(number)};
     plan.shards = shards_count_;
-    plan.sessions = share(config_.nat.limits.sessions, shards_count_);
-    plan.mappings = share(config_.nat.limits.mappings, shards_count_);
-    plan.subscribers = share(config_.nat.limits.subscribers, shards_count_);
+    const nat::TableShares shares = table_shares();
+    plan.sessions = shares.sessions;
+    plan.mappings = shares.mappings;
+    plan.subscribers = shares.subscribers;
     plan.secret = secret;
     plan.arena_name = fmt::format("sekisho-{}-{}", getpid(), number);
     plan.facts.toeplitz_key = toeplitz_.key();
@@ -503,7 +513,7 @@ void Appliance::report_queues(const dpdk::EthDevicePlan& device) const {
 }
 
 void Appliance::run_worker(unsigned worker) {
-    IdlePause pause(config_.system.idle, workers_[worker]->counters().pauses);
+    IdlePause pause(config_.system.idle, workers_[worker]->counters().pauses, gate_, worker);
     while (!stop_.load(std::memory_order_relaxed)) {
         pause.turn(workers_[worker]->run_once(clock_.now()));
     }
@@ -511,7 +521,7 @@ void Appliance::run_worker(unsigned worker) {
 
 void Appliance::run_slow_path() {
     Counter pauses;
-    IdlePause pause(config::IdleMode::kAdaptive, pauses);
+    IdlePause pause(config::IdleMode::kAdaptive, pauses, slow_gate_, 0);
     while (!stop_.load(std::memory_order_relaxed)) {
         pause.turn(slow_path_->poll(clock_.now()));
     }
@@ -530,6 +540,24 @@ Result<void> Appliance::start() {
     }
     slow_path_thread_ = std::thread([this] { run_slow_path(); });
     return {};
+}
+
+// The slow path first, which shares its CPU with others and may be long in coming: its rings hold what the workers leave
+// there meanwhile. The workers wait only for each other.
+Result<std::chrono::nanoseconds> Appliance::change(const std::function<void()>& change) {
+    constexpr std::chrono::seconds kPatience{2};
+    std::optional<std::chrono::nanoseconds> rested;
+    const auto change_shards = [&] {
+        change();
+        for (const auto& shard : shards_) {
+            shard->nat().change_settings(table_shares(), clock_.now());
+        }
+    };
+    const auto change_all = [&] { rested = gate_.while_all_rest(change_shards, kPatience); };
+    if (!slow_gate_.while_all_rest(change_all, kPatience) || !rested) {
+        return failure("a worker or the slow path does not come to rest; nothing was changed");
+    }
+    return *rested;
 }
 
 // What changes by itself and an operator wants to know.

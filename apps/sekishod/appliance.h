@@ -9,12 +9,14 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/rest_gate.h"
 #include "base/result.h"
 #include "base/toeplitz.h"
 #include "config/config.h"
@@ -46,6 +48,9 @@ class Appliance {
     void watch();
     // The log's file was renamed: writes to a new one. False if there is no log.
     bool reopen_log();
+    // Runs `change`, which writes into the configuration that this was created with, while no worker and not the slow path
+    // takes a turn, and has the shards follow. Returns how long they rested at most. By the control thread.
+    Result<std::chrono::nanoseconds> change(const std::function<void()>& change);
     dataplane::Inspector& inspector() { return *inspector_; }
 
   private:
@@ -70,6 +75,7 @@ class Appliance {
         std::vector<dataplane::WorkerPlan>& plans
     );
     void connect_transmission(std::vector<dataplane::WorkerPlan>& plans);
+    nat::TableShares table_shares() const;
     Result<void> make_shard(unsigned number, const HashSecret& secret);
     Result<void> make_logger();
     void make_inspector();
@@ -100,6 +106,8 @@ class Appliance {
     std::unique_ptr<dataplane::Network> network_;
     Toeplitz toeplitz_;
     ShardTable table_;
+    base::RestGate gate_;  // of the workers
+    base::RestGate slow_gate_{1};
     std::unique_ptr<nat::ExternalDirectory> directory_;
     std::unique_ptr<dataplane::Fabric> fabric_;
     std::unique_ptr<dataplane::SlowPath> slow_path_;

@@ -4,6 +4,7 @@
 //   Adaptive  polls on for kSpins idle turns, then rests a little longer each time, up to kLongest;
 //             work wakes it at the next look. So a loaded worker never sleeps, and an idle machine
 //             stays cool.
+//   Changes   between two turns it passes the gate (base/rest_gate.h).
 //   Owner     one thread.
 #pragma once
 
@@ -12,6 +13,7 @@
 #include <time.h>
 
 #include "base/counters.h"
+#include "base/rest_gate.h"
 #include "config/config.h"
 
 namespace sekisho::daemon {
@@ -22,10 +24,18 @@ class IdlePause {
     static constexpr long kShortestNs = 5'000;
     static constexpr long kLongestNs = 100'000;
 
-    IdlePause(config::IdleMode mode, Counter& pauses) : mode_(mode), pauses_(pauses) {}
+    // Of the gate's member; while it rests, the gate does not wait for it.
+    IdlePause(config::IdleMode mode, Counter& pauses, base::RestGate& gate, unsigned member)
+        : mode_(mode), pauses_(pauses), gate_(gate), member_(member) {
+        gate_.come_back(member_);
+    }
+    ~IdlePause() { gate_.leave(member_); }
+    IdlePause(const IdlePause&) = delete;
+    IdlePause& operator=(const IdlePause&) = delete;
 
     // After each turn of the loop, with the amount of work it did.
     void turn(unsigned work) {
+        gate_.pass(member_);
         if (work != 0 || mode_ == config::IdleMode::kBusy) {
             idle_turns_ = 0;
             sleep_ns_ = kShortestNs;
@@ -36,7 +46,9 @@ class IdlePause {
             return;
         }
         const timespec rest{0, sleep_ns_};
+        gate_.leave(member_);
         nanosleep(&rest, nullptr);
+        gate_.come_back(member_);
         pauses_.add(1);
         sleep_ns_ = std::min(sleep_ns_ * 2, kLongestNs);
     }
@@ -44,6 +56,8 @@ class IdlePause {
   private:
     config::IdleMode mode_;
     Counter& pauses_;
+    base::RestGate& gate_;
+    unsigned member_;
     unsigned idle_turns_ = 0;
     long sleep_ns_ = kShortestNs;
 };

@@ -21,6 +21,7 @@
 #include "sekishod/device_claim.h"
 #include "sekishod/leftovers.h"
 #include "sekishod/log.h"
+#include "sekishod/reloader.h"
 
 namespace sekisho::daemon {
 namespace {
@@ -66,7 +67,7 @@ int failed_start() {
 }
 
 // The socket and the devices are claimed first: a second start by mistake must not touch the devices of the first.
-int run(const config::Config& config) {
+int run(const std::string& file, config::Config& config) {
     log("version {}, {}", SEKISHO_VERSION, config.system.name);
     auto claim = control::SocketClaim::take(config.control.socket);
     if (!claim) {
@@ -88,7 +89,10 @@ int run(const config::Config& config) {
         log("{}", appliance.error().message);
         return failed_start();
     }
-    control::Methods methods((*appliance)->inspector(), config);
+    Reloader reloader(file, config, **appliance);
+    control::Methods methods((*appliance)->inspector(), config, [&](control::ReloadKind kind) {
+        return reloader.reload(kind);
+    });
     auto server = control::Server::create(std::move(*claim), {config.control.socket}, methods);
     if (!server) {
         log("{}", server.error().message);
@@ -121,7 +125,7 @@ int tell_who(const std::string& file, const std::string& whom) {
 }
 
 int main_with(const std::string& file, bool check_only) {
-    const config::Checked checked = config::load(file, config::MachineFacts::of_this_machine());
+    config::Checked checked = config::load(file, config::MachineFacts::of_this_machine());
     if (!checked.config) {
         print_mistakes(checked);
         return 1;
@@ -130,7 +134,7 @@ int main_with(const std::string& file, bool check_only) {
         std::fputs((file + ": no mistakes\n").c_str(), stdout);
         return 0;
     }
-    return run(*checked.config);
+    return run(file, *checked.config);
 }
 
 }  // namespace

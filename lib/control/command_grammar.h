@@ -19,7 +19,7 @@
 namespace sekisho::control {
 
 struct Command {
-    std::string_view verb;    // show, clear, help, exit, quit
+    std::string_view verb;    // show, clear, compare, reload, help, exit, quit
     std::string_view object;  // mappings, ...; empty if the verb stands alone
     std::string_view method;  // of the RPC; empty: the CLI's own
     std::string_view help;

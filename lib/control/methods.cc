@@ -26,6 +26,8 @@ const Methods::Entry Methods::kMethods[] = {
     {"clear.sessions", &Methods::clear_sessions},
     {"clear.mappings", &Methods::clear_mappings},
     {"clear.counters", &Methods::clear_counters},
+    {"config.compare", &Methods::config_compare},
+    {"config.reload", &Methods::config_reload},
 };
 
 Reply Methods::call(std::string_view method, const Json& params) {
@@ -59,6 +61,28 @@ Document list_of(const char* name, const Things& things, MakeRow make_row) {
     }
     Document out = Document::object();
     out[name] = std::move(rows);
+    return out;
+}
+
+Document difference_row(const config::Difference& difference) {
+    return {{"setting", difference.setting}, {"from", difference.from}, {"to", difference.to}};
+}
+
+Reply reloaded(const Reload& reload, ReloadKind kind) {
+    if (!reload) {
+        return refuse(kInternalError, "there is no file to read a configuration from");
+    }
+    const Reloaded done = reload(kind);
+    if (!done) {
+        return refuse(kInternalError, done.error().message);
+    }
+    const bool is_done = kind == ReloadKind::kCommit;
+    Document out = list_of(is_done ? "changed" : "at-once", done->at_once, difference_row);
+    if (is_done) {
+        out["rested-ns"] = done->rested.count();
+    } else {
+        out.update(list_of("after-restart", done->after_restart, difference_row));
+    }
     return out;
 }
 
@@ -135,6 +159,14 @@ Reply Methods::clear_counters(const Json& params) {
         inspector_.clear_counters();
         return Document{{"cleared", true}};
     });
+}
+
+Reply Methods::config_compare(const Json& params) {
+    return without_params(params, [this] { return reloaded(reload_, ReloadKind::kCompare); });
+}
+
+Reply Methods::config_reload(const Json& params) {
+    return without_params(params, [this] { return reloaded(reload_, ReloadKind::kCommit); });
 }
 
 }  // namespace sekisho::control

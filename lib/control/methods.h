@@ -1,7 +1,8 @@
 // Methods: what a client may ask, by name. The only way from the control socket to the dataplane.
 //
 //   Names     show.status, .links, .workers, .neighbours, .routes, .pools, .subscribers, .mappings,
-//             .sessions, .counters, .drops, .log, .config; clear.sessions, .mappings, .counters.
+//             .sessions, .counters, .drops, .log, .config; clear.sessions, .mappings, .counters;
+//             config.compare, .reload.
 //             Parameters and results: doc/cli.md.
 //   Errors    kMethodNotFound, kInvalidParams, kServerBusy; kInternalError with the Inspector's
 //             sentence.
@@ -14,6 +15,7 @@
 
 #include "config/config.h"
 #include "control/listing.h"
+#include "control/reload.h"
 #include "control/rpc_error.h"
 #include "dataplane/inspector.h"
 
@@ -21,8 +23,8 @@ namespace sekisho::control {
 
 class Methods {
   public:
-    Methods(dataplane::Inspector& inspector, const config::Config& config)
-        : inspector_(inspector), config_(config) {}
+    Methods(dataplane::Inspector& inspector, const config::Config& config, Reload reload = {})
+        : inspector_(inspector), config_(config), reload_(std::move(reload)) {}
 
     // `params`: an object, or null where the request has none.
     Reply call(std::string_view method, const Json& params);
@@ -47,6 +49,8 @@ class Methods {
     Reply show_log(const Json& params);
     Reply show_config(const Json& params);
     Reply clear_counters(const Json& params);
+    Reply config_compare(const Json& params);
+    Reply config_reload(const Json& params);
 
     Reply show_subscribers(const Json& params);
     Reply show_mappings(const Json& params);
@@ -75,6 +79,7 @@ class Methods {
 
     dataplane::Inspector& inspector_;
     const config::Config& config_;
+    Reload reload_;
     Joins joins_;
 };
 

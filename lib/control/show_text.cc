@@ -303,6 +303,39 @@ std::string log_text(const Document& log) {
     return out + "\n" + table.take();
 }
 
+void add_changes(const Document& list, std::string_view title, std::string& out) {
+    if (!list.is_array() || list.empty()) {
+        return;
+    }
+    out += fmt::format("{}{}\n", out.empty() ? "" : "\n", title);
+    TextTable table({{"  SETTING", false}, {"FROM", false}, {"TO", false}});
+    for (const Document& row : list) {
+        table.add(
+            {"  " + text_of(value_of(row, "setting")),
+             text_of(value_of(row, "from")),
+             text_of(value_of(row, "to"))}
+        );
+    }
+    out += table.take();
+}
+
+std::string compare_text(const Document& result) {
+    std::string out;
+    add_changes(value_of(result, "at-once"), "at once, by `reload`:", out);
+    add_changes(value_of(result, "after-restart"), "after a restart only:", out);
+    return out.empty() ? "the file says what is in effect\n" : out;
+}
+
+std::string reload_text(const Document& result) {
+    std::string out;
+    add_changes(value_of(result, "changed"), "changed:", out);
+    if (out.empty()) {
+        return "nothing has changed\n";
+    }
+    const uint64_t us = number_of(result, "rested-ns") / 1000;
+    return out + fmt::format("\nno worker stood still for more than {} us\n", us);
+}
+
 }  // namespace
 
 TextView::TextView(const Command& command) : command_(command) {
@@ -334,6 +367,12 @@ std::string TextView::render(const Document& result) {
     if (command_.verb == "clear") {
         cleared_ += number_of(result, "cleared");
         return "";
+    }
+    if (command_.verb == "compare") {
+        return compare_text(result);
+    }
+    if (command_.verb == "reload") {
+        return reload_text(result);
     }
     if (command_.object == "status") {
         return status_text(result);

@@ -58,11 +58,12 @@ StatusView DataplaneInspector::status() {
     view.huge_pages = plan_.huge_pages;
     for (Shard* shard : plan_.shards) {
         view.sessions.used += shard->gauges().sessions.read();
-        view.sessions.capacity += shard->nat().session_capacity();
+        const nat::TableShares limits = shard->nat().table_limits();
+        view.sessions.capacity += limits.sessions;
         view.mappings.used += shard->gauges().mappings.read();
-        view.mappings.capacity += shard->nat().mapping_capacity();
+        view.mappings.capacity += limits.mappings;
         view.subscribers.used += shard->gauges().subscribers.read();
-        view.subscribers.capacity += shard->nat().subscriber_capacity();
+        view.subscribers.capacity += limits.subscribers;
         view.arena_bytes += shard->nat().arena_bytes();
     }
     if (plan_.buffers) {

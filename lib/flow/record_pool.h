@@ -32,7 +32,8 @@ class RecordPool {
   public:
     RecordPool() = default;
     // `records`: zeroed, owned by the arena, fewer than 2^32 - 1.
-    explicit RecordPool(std::span<T> records) : records_(records) {
+    explicit RecordPool(std::span<T> records)
+        : records_(records), limit_(static_cast<uint32_t>(records.size())) {
         assert(records.size() < kNoIndex);
     }
 
@@ -80,8 +81,13 @@ class RecordPool {
     uint32_t index_of(const T& record) const {
         return static_cast<uint32_t>(&record - records_.data());
     }
-    // Whether allocate() would succeed now.
-    bool has_room() const { return free_ != kNoIndex || used_ < records_.size(); }
+    // Whether allocate() would succeed now, and within the limit.
+    bool has_room() const {
+        return size_ < limit_ && (free_ != kNoIndex || used_ < records_.size());
+    }
+    // At most so many at a time, up to capacity(); those beyond stay. allocate() is not asked for more.
+    void set_limit(uint32_t limit) { limit_ = limit < capacity() ? limit : capacity(); }
+    uint32_t limit() const { return limit_; }
     // Allocated and not released.
     uint32_t size() const { return size_; }
     uint32_t capacity() const { return static_cast<uint32_t>(records_.size()); }
@@ -105,6 +111,7 @@ class RecordPool {
     }
 
     std::span<T> records_;
+    uint32_t limit_ = 0;
     uint32_t free_ = kNoIndex;
     uint32_t limbo_ = kNoIndex;
     uint32_t limbo_last_ = kNoIndex;

@@ -61,6 +61,8 @@ class SessionTable {
     bool has_room() const { return pool_.has_room(); }
     uint32_t size() const { return pool_.size(); }
     uint32_t capacity() const { return pool_.capacity(); }
+    void set_limit(uint32_t limit) { pool_.set_limit(limit); }  // record_pool.h
+    uint32_t limit() const { return pool_.limit(); }
     uint32_t high_water() const { return pool_.high_water(); }
     void prefetch(uint32_t index) const { pool_.prefetch(index); }
 

@@ -250,17 +250,10 @@ void NatShard::build_pools(Tick now) {
         pool.has_only_singles = p.port_selection == PortSelection::kPreserve;
         pool.keeps_ranges = p.port_ranges == PortRanges::kPreserve;
         pool.pairing = p.pairing;
-        pool.rests = p.port_quarantine.value != 0;
         pool.reserved = reserved_bits(p);
         pool.keeps_first = p.keeps_first_block;
         pool.max_age_ms = p.block_max_age.ms();
-        if (p.port_quarantine_ports != 0 && !is_mutated(Mutation::kRfc6888Req8Settings)) {
-            const uint32_t more = shard_.value < p.port_quarantine_ports % shards_ ? 1 : 0;
-            pool.most_resting = p.port_quarantine_ports / shards_ + more;
-        }
-        pool.blocks_per_subscriber = p.blocks_per_subscriber;
-        pool.quarantine_ms = p.port_quarantine.ms();
-        pool.release_delay_ms = p.block_release_delay.ms();
+        tune(pool, p);
         pool.clock = RestClock(pool.quarantine_ms, now);
         max_age_of_any_ = std::max(max_age_of_any_, pool.max_age_ms);
         pools_.push_back(pool);
@@ -268,6 +261,7 @@ void NatShard::build_pools(Tick now) {
 }
 
 void NatShard::build_policies() {
+    policies_.clear();
     for (const PolicySettings& p : settings_->policies) {
         constexpr ProtocolLimits kNone;
         const bool has = p.limits.tcp != kNone || p.limits.udp != kNone || p.limits.icmp != kNone;
@@ -336,6 +330,9 @@ void NatShard::advance(Tick now, uint32_t budget) {
     return_unclaimed(now);
     for (Pool& pool : pools_) {
         pool.clock.advance(now);  // so that the clock's wrap hides no epoch
+    }
+    if (swept_ != kNoIndex) [[unlikely]] {
+        sweep(now, budget);
     }
     session_wheel_.advance(now, budget, [&](uint32_t session) { fire_session(session, now); });
     block_wheel_.advance(now, budget, [&](uint32_t block) { fire_block(block, now); });

@@ -94,7 +94,7 @@ AdmitResult NatShard::admit_tcp_opening(const FlowKey& key, uint32_t mapping, Ti
     if (s.all_sessions() >= share_for_inbound(limits.sessions)) {
         return refused(DropReason::kSubscriberSessionLimit);
     }
-    if (sessions_.size() >= share_for_inbound(sessions_.capacity())) {
+    if (sessions_.size() >= share_for_inbound(sessions_.limit())) {
         return refused(DropReason::kSessionTableFull);
     }
     if (!log_.may_start(kLogSessions, waits_)) {

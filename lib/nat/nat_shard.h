@@ -46,6 +46,7 @@
 #include "nat/late_inserts.h"
 #include "nat/mapping.h"
 #include "nat/messages.h"
+#include "nat/opening.h"
 #include "nat/original.h"
 #include "nat/outbox.h"
 #include "nat/pair_counts.h"
@@ -132,12 +133,7 @@ class NatShard {
     // burst, so that memory is waited for once and not at every step of each. Decides nothing.
     static constexpr unsigned kInternalSide = 0;  // of a mapping, in the mapping index's values
     static constexpr unsigned kExternalSide = 1;
-    struct Newcomer {
-        uint64_t session_hash = 0;
-        uint64_t mapping_hash = 0;
-        uint64_t subscriber_hash = 0;
-        uint32_t subscriber = kNoIndex;  // a guess
-    };
+    using Newcomer = nat::Newcomer;
     Newcomer foresee(const FlowKey& key, uint64_t session_hash) const;
     void foresee_subscriber(Newcomer& newcomer) const;
     void foresee_port(const Newcomer& newcomer, Protocol protocol) const;
@@ -202,6 +198,9 @@ class NatShard {
     // Then the packets of those whose wait is over must run, before the next message is handled.
     void handle(const ShardMessage& message, Tick now);
     void connect(MessageSink* sink, WaitListener* listener);
+    // The settings that it was made with have changed in what config/change.h lets change (change.cc). Called while no turn
+    // runs. Sessions that a lowered timeout ends do so at once for whoever asks for them, and are given up by advance().
+    void change_settings(const TableShares& shares, Tick now);
 
     // --- control, in bounded slices --------------------------------------------------------------
     // Fills `out` from entry `cursor` on and moves the cursor; looks at no more than `limit`
@@ -237,8 +236,9 @@ class NatShard {
     size_t mapping_count() const { return mappings_.size(); }
     size_t subscriber_count() const { return subscribers_.size(); }
     size_t session_capacity() const { return sessions_.capacity(); }
-    size_t mapping_capacity() const { return mappings_.capacity(); }
-    size_t subscriber_capacity() const { return subscribers_.capacity(); }
+    TableShares table_limits() const {
+        return {sessions_.limit(), mappings_.limit(), subscribers_.limit()};
+    }
     size_t arena_bytes() const { return arena_.bytes(); }
     const Arena& arena() const { return arena_; }
     // What the log knows of this shard; its ring is the logger's to read.
@@ -250,19 +250,14 @@ class NatShard {
   private:
     using Pool = ShardPool;
     using Outcome = nat::Outcome;
-    // A new outbound flow: as sent, and as it goes on where its destination is translated.
-    struct Way {
-        FlowKey key;
-        FlowKey onward;
-        uint64_t hash = 0;  // of `key`
-        bool redirected = false;
-        bool keeps_source = false;
-    };
+    using Way = nat::Way;
+    using Sought = nat::Sought;
 
     NatShard() = default;
     Result<void> build(const NatShardPlan& plan, Tick now);
     void lay_out_records(const NatShardPlan& plan, Tick now);
     void build_pools(Tick now);
+    void tune(Pool& pool, const PoolSettings& p) const;
     void build_policies();
     void set_timeouts(const TimeoutSettings& timeouts);
 
@@ -285,6 +280,8 @@ class NatShard {
     }
     void expire_session(uint32_t session, EndCause cause, Tick now);
     void fire_session(uint32_t session, Tick now);
+    // change.cc
+    void sweep(Tick now, uint32_t budget);
     // track.cc
     void track_tcp(uint32_t session, Direction direction, const uint8_t* tcp, Tick now);
     void change_state(uint32_t session, SessionState next, Direction direction, Tick now);
@@ -302,11 +299,6 @@ class NatShard {
         Tick now
     );
     // mapping.cc
-    struct Sought {
-        uint32_t mapping = kNoIndex;
-        uint64_t hash = 0;
-        Outcome subscriber = Outcome::made(kNoIndex);
-    };
     Sought seek_mapping(const FlowKey& key, const Newcomer& newcomer, Tick now);
     void take_away_mapping(const FlowKey& key, Sought& sought) const;
     uint32_t find_mapping(uint64_t hash, const FlowKey& key, unsigned side) const;
@@ -504,6 +496,7 @@ class NatShard {
     alignas(64) std::array<std::array<int32_t, 16>, flow::kTimeoutClasses> timeouts_ms_{};
     static_assert(static_cast<size_t>(SessionState::kCount) <= 16);
     flow::TimingWheel session_wheel_;
+    uint32_t swept_ = kNoIndex;  // sessions before it have their timers by the timeouts of today
 
     flow::FlowIndex mapping_index_;  // values: mapping << 1 | side (0 internal, 1 external)
     flow::RecordPool<Mapping> mappings_;

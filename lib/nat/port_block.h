@@ -97,6 +97,16 @@ class RestClock {
             freed_now_ = 0;
         }
     }
+    // From now on. What rests rests for the new length at least; without one nothing does.
+    void set_length(uint32_t quarantine_ms, Tick now) {
+        advance(now);
+        length_ = quarantine_ms;
+        start_ = now;
+        if (quarantine_ms == 0) {
+            epoch_ += 2;
+            freed_now_ = freed_before_ = 0;
+        }
+    }
     uint8_t epoch() const { return static_cast<uint8_t>(epoch_); }
     uint32_t epochs() const { return epoch_; }
     uint32_t resting() const { return freed_now_ + freed_before_; }

@@ -31,6 +31,13 @@ struct AdmitResult {
     MappingIndex mapping{kNoIndex};
 };
 
+// A shard's part of the tables' entries.
+struct TableShares {
+    uint32_t sessions = 0;
+    uint32_t mappings = 0;
+    uint32_t subscribers = 0;
+};
+
 struct NatShardPlan {
     ShardId shard;
     unsigned shards = 1;    // 64 at most

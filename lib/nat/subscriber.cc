@@ -76,7 +76,7 @@ NatShard::Outcome NatShard::make_subscriber(
     if (policy == kNoPolicy) {
         return Outcome::refused(DropReason::kNoPolicy);
     }
-    const uint32_t index = subscribers_.allocate();
+    const uint32_t index = subscribers_.has_room() ? subscribers_.allocate() : kNoIndex;
     if (index == kNoIndex) {
         return Outcome::refused(DropReason::kSubscriberTableFull);
     }

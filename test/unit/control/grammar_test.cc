@@ -64,7 +64,8 @@ TEST_CASE("a wrong command says which word is wrong and what was wanted", "[cont
     };
     const auto wrong = GENERATE(values<Case>({
         {"", "a command is missing; 'help' lists them"},
-        {"destroy", "found 'destroy', wanted one of: show, clear, help, exit, quit"},
+        {"destroy",
+         "found 'destroy', wanted one of: show, clear, compare, reload, help, exit, quit"},
         {"show",
          "after 'show' one of these is missing: status, links, workers, neighbours, routes, "
          "pools, subscribers, mappings, sessions, who, counters, drops, log, config"},
@@ -119,7 +120,10 @@ TEST_CASE("every command of the table is understood, and is in the help", "[cont
 }
 
 TEST_CASE("what may follow depends on what has been said", "[control][cli]") {
-    REQUIRE(words_of(expected_after({})) == Words{"show", "clear", "help", "exit", "quit"});
+    REQUIRE(
+        words_of(expected_after({})) ==
+        Words{"show", "clear", "compare", "reload", "help", "exit", "quit"}
+    );
     REQUIRE(words_of(expected_after({"clear"})) == Words{"sessions", "mappings", "counters"});
     REQUIRE(words_of(expected_after({"show", "status"})) == Words{"--json", "<enter>"});
     REQUIRE(

@@ -75,6 +75,15 @@ class Cluster {
     size_t shards() const { return shards_.size(); }
     nat::ExternalDirectory& directory() { return directory_; }
     const nat::NatSettings& settings() const { return settings_; }
+    // Changes settings while it runs, as the appliance does between two turns.
+    void change(
+        const std::function<void(nat::NatSettings&)>& change, const nat::TableShares& limits
+    ) {
+        change(settings_);
+        for (auto& s : shards_) {
+            s->change_settings(limits, now);
+        }
+    }
     // Which shard a subscriber belongs to, in these tests.
     unsigned shard_of(Ipv4Addr internal) const {
         return static_cast<unsigned>(internal.host() % shards_.size());

@@ -1,0 +1,54 @@
+#include "sekishod/reloader.h"
+
+#include <fmt/format.h>
+
+#include "sekishod/log.h"
+
+namespace sekisho::daemon {
+namespace {
+
+std::string lines_of(const std::vector<config::Mistake>& mistakes) {
+    std::string text;
+    for (const config::Mistake& mistake : mistakes) {
+        text += (text.empty() ? "" : "\n") + mistake.text();
+    }
+    return text;
+}
+
+std::string told(const config::Difference& change) {
+    const auto shown = [](const std::string& text) { return text.empty() ? "nothing" : text; };
+    return fmt::format("{}: {} -> {}", change.setting, shown(change.from), shown(change.to));
+}
+
+}  // namespace
+
+control::Reloaded Reloader::reload(control::ReloadKind kind) {
+    const config::Checked wanted = config::load(file_, config::MachineFacts::of_this_machine());
+    if (!wanted.config) {
+        return failure(lines_of(wanted.mistakes));
+    }
+    const config::Change change = config::compare(running_, *wanted.config, at_start_);
+    control::ReloadView view{change.at_once, change.after_restart, {}};
+    if (kind == control::ReloadKind::kCompare) {
+        return view;
+    }
+    if (!change.after_restart.empty()) {
+        std::string text = "nothing was changed; a restart is wanted for";
+        for (const config::Difference& each : change.after_restart) {
+            text += "\n  " + told(each);
+        }
+        return failure(text);
+    }
+    const auto rested =
+        appliance_.change([&] { config::adopt(*wanted.config, at_start_, running_); });
+    if (!rested) {
+        return tl::unexpected(rested.error());
+    }
+    for (const config::Difference& each : change.at_once) {
+        log("changed {}", told(each));
+    }
+    view.rested = *rested;
+    return view;
+}
+
+}  // namespace sekisho::daemon

@@ -1,0 +1,30 @@
+// Reloader: reads the configuration's file again and has the appliance follow it, whole or not at all.
+//
+//   Thread    the control thread; it alone reads and writes the configuration while the appliance runs.
+//   Errors    one line for each mistake in the file or each change that wants a restart; nothing was changed then.
+#pragma once
+
+#include <string>
+
+#include "config/config.h"
+#include "control/reload.h"
+#include "sekishod/appliance.h"
+
+namespace sekisho::daemon {
+
+class Reloader {
+  public:
+    // `running` is what `appliance` was created with, read from `file`; both outlive it.
+    Reloader(std::string file, config::Config& running, Appliance& appliance)
+        : file_(std::move(file)), at_start_(running), running_(running), appliance_(appliance) {}
+
+    control::Reloaded reload(control::ReloadKind kind);
+
+  private:
+    std::string file_;
+    const config::Config at_start_;
+    config::Config& running_;
+    Appliance& appliance_;
+};
+
+}  // namespace sekisho::daemon

@@ -1,0 +1,169 @@
+#include "config/change.h"
+
+#include <algorithm>
+#include <map>
+
+#include "config/yaml_tree.h"
+
+namespace sekisho::config {
+namespace {
+
+using Settings = std::map<std::string, std::string>;
+
+// A list or a map of scalars is one value; what has a name goes by it.
+std::string text_of(const Node& node) {
+    if (node.kind == Node::Kind::kScalar || node.kind == Node::Kind::kNothing) {
+        return node.text;
+    }
+    const bool is_map = node.kind == Node::Kind::kMap;
+    std::string text;
+    for (size_t i = 0; i < node.items.size(); ++i) {
+        text += text.empty() ? "" : ", ";
+        text += is_map ? node.keys[i].text + ": " : "";
+        text += text_of(node.items[i]);
+    }
+    return is_map ? "{" + text + "}" : "[" + text + "]";
+}
+
+bool is_list_of_maps(const Node& node) {
+    return node.kind == Node::Kind::kList && !node.items.empty() &&
+           node.items[0].kind == Node::Kind::kMap;
+}
+
+std::string name_of(const Node& map, size_t place) {
+    for (size_t i = 0; i < map.keys.size(); ++i) {
+        if (map.keys[i].text == "name") {
+            return map.items[i].text;
+        }
+    }
+    return std::to_string(place + 1);
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): read_tree() bounds the depth
+void collect(const Node& node, const std::string& path, Settings& settings) {
+    const auto under = [&](const std::string& key) {
+        return path.empty() ? key : path + "." + key;
+    };
+    if (is_list_of_maps(node)) {
+        for (size_t i = 0; i < node.items.size(); ++i) {
+            collect(node.items[i], under(name_of(node.items[i], i)), settings);
+        }
+        return;
+    }
+    if (node.kind != Node::Kind::kMap) {
+        settings[path] = text_of(node);
+        return;
+    }
+    for (size_t i = 0; i < node.items.size(); ++i) {
+        collect(node.items[i], under(node.keys[i].text), settings);
+    }
+}
+
+Settings settings_of(const Config& config) {
+    Settings settings;
+    if (const auto tree = read_tree(to_yaml(config), "")) {
+        collect(*tree, "", settings);
+    }
+    return settings;
+}
+
+void adopt_timeouts(const nat::TimeoutSettings& wanted, nat::TimeoutSettings& next) {
+    const Seconds fragment = next.fragment;
+    const std::vector<nat::PortTimeout> by_port = next.by_remote_port;
+    const auto same_ports = [](const nat::PortTimeout& a, const nat::PortTimeout& b) {
+        return a.protocol == b.protocol && a.ports == b.ports;
+    };
+    next = wanted;
+    next.fragment = fragment;
+    if (!std::ranges::equal(by_port, wanted.by_remote_port, same_ports)) {
+        next.by_remote_port = by_port;
+    }
+}
+
+// Tables have their size from the start; what is allowed of them may be less.
+void adopt_limits(
+    const nat::TableLimits& wanted, const nat::TableLimits& at_start, nat::TableLimits& next
+) {
+    const auto adopt = [&](uint32_t nat::TableLimits::*limit) {
+        next.*limit = wanted.*limit <= at_start.*limit ? wanted.*limit : next.*limit;
+    };
+    adopt(&nat::TableLimits::sessions);
+    adopt(&nat::TableLimits::mappings);
+    adopt(&nat::TableLimits::subscribers);
+    next.unreplied_make_room = wanted.unreplied_make_room;
+}
+
+void adopt_pool(
+    const nat::PoolSettings& wanted, const nat::PoolSettings& at_start, nat::PoolSettings& next
+) {
+    next.port_quarantine = wanted.port_quarantine;
+    next.port_quarantine_ports = wanted.port_quarantine_ports;
+    next.block_release_delay = wanted.block_release_delay;
+    next.unsolicited_syn = wanted.unsolicited_syn;
+    if (wanted.blocks_per_subscriber <= at_start.blocks_per_subscriber) {
+        next.blocks_per_subscriber = wanted.blocks_per_subscriber;
+    }
+}
+
+bool is_by_protocol(const nat::SubscriberLimits& limits) {
+    constexpr nat::ProtocolLimits kNone;
+    return limits.tcp != kNone || limits.udp != kNone || limits.icmp != kNone;
+}
+
+// Ports taken alone are counted by protocol only where that was asked for at the start.
+void adopt_policy(const nat::PolicySettings& wanted, nat::PolicySettings& next) {
+    if (is_by_protocol(wanted.limits) == is_by_protocol(next.limits)) {
+        next.limits = wanted.limits;
+    }
+    next.refusal = wanted.refusal;
+}
+
+template <class Thing>
+bool have_same_names(const std::vector<Thing>& a, const std::vector<Thing>& b) {
+    return std::ranges::equal(a, b, {}, &Thing::name, &Thing::name);
+}
+
+}  // namespace
+
+std::vector<Difference> differences(const Config& a, const Config& b) {
+    const Settings before = settings_of(a);
+    const Settings after = settings_of(b);
+    std::vector<Difference> all;
+    for (const auto& [setting, text] : before) {
+        const auto other = after.find(setting);
+        if (other == after.end() || other->second != text) {
+            all.push_back({setting, text, other == after.end() ? "" : other->second});
+        }
+    }
+    for (const auto& [setting, text] : after) {
+        if (!before.contains(setting)) {
+            all.push_back({setting, "", text});
+        }
+    }
+    return all;
+}
+
+void adopt(const Config& wanted, const Config& at_start, Config& running) {
+    nat::NatSettings& next = running.nat;
+    adopt_timeouts(wanted.nat.timeouts, next.timeouts);
+    adopt_limits(wanted.nat.limits, at_start.nat.limits, next.limits);
+    if (have_same_names(wanted.nat.pools, next.pools)) {
+        for (size_t i = 0; i < next.pools.size(); ++i) {
+            adopt_pool(wanted.nat.pools[i], at_start.nat.pools[i], next.pools[i]);
+        }
+    }
+    if (have_same_names(wanted.nat.policies, next.policies)) {
+        for (size_t i = 0; i < next.policies.size(); ++i) {
+            adopt_policy(wanted.nat.policies[i], next.policies[i]);
+        }
+    }
+    running.source_text = wanted.source_text;
+}
+
+Change compare(const Config& running, const Config& wanted, const Config& at_start) {
+    Config next = running;
+    adopt(wanted, at_start, next);
+    return {differences(running, next), differences(next, wanted)};
+}
+
+}  // namespace sekisho::config

@@ -1,0 +1,125 @@
+// What of a changed file may be had at once, and that nothing of it is lost or invented.
+#include "config/change.h"
+
+#include <algorithm>
+
+#include <catch2/catch.hpp>
+
+using namespace sekisho;
+using config::Change;
+using config::Config;
+using config::Difference;
+
+namespace {
+
+// A configuration with one line more or less.
+Config with(const std::string& pool, const std::string& policy, const std::string& more) {
+    const config::Checked checked = config::parse(
+        "links:\n"
+        "  - {name: int0, device: 'tap:int0', realm: internal, addresses: [100.64.0.1/10]}\n"
+        "  - {name: ext0, device: 'tap:ext0', realm: external, addresses: [198.51.100.2/24]}\n"
+        "pools:\n  - name: main\n    addresses: [203.0.113.0/28]\n" +
+            pool +
+            "policies:\n  - name: all\n    realm: internal\n    source: [100.64.0.0/10]\n    pool: "
+            "main\n" +
+            policy + more,
+        "test.yaml",
+        {{0, 1}}
+    );
+    for (const config::Mistake& mistake : checked.mistakes) {
+        UNSCOPED_INFO(mistake.text());
+    }
+    REQUIRE(checked.config);
+    return *checked.config;
+}
+
+Change change_to(const Config& wanted) {
+    const Config running = with("", "", "");
+    return config::compare(running, wanted, running);
+}
+
+}  // namespace
+
+TEST_CASE("each setting that may change at once does, by its name", "[config][change]") {
+    struct Row {
+        const char* pool;
+        const char* policy;
+        const char* more;
+        Difference told;
+    };
+    const Row rows[] = {
+        {"", "", "timeouts: {udp: 600}\n", {"timeouts.udp", "300", "600"}},
+        {"", "", "timeouts: {tcp-closing: 300}\n", {"timeouts.tcp-closing", "240", "300"}},
+        {"", "", "limits: {sessions: 5000}\n", {"limits.sessions", "1048576", "5000"}},
+        {"", "", "limits: {mappings: 5000}\n", {"limits.mappings", "1048576", "5000"}},
+        {"", "", "limits: {subscribers: 5000}\n", {"limits.subscribers", "65536", "5000"}},
+        {"",
+         "",
+         "limits: {unreplied-make-room: true}\n",
+         {"limits.unreplied-make-room", "false", "true"}},
+        {"    port-quarantine: 60\n", "", "", {"pools.main.port-quarantine", "120", "60"}},
+        {"    block-release-delay: 10\n", "", "", {"pools.main.block-release-delay", "60", "10"}},
+        {"    blocks-per-subscriber: 4\n", "", "", {"pools.main.blocks-per-subscriber", "8", "4"}},
+        {"", "    limits: {sessions: 100}\n", "", {"policies.all.limits.sessions", "4096", "100"}},
+    };
+    for (const Row& row : rows) {
+        const Config wanted = with(row.pool, row.policy, row.more);
+        const Change change = change_to(wanted);
+        INFO(row.told.setting);
+        REQUIRE(change.at_once.size() == 1);
+        CHECK(change.at_once[0] == row.told);
+        CHECK(change.after_restart.empty());
+        Config running = with("", "", "");
+        const Config at_start = running;
+        config::adopt(wanted, at_start, running);
+        CHECK(running == wanted);
+    }
+}
+
+TEST_CASE("what wants a restart is told and left alone", "[config][change]") {
+    struct Row {
+        const char* pool;
+        const char* policy;
+        const char* more;
+        const char* setting;
+    };
+    const Row rows[] = {
+        {"", "", "limits: {sessions: 2000000}\n", "limits.sessions"},
+        {"", "", "timeouts: {fragment: 5}\n", "timeouts.fragment"},
+        {"",
+         "",
+         "timeouts: {by-remote-port: [{protocol: udp, ports: 53, timeout: 10}]}\n",
+         "timeouts.by-remote-port.1.ports"},
+        {"    blocks-per-subscriber: 16\n", "", "", "pools.main.blocks-per-subscriber"},
+        {"    port-selection: sequential\n", "", "", "pools.main.port-selection"},
+        {"", "    filtering: address-dependent\n", "", "policies.all.filtering"},
+        {"", "", "system: {name: other}\n", "system.name"},
+    };
+    for (const Row& row : rows) {
+        const Change change = change_to(with(row.pool, row.policy, row.more));
+        INFO(row.setting);
+        CHECK(change.at_once.empty());
+        const auto named = [&](const Difference& d) { return d.setting == row.setting; };
+        CHECK(std::any_of(change.after_restart.begin(), change.after_restart.end(), named));
+    }
+}
+
+TEST_CASE("a limit goes up again as far as the tables go", "[config][change]") {
+    const Config at_start = with("", "", "limits: {sessions: 5000}\n");
+    Config running = at_start;
+    config::adopt(with("", "", "limits: {sessions: 100}\n"), at_start, running);
+    CHECK(running.nat.limits.sessions == 100);
+    config::adopt(with("", "", "limits: {sessions: 5000}\n"), at_start, running);
+    CHECK(running.nat.limits.sessions == 5000);
+    const Change beyond =
+        config::compare(running, with("", "", "limits: {sessions: 5001}\n"), at_start);
+    CHECK(beyond.at_once.empty());
+    REQUIRE(beyond.after_restart.size() == 1);
+    CHECK(beyond.after_restart[0] == Difference{"limits.sessions", "5000", "5001"});
+}
+
+TEST_CASE("the same file changes nothing", "[config][change]") {
+    const Change change = change_to(with("", "", ""));
+    CHECK(change.at_once.empty());
+    CHECK(change.after_restart.empty());
+}
