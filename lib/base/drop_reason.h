@@ -66,6 +66,7 @@
     X(kSessionTableFull,   "session-table-full",   "the session table is full", "RFC 6888 REQ-11")                    \
     X(kMappingTableFull,   "mapping-table-full",   "the mapping table is full", "RFC 6888 REQ-11")                    \
     X(kSubscriberTableFull,"subscriber-table-full","the subscriber table is full", "RFC 6888 REQ-11")                 \
+    X(kAddressOnlyFull,    "address-only-full",    "the table of sessions of protocols without ports to translate is full", "RFC 6888 REQ-11") \
     X(kTargetInUse,        "target-in-use",        "to its target the redirected flow would look like another one", "RFC 3022 2.2")  \
     X(kStaleOwner,         "stale-owner",          "the port block changed its owner while the packet was on its way", "ARCHITECTURE 2") \
     X(kHeldOverflow,       "held-overflow",        "too many packets wait for a port block", "ARCHITECTURE 2")        \

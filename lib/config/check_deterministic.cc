@@ -75,6 +75,16 @@ void check_given_away(const Draft& draft, size_t index, Mistakes& mistakes) {
             );
         }
     }
+    for (size_t i = 0; i < draft.destination_nat.size(); ++i) {
+        const nat::DestinationNatSettings& rule = draft.config.nat.destination_nat[i];
+        for (size_t d = 0; rule.is_inbound && d < rule.destination.size(); ++d) {
+            check(
+                rule.destination[d].address,
+                draft.destination_nat[i].destinations[d],
+                "a service of destination-nat"
+            );
+        }
+    }
     for (size_t i = 0; i < draft.trigger_forwards.size(); ++i) {
         if (draft.trigger_forwards[i].is_read) {
             check(

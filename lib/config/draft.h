@@ -77,6 +77,7 @@ struct DestinationNatPlaces {
 
 struct TriggerForwardPlaces {
     Place external;
+    Place ports;
     bool is_read = false;  // all of it that is compared
 };
 

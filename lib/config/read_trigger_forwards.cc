@@ -1,4 +1,5 @@
 // The section trigger-forwards: reading and checking.
+#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -34,6 +35,7 @@ bool read_rule(
         good = read_host(*external, rule.external, mistakes) && good;
     }
     if (ports != nullptr) {
+        places.ports = ports->place;
         good = read_ports(*ports, rule.ports, mistakes) && good;
     }
     if (const Node* node = map.find("transport-protocol")) {
@@ -71,6 +73,44 @@ void read_trigger_forwards(const Node& node, Draft& draft, Mistakes& mistakes) {
     }
 }
 
+namespace {
+
+bool meet(const std::vector<Ipv4Prefix>& a, const std::vector<Ipv4Prefix>& b) {
+    return a.empty() || b.empty() || std::ranges::any_of(a, [&](const Ipv4Prefix& x) {
+               return std::ranges::any_of(b, [&](const Ipv4Prefix& y) {
+                   return x.contains(y.address) || y.contains(x.address);
+               });
+           });
+}
+
+// Whether a subscriber may hold the ports of both, and so two external endpoints for one of its own.
+bool share_ports(const nat::TriggerForwardSettings& a, const nat::TriggerForwardSettings& b) {
+    return a.realm == b.realm && a.external != b.external &&
+           ((a.tcp && b.tcp) || (a.udp && b.udp)) && a.ports.first <= b.ports.last &&
+           b.ports.first <= a.ports.last && meet(a.source, b.source);
+}
+
+// The first of those before it with which rule `i` meets.
+void check_held_ports(const Draft& draft, size_t i, Mistakes& mistakes) {
+    const auto& rules = draft.config.nat.trigger_forwards;
+    for (size_t k = 0; k < i; ++k) {
+        if (draft.trigger_forwards[k].is_read && share_ports(rules[k], rules[i])) {
+            mistakes.add(
+                draft.trigger_forwards[i].ports,
+                fmt::format(
+                    "ports of the trigger forward on line {} at another external address, for the "
+                    "same subscribers",
+                    draft.trigger_forwards[k].ports.line
+                ),
+                "one external endpoint for an internal one"
+            );
+            return;
+        }
+    }
+}
+
+}  // namespace
+
 void check_trigger_forwards(const Draft& draft, Mistakes& mistakes) {
     for (size_t i = 0; i < draft.trigger_forwards.size(); ++i) {
         const Ipv4Addr external = draft.config.nat.trigger_forwards[i].external;
@@ -80,6 +120,9 @@ void check_trigger_forwards(const Draft& draft, Mistakes& mistakes) {
                 fmt::format("{}, which no pool has", format(external)),
                 "an address of a pool"
             );
+        }
+        if (draft.trigger_forwards[i].is_read) {
+            check_held_ports(draft, i, mistakes);
         }
     }
 }

@@ -32,6 +32,18 @@ bool Filter::admits(const Session& s) const {
            (!protocol || static_cast<uint8_t>(*protocol) == s.protocol);
 }
 
+bool Filter::admits(const nat::SessionView& view) const {
+    if (admits(view.session)) {
+        return true;
+    }
+    const bool is_redirected = (view.session.realm & flow::kRedirectedRealm) != 0;
+    Filter others = *this;
+    others.remote.reset();
+    return is_redirected && remote &&
+           remote->admits(view.original.address.raw, view.original.port.raw) &&
+           others.admits(view.session);
+}
+
 bool Filter::admits(const nat::Mapping& m) const {
     return (!subscriber || subscriber->raw == m.internal_address) &&
            (!external || external->admits(m.external_address, m.external_port)) &&

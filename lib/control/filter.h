@@ -33,6 +33,8 @@ struct Filter {
 
     bool is_empty() const { return !subscriber && !external && !remote && !protocol; }
     bool admits(const Session& session) const;
+    bool admits(const nat::SessionView& view
+    ) const;  // the same; `remote` may be whom it has sent to
     // Without `remote`, which a mapping alone cannot answer.
     bool admits(const nat::Mapping& mapping) const;
     bool admits(const nat::MappingView& view) const;  // the same; `external` may be within its run

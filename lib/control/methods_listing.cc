@@ -116,7 +116,7 @@ Reply Methods::show_sessions(const Json& params) {
     }
     Document rows = Document::array();
     const auto add = [&](const nat::SessionView& view) {
-        if (page->filter.admits(view.session)) {
+        if (page->filter.admits(view)) {
             rows.push_back(session_row(view, config_));
         }
     };
@@ -181,7 +181,7 @@ Reply Methods::show_mappings(const Json& params) {
         return tl::unexpected<RpcError>(join.error());
     }
     const auto note = [&](const nat::SessionView& view) {
-        page->join->note(view, page->filter.admits(view.session), page->now);
+        page->join->note(view, page->filter.admits(view), page->now);
     };
     Document rows = Document::array();
     tl::expected<void, RpcError> done;
@@ -223,7 +223,7 @@ tl::expected<void, RpcError> Methods::walk_for_subscribers(Page& page) {
         return {};
     }
     return walk(page, [&page](const nat::SessionView& view) {
-        if (page.filter.admits(view.session)) {
+        if (page.filter.admits(view)) {
             page.join->note_subscriber(view.session);
         }
     });
@@ -283,7 +283,7 @@ Reply Methods::clear_sessions(const Json& params) {
         return tl::unexpected<RpcError>(page.error());
     }
     const auto cleared = clear_where(*page, [&page](const nat::SessionView& view) {
-        return page->filter.admits(view.session);
+        return page->filter.admits(view);
     });
     if (!cleared) {
         return tl::unexpected<RpcError>(cleared.error());
@@ -303,7 +303,7 @@ Reply Methods::clear_mappings(const Json& params) {
         return tl::unexpected<RpcError>(join.error());
     }
     const auto note = [&](const nat::SessionView& view) {
-        if (page->filter.admits(view.session)) {
+        if (page->filter.admits(view)) {
             page->join->note(view, true, page->now);
         }
     };

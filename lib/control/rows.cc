@@ -96,6 +96,7 @@ Document status_object(const dataplane::StatusView& s) {
         {"sessions", occupancy(s.sessions)},
         {"mappings", occupancy(s.mappings)},
         {"subscribers", occupancy(s.subscribers)},
+        {"address-only-sessions", occupancy(s.address_only)},
         {"buffers", {{"capacity", s.buffers.capacity}, {"in-use", s.buffers.used}}},
     };
 }
@@ -334,11 +335,13 @@ Document mapping_row(
         {"lifetime", lifetime},
         {"shard", view.shard.value},
     };
+    // Of a redirected flow's own mapping it is not the target but whom the subscriber has sent to.
+    const char* const far_end = view.remote.exclusive != 0 ? "internal-dst" : "remote";
     if (view.remote.address != 0) {
-        row["remote-address"] = address(view.remote.address);
+        row[std::string(far_end) + "-address"] = address(view.remote.address);
     }
     if (view.remote.port != 0) {
-        row["remote-port"] = port(view.remote.port);
+        row[std::string(far_end) + "-port"] = port(view.remote.port);
     }
     return row;
 }

@@ -221,6 +221,7 @@ std::string status_text(const Document& s) {
     row("sessions", "sessions/used", "sessions/capacity");
     row("mappings", "mappings/used", "mappings/capacity");
     row("subscribers", "subscribers/used", "subscribers/capacity");
+    row("address-only", "address-only-sessions/used", "address-only-sessions/capacity");
     row("buffers", "buffers/in-use", "buffers/capacity");
     return out + "\n" + table.take();
 }

@@ -65,6 +65,7 @@ StatusView DataplaneInspector::status() {
         view.subscribers.used += shard->gauges().subscribers.read();
         view.subscribers.capacity += limits.subscribers;
         view.arena_bytes += shard->nat().arena_bytes();
+        view.address_only = {shard->nat().claims().size(), shard->nat().claims().capacity()};
     }
     if (plan_.buffers) {
         view.buffers = plan_.buffers();

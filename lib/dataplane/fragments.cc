@@ -54,7 +54,7 @@ bool has_flow(const PacketMeta& meta, const StageTables& tables) {
     const nat::Redirects* const redirects = tables.nat->redirects();
     return !tables.network->is_own(meta.key.destination()) ||
            tables.is_pool(meta.key.destination()) ||
-           (redirects != nullptr && redirects->covers_by_port(meta.key));
+           (redirects != nullptr && redirects->covers_any_port(meta.key));
 }
 
 // Its key has changed since the burst was hashed and probed.

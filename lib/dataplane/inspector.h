@@ -57,7 +57,7 @@ struct StatusView {
     uint64_t uptime_seconds = 0;
     unsigned workers = 0, shards = 0;
     bool huge_pages = false;
-    Occupancy sessions, mappings, subscribers, buffers;
+    Occupancy sessions, mappings, subscribers, address_only, buffers;
     uint64_t arena_bytes = 0;
 };
 

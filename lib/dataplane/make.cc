@@ -24,7 +24,11 @@ void pass_by_mapping(Burst& burst, uint32_t i, MappingIndex mapping, const Stage
 
 void pass_by_static(Burst& burst, uint32_t i, const StageTables& tables) {
     PacketMeta& meta = burst.batch.meta[i];
-    burst.scratch[i] = tables.nat->scratch_static(meta.key, meta.direction, meta.kind);
+    const auto scratch = tables.nat->scratch_static(meta.key, meta.direction, meta.kind);
+    if (!scratch) {
+        return burst.batch.drop(i, DropReason::kStaleOwner);
+    }
+    burst.scratch[i] = *scratch;
     meta.verdict = Verdict::kPending;
     meta.session = &burst.scratch[i];
     meta.session_index = kNoIndex;
@@ -145,7 +149,8 @@ void judge_outbound(
             return pass_by_static(burst, i, tables);
         case nat::MakeResult::kRefused:
             if (is_mutated(Mutation::kRfc6888Req11a) &&
-                made.reason == DropReason::kSubscriberPortLimit &&
+                (made.reason == DropReason::kSubscriberPortLimit ||
+                 made.reason == DropReason::kPoolExhausted) &&
                 pass_untranslated(burst, i, tables)) {
                 return;
             }

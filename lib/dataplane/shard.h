@@ -82,6 +82,9 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
 
     bool send(ShardId to, const nat::ShardMessage& message) override;  // MessageSink
     void wait_is_over(SubscriberIndex subscriber) override;            // WaitListener
+    void tcp_session_ended(const FlowKey& inbound, uint64_t hash) override {
+        unsolicited_syns_.end_of_session(inbound, hash);
+    }
 
   private:
     // pipeline.cc: the one way of a burst, and that of the appliance's own packets.

@@ -67,6 +67,7 @@ std::optional<IcmpErrorKind> error_of(DropReason reason, uint16_t detail) {
         case DropReason::kSessionTableFull:
         case DropReason::kMappingTableFull:
         case DropReason::kSubscriberTableFull:
+        case DropReason::kAddressOnlyFull:
             return IcmpErrorKind{packet::kIcmpUnreachable, static_cast<uint8_t>(detail)};
         case DropReason::kNoMapping:  // of an unsolicited SYN, when its time has passed
             return IcmpErrorKind{packet::kIcmpUnreachable, packet::kCodePortUnreachable};

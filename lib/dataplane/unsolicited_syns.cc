@@ -8,14 +8,27 @@ namespace sekisho::dataplane {
 UnsolicitedSyns::UnsolicitedSyns(const HashSecret& secret)
     : secret_(secret), syns_(kMost), place_(kPlaces, kNone), of_source_(kClasses, 0) {}
 
-bool UnsolicitedSyns::is_held(const FlowKey& key, uint64_t hash) const {
-    const uint16_t at = place_[hash % kPlaces];
-    return at != kNone && syns_[at].key == key;
+// From the youngest of its place on. One that has gone has left its place in the ring to a younger one.
+uint16_t UnsolicitedSyns::find(const FlowKey& key, uint64_t hash) const {
+    uint16_t at = place_[hash % kPlaces];
+    while (at != kNone && syns_[at].key != key) {
+        const uint16_t before = syns_[at].before;
+        const bool is_older = before != kNone && age_order(before) < age_order(at);
+        at = is_older ? before : kNone;
+    }
+    return at;
+}
+
+void UnsolicitedSyns::end_of_session(const FlowKey& inbound, uint64_t hash) {
+    const uint16_t at = size_.read() > 0 ? find(inbound, hash) : kNone;
+    if (at != kNone) {
+        syns_[at].solicited = true;
+    }
 }
 
 void UnsolicitedSyns::note(const PacketRef& packet, const PacketMeta& meta, Tick now) {
     const auto held = static_cast<uint32_t>(size_.read());
-    if (held == kMost || is_held(meta.key, meta.hash)) {
+    if (held == kMost || find(meta.key, meta.hash) != kNone) {
         return;
     }
     const uint64_t source = keyed_hash(secret_, meta.key.source().raw, 0);
@@ -29,6 +42,8 @@ void UnsolicitedSyns::note(const PacketRef& packet, const PacketMeta& meta, Tick
     syn.hash = meta.hash;
     syn.at = now;
     syn.source_class = source_class;
+    syn.before = place_[meta.hash % kPlaces];
+    syn.solicited = false;
     syn.link = packet.in_link;
     const size_t there = std::min<size_t>(meta.l3_length, size_t{packet.length} - meta.l3_offset);
     syn.length = static_cast<uint8_t>(std::min(there, kQuoted));

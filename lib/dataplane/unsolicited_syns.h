@@ -4,6 +4,7 @@
 //             would end the attempt. So nobody is answered before kHoldMs have passed, and then only if there is still no
 //             such connection.
 //   Holds     a copy of the packet's first bytes, all that an error quotes; the packet itself ends as a drop when it comes.
+//   Meanwhile who has had its connection while it waited is never answered, though it has ended: end_of_session().
 //   Order     first in, first out: all wait equally long.
 //   Bounds    kMost in all, kMostOfSource from sources of one keyed hash: one source cannot take the places of all others.
 //             What finds no place is never answered. A SYN sent again while it is held has one place.
@@ -37,7 +38,9 @@ class UnsolicitedSyns {
         uint64_t hash = 0;
         Tick at;
         uint16_t source_class = 0;
+        uint16_t before = 0;  // the one before it with the same place, or kNone
         LinkId link;
+        bool solicited = false;
         uint8_t length = 0;                  // of `bytes`
         std::array<uint8_t, kQuoted> bytes;  // from the IPv4 header on
     };
@@ -46,6 +49,8 @@ class UnsolicitedSyns {
 
     // An inbound SYN that is being dropped.
     void note(const PacketRef& packet, const PacketMeta& meta, Tick now);
+    // A TCP session whose inbound packets have this key has ended.
+    void end_of_session(const FlowKey& inbound, uint64_t hash);
     // The oldest one if its time has passed, else nullptr.
     const Syn* due(Tick now) const {
         const Syn& oldest = syns_[first_];
@@ -63,11 +68,13 @@ class UnsolicitedSyns {
     static constexpr size_t kPlaces = 2048;  // of place_
     static constexpr size_t kClasses = 1024;
 
-    bool is_held(const FlowKey& key, uint64_t hash) const;
+    // kNone: it is not held.
+    uint16_t find(const FlowKey& key, uint64_t hash) const;
+    uint32_t age_order(uint16_t at) const { return (at + kMost - first_) % kMost; }
 
     HashSecret secret_;
-    std::vector<Syn> syns_;            // a ring
-    std::vector<uint16_t> place_;      // by hash: the last one of it, or kNone
+    std::vector<Syn> syns_;        // a ring
+    std::vector<uint16_t> place_;  // by hash: the last one of it, or kNone; Syn::before leads on
     std::vector<uint16_t> of_source_;  // by source class: how many are held
     uint32_t first_ = 0;
     Counter size_;

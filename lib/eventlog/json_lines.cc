@@ -193,6 +193,10 @@ void JsonLines::append(
         append_address(out, "remote-address", event.remote_address);
         append_port(out, "remote-port", event.remote_port);
     }
+    if (is_of_flow && event.sent_to_address != 0) {
+        append_address(out, "internal-dst-address", event.sent_to_address);
+        append_port(out, "internal-dst-port", event.sent_to_port);
+    }
     if (event.kind == EventKind::kMappingEnded || event.kind == EventKind::kSessionEnded) {
         append_text(out, "cause", name_of(static_cast<nat::EndCause>(event.cause)));
     }

@@ -56,7 +56,10 @@ struct alignas(64) Event {
     uint32_t since_ms;         // of kLost
     uint32_t sequence_number;  // of a segment
     uint64_t count;            // of kLost
-    uint64_t reserved3;
+    uint32_t
+        sent_to_address;  // of a session whose destination is translated: what its subscriber sees as the remote
+    uint16_t sent_to_port;  // endpoint; zero of others
+    uint16_t reserved;
 };
 static_assert(sizeof(Event) == 64);
 

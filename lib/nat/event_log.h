@@ -25,11 +25,11 @@
 
 namespace sekisho::nat {
 
-// Which classes tell of a session. Of an address-only protocol its mapping does not tell without the remote address whose
-// it was: several subscribers have one at a time.
+// Which classes tell of a session. Of an address-only protocol neither its mapping nor a block tells without the remote
+// address whose it was: several subscribers have one at a time.
 constexpr EventClass session_class(Protocol protocol) {
     return static_cast<EventClass>(
-        kLogSessions | (is_address_only(protocol) ? unsigned{kLogMappings} : 0U)
+        kLogSessions | (is_address_only(protocol) ? unsigned{kLogMappings} | kLogBlocks : 0U)
     );
 }
 

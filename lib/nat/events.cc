@@ -26,19 +26,6 @@ Event event_of(EventKind kind, Tick now) {
     return event;
 }
 
-Event event_of(EventKind kind, const Session& s, Tick now) {
-    Event event = event_of(kind, now);
-    event.realm = realm_of(s).value;
-    event.protocol = s.protocol;
-    event.internal_address = s.internal_address;
-    event.external_address = s.external_address;
-    event.remote_address = s.remote_address;
-    event.internal_port = s.internal_port;
-    event.external_port = s.external_port;
-    event.remote_port = s.remote_port;
-    return event;
-}
-
 Event with_cause(const Event& event, EndCause cause) {
     Event ended = event;
     ended.cause = static_cast<uint8_t>(cause);
@@ -88,8 +75,8 @@ Event NatShard::mapping_event(EventKind kind, uint32_t mapping, Tick now) const 
     event.external_address = m.external_address;
     event.internal_port = m.internal_port;
     event.external_port = shown_external_port(m);
-    if (overloads(m.subscriber, static_cast<Protocol>(m.protocol))) {
-        const MappingRemote remote = remote_of({mapping});
+    const MappingRemote remote = remote_of({mapping});
+    if (remote.exclusive == 0 && overloads(m.subscriber, static_cast<Protocol>(m.protocol))) {
         event.remote_address = remote.address;
         event.remote_port = remote.port;
     }
@@ -102,9 +89,28 @@ void NatShard::log_mapping(uint32_t mapping, Tick now) {
     }
 }
 
-void NatShard::log_session(const Session& s, Tick now) {
-    if (log_.logs(session_class(static_cast<Protocol>(s.protocol)))) {
-        log_.write(event_of(EventKind::kSessionCreated, s, now));
+// What the outside has seen, and, where that is another one, to whom the subscriber has sent.
+Event NatShard::session_event(EventKind kind, uint32_t session, Tick now) const {
+    const Session& s = sessions_[session];
+    Event event = event_of(kind, now);
+    event.realm = realm_of(s).value;
+    event.protocol = s.protocol;
+    event.internal_address = s.internal_address;
+    event.external_address = s.external_address;
+    event.remote_address = s.remote_address;
+    event.internal_port = s.internal_port;
+    event.external_port = s.external_port;
+    event.remote_port = s.remote_port;
+    if ((s.realm & flow::kRedirectedRealm) != 0) [[unlikely]] {
+        event.sent_to_address = originals_[session].address;
+        event.sent_to_port = originals_[session].port;
+    }
+    return event;
+}
+
+void NatShard::log_session(uint32_t session, Tick now) {
+    if (log_.logs(session_class(static_cast<Protocol>(sessions_[session].protocol)))) {
+        log_.write(session_event(EventKind::kSessionCreated, session, now));
     }
 }
 
@@ -163,6 +169,9 @@ void NatShard::log_refusal(
         case DropReason::kSubscriberTableFull:
             told = &table_limits_told_[2];
             break;
+        case DropReason::kAddressOnlyFull:
+            told = &table_limits_told_[3];
+            break;
         default:
             return;
     }
@@ -203,7 +212,7 @@ bool NatShard::is_subscriber_limit_due(Subscriber& s, DropReason reason, Tick no
 
 // Of a segment that lies outside of its connection's window.
 void NatShard::log_invalid(
-    const Session& s, Direction direction, const TcpSegment& segment, WindowFault fault, Tick now
+    uint32_t session, Direction direction, const TcpSegment& segment, WindowFault fault, Tick now
 ) {
     const int32_t ago = elapsed_ms(Tick{invalid_told_at_}, now);
     if (!log_.logs(kLogInvalid) || (ago >= 0 && ago < kInvalidEveryMs) ||
@@ -211,7 +220,7 @@ void NatShard::log_invalid(
         return;
     }
     invalid_told_at_ = now.ms;
-    Event event = event_of(EventKind::kSegmentInvalid, s, now);
+    Event event = session_event(EventKind::kSegmentInvalid, session, now);
     event.cause = static_cast<uint8_t>(fault);
     event.inbound = direction == Direction::kInbound ? 1 : 0;
     event.sequence_number = segment.sequence;
@@ -227,7 +236,7 @@ void NatShard::end_session(uint32_t session, EndCause cause, Tick now) {
     const bool is_logged = log_.logs(session_class(static_cast<Protocol>(s.protocol)));
     if (!is_logged || log_.may_end(waits_)) {
         if (is_logged) {
-            log_.write(with_cause(event_of(EventKind::kSessionEnded, s, now), cause));
+            log_.write(with_cause(session_event(EventKind::kSessionEnded, session, now), cause));
         }
         sessions_.release(session);
         return;
@@ -276,7 +285,8 @@ void NatShard::write_pending(Tick now, uint32_t budget) {
             const uint32_t session = pending & ~kPendingSession;
             const Session& s = sessions_[session];
             const auto cause = static_cast<EndCause>(s.ip_delta);
-            log_.write(with_cause(event_of(EventKind::kSessionEnded, s, {s.mapping}), cause));
+            const Event ended = session_event(EventKind::kSessionEnded, session, {s.mapping});
+            log_.write(with_cause(ended, cause));
             sessions_.release(session);
             continue;
         }

@@ -201,7 +201,7 @@ ShardId ExternalDirectory::owner_of_port(const ExternalAddress& address, const F
         return entry->shard;
     }
     const auto trigger = triggers_.find_forwarded(inbound);
-    const Ipv4Addr holder = trigger ? triggers_.holder(*trigger) : Ipv4Addr{};
+    const Ipv4Addr holder = trigger ? triggers_.last_holder(*trigger) : Ipv4Addr{};
     if (holder != Ipv4Addr{}) {
         return triggers_.shard_of(holder);
     }

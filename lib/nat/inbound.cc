@@ -14,11 +14,6 @@ AdmitResult admitted(uint32_t session) {
     return {AdmitResult::kSession, {}, {session}, {kNoIndex}};
 }
 
-// What outsiders may use of a table or limit of this size; the rest is kept for outbound sessions.
-constexpr uint32_t share_for_inbound(uint32_t size) {
-    return size - size / 4;
-}
-
 }  // namespace
 
 AdmitResult NatShard::admit_inbound(
@@ -42,7 +37,7 @@ AdmitResult NatShard::admit_inbound(
     if (mapping == kNoIndex) {
         return admit_to_static(key, kind, tcp_flags, now);
     }
-    if (!admits(mapping, key.source())) {
+    if (!admits(mapping, key.source()) || is_from_control(key, mappings_[mapping])) {
         return refused(DropReason::kFiltered);
     }
     if (kind != PacketKind::kTcp) {
@@ -91,8 +86,8 @@ AdmitResult NatShard::admit_tcp_opening(const FlowKey& key, uint32_t mapping, Ti
         (m.inbound_openings == m.sessions && !is_static(m))) {
         return refused(DropReason::kTcpUnsolicited);
     }
-    if (s.all_sessions() >= share_for_inbound(limits.sessions)) {
-        return refused(DropReason::kSubscriberSessionLimit);
+    if (const auto reason = check_opening_limits(s)) {
+        return refused(*reason);
     }
     if (sessions_.size() >= share_for_inbound(sessions_.limit())) {
         return refused(DropReason::kSessionTableFull);

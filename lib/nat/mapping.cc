@@ -193,9 +193,11 @@ NatShard::Sought NatShard::seek_mapping(const FlowKey& key, const Newcomer& newc
 }
 
 // The subscriber is there and within its session limits; only the mapping is missing.
+// NOLINTNEXTLINE(readability-function-size): of a redirected flow a little more is asked
 NatShard::Outcome NatShard::allocate_mapping(
-    const FlowKey& key, uint64_t internal_hash, uint32_t subscriber, Tick now
+    const Way& way, uint64_t internal_hash, uint32_t subscriber, Tick now
 ) {
+    const FlowKey& key = way.onward;
     if (const StaticEntry* entry = find_static(key, Direction::kOutbound)) {
         return make_static(*entry, key.source_port(), subscriber);
     }
@@ -210,7 +212,7 @@ NatShard::Outcome NatShard::allocate_mapping(
         return Outcome::refused(DropReason::kSubscriberMappingLimit);
     }
     Outcome port = allocate_port(subscriber, key, now);
-    if (port.kind() == MakeResult::kRefused &&
+    if (port.kind() == MakeResult::kRefused && !way.redirected &&
         (overloads(subscriber, key.protocol()) || is_mutated(Mutation::kRfc4787Req11))) {
         const Outcome shared = share_port(subscriber, key, now);
         port = shared.is_made() ? shared : port;
@@ -223,6 +225,9 @@ NatShard::Outcome NatShard::allocate_mapping(
     const uint64_t external =
         hash_of(external_key(address, Port::from_host(port.port()), key.protocol()));
     const uint32_t mapping = make_mapping(key, subscriber, address, port);
+    if (way.redirected) [[unlikely]] {
+        remotes_[mapping] = {way.key.destination().raw, way.key.destination_port().raw, 1};
+    }
     ++subscribers_[subscriber].mappings;
     if (port.is_shared()) {
         count_use(mappings_[mapping]);

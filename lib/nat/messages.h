@@ -16,6 +16,7 @@
 #include <cstdint>
 
 #include "base/types.h"
+#include "packet/batch.h"
 
 namespace sekisho::nat {
 
@@ -68,6 +69,8 @@ class WaitListener {
   public:
     virtual ~WaitListener() = default;
     virtual void wait_is_over(SubscriberIndex subscriber) = 0;
+    // There was a TCP session, and it has ended. `hash`: the shard's, of the key of its inbound packets.
+    virtual void tcp_session_ended(const FlowKey& /*inbound*/, uint64_t /*hash*/) {}
 };
 
 }  // namespace sekisho::nat

@@ -1,20 +1,16 @@
 // NatShard: the NAT state of one shard and all that changes it.
 //
-//   Holds     sessions and their index (both directions), mappings and their index (both
-//             endpoints), subscribers, the blocks granted to it, the free blocks of the addresses
-//             homed here, timers. The records lie in one arena.
-//   Owner     one worker at a time; nothing in it is read by another thread. Readers ask by message
-//             and get slices.
-//   Life      of a flow: find (dataplane, over a burst) misses -> make_outbound or admit_inbound ->
-//             packets refresh it through track() -> its timer fires -> expire. With its last
-//             session a mapping ends and its port rests.
+//   Holds     sessions and their index (both directions), mappings and their index (both endpoints), subscribers, the blocks
+//             granted to it, the free blocks of the addresses homed here, timers. The records lie in one arena.
+//   Owner     one worker at a time; nothing in it is read by another thread. Readers ask by message and get slices.
+//   Life      of a flow: find (dataplane, over a burst) misses -> make_outbound or admit_inbound -> packets refresh it
+//             through track() -> its timer fires -> expire. With its last session a mapping ends and its port rests.
 //   Time      `now` is an argument. An entry whose timeout has passed is dead at once for find,
 //             even before its timer fires.
 //   Memory    everything is allocated by create(); nothing on a packet's route allocates, locks or
 //             calls the system.
-//   Files     create.cc, outbound.cc, inbound.cc, mapping.cc, session.cc (expiry), track.cc,
-//             overload.cc (shared ports), subscriber.cc, holder.cc (blocks that we hold), recall.cc
-//             (blocks homed here), listing.cc.
+//   Files     create.cc, outbound.cc, inbound.cc, mapping.cc, session.cc (expiry), track.cc, overload.cc (shared ports),
+//             subscriber.cc, holder.cc (blocks that we hold), recall.cc (blocks homed here), listing.cc.
 //   Source    RFC 4787, 5382, 5508, 6888, 7857; ARCHITECTURE 2 and 3.
 #pragma once
 
@@ -163,13 +159,12 @@ class NatShard {
     uint64_t failed_inserts() const { return late_.failed(); }
     // Whether a session and its mapping can be found from either side.
     bool is_indexed(SessionIndex index) const;
-    // An inbound packet without session: mapping, filtering behaviour; a TCP SYN may make a session
-    // within the bounds: no more than limits.inbound_openings a mapping without a handshake, none if
-    // the mapping has nothing else, and a quarter of the session table and of the subscriber's
-    // sessions is kept for outbound ones.
-    //   Refused   kStaleOwner (the block is another shard's now), kNoMapping, kIcmpNoSession (the
-    //             same, of ICMP), kFiltered, kNoSession (TCP but no SYN), kTcpUnsolicited,
-    //             kSubscriberSessionLimit, kSessionTableFull.
+    // An inbound packet without session: mapping, filtering behaviour; a TCP SYN may make a session within the bounds: no
+    // more than limits.inbound_openings a mapping without a handshake, none if the mapping has nothing else, and a quarter
+    // of the session table and of the subscriber's limits is kept for outbound ones.
+    //   Refused   kStaleOwner (the block is another shard's now), kNoMapping, kIcmpNoSession (the same, of ICMP), kFiltered,
+    //             kNoSession (TCP but no SYN), kTcpUnsolicited, kSubscriberSessionLimit, kSubscriberHalfOpen,
+    //             kSessionTableFull.
     AdmitResult admit_inbound(const FlowKey& key, PacketKind kind, uint8_t tcp_flags, Tick now);
     // The mapping that translates a packet with this key, or kNoIndex; for ICMP errors whose session
     // is gone. One made for another remote endpoint is none.
@@ -185,7 +180,8 @@ class NatShard {
     bool has_static(const FlowKey& key, Direction direction) const {
         return find_static(key, direction) != nullptr;
     }
-    Session scratch_static(const FlowKey& key, Direction direction, PacketKind kind) const;
+    // Nothing: whoever had it is gone.
+    std::optional<Session> scratch_static(const FlowKey&, Direction, PacketKind kind) const;
     // A session-shaped value that translates from a mapping alone (deltas included); in no table.
     Session scratch_session(MappingIndex index, Ipv4Addr remote, Port remote_port) const;
 
@@ -229,6 +225,7 @@ class NatShard {
     }
     // Whether a block lies free at its home here.
     bool is_free_at_home(ExternalIndex external, uint16_t block) const;
+    const RemoteClaims& claims() const { return directory_->claims(); }  // of all shards
     size_t session_count() const { return sessions_.size(); }
     // Sessions that nobody had answered, ended to make room.
     uint64_t made_room() const { return made_room_; }
@@ -292,7 +289,7 @@ class NatShard {
                settings_->policies[m.policy].tcp_window != WindowPolicy::kOff;
     }
     void log_invalid(
-        const Session& s,
+        uint32_t session,
         Direction direction,
         const TcpSegment& segment,
         WindowFault fault,
@@ -302,9 +299,7 @@ class NatShard {
     Sought seek_mapping(const FlowKey& key, const Newcomer& newcomer, Tick now);
     void take_away_mapping(const FlowKey& key, Sought& sought) const;
     uint32_t find_mapping(uint64_t hash, const FlowKey& key, unsigned side) const;
-    Outcome allocate_mapping(
-        const FlowKey& key, uint64_t internal_hash, uint32_t subscriber, Tick now
-    );
+    Outcome allocate_mapping(const Way& way, uint64_t hash, uint32_t subscriber, Tick now);
     uint32_t make_mapping(
         const FlowKey& key, uint32_t subscriber, Ipv4Addr external, const Outcome& port
     );
@@ -338,11 +333,14 @@ class NatShard {
     bool admits_remote(const StaticEntry& entry, Ipv4Addr remote) const;
     bool show_trigger(uint32_t rule, MappingView& view) const;
     void note_trigger(uint32_t session);
+    bool is_from_control(const FlowKey& inbound, const Mapping& m) const;
+    void take_triggers(SessionIndex index, Tick now);
+    void log_trigger(EventKind kind, size_t rule, Ipv4Addr host, Tick now);
+    void release_idle_triggers(Tick now);
     void advance_triggers(Tick now);
     // redirect.cc
     Way redirected_way(const Way& direct, const RemoteEndpoint& target) const;
     Sought seek_redirected(const Way& way, const Newcomer& newcomer, Tick now);
-    Outcome allocate_redirected(const Way& way, uint64_t hash, uint32_t subscriber, Tick now);
     Outcome make_untranslated(const Way& way, uint64_t hash, uint32_t subscriber);
     bool is_taken(uint32_t mapping, const Way& way);
     void note_original(uint32_t session, const RemoteEndpoint& original);
@@ -366,6 +364,7 @@ class NatShard {
     void release_lingering(Tick now, uint32_t budget);
     using ProtocolCounts = std::array<uint32_t, kProtocolSlots>;
     std::optional<DropReason> check_limits(uint32_t subscriber, Protocol protocol, Tick now);
+    std::optional<DropReason> check_opening_limits(const Subscriber& s) const;
     bool may_take_port(uint32_t subscriber, Protocol protocol) const;
     void count_single(uint32_t mapping, int change);
     static void count_half_open(Subscriber& s, SessionState before, SessionState after);
@@ -451,7 +450,8 @@ class NatShard {
     }
     // events.cc
     void log_mapping(uint32_t mapping, Tick now);
-    void log_session(const Session& s, Tick now);
+    void log_session(uint32_t session, Tick now);
+    Event session_event(EventKind kind, uint32_t session, Tick now) const;
     Event mapping_event(EventKind kind, uint32_t mapping, Tick now) const;
     void log_block(EventKind kind, const PortBlock& b, Tick now);
     void log_refusal(
@@ -530,7 +530,7 @@ class NatShard {
     EventLog log_;
     uint32_t pending_first_ = kNoIndex;  // ended, not logged yet: the list's first and last
     uint32_t pending_last_ = kNoIndex;
-    std::array<bool, 3> table_limits_told_{};  // of sessions, mappings, subscribers
+    std::array<bool, 4> table_limits_told_{};  // sessions, mappings, subscribers, address-only
     bool limits_were_told_ = false;
     uint32_t limits_told_at_ = 0;  // Tick
     HashSecret port_secret_;

@@ -145,9 +145,9 @@ NatShard::Outcome NatShard::open_new(
         return Outcome::refused(*reason, answer);
     }
     if (mapping == kNoIndex) {
-        const Outcome outcome = way.redirected
-                                    ? allocate_redirected(way, sought.hash, subscriber, now)
-                                    : allocate_mapping(key, sought.hash, subscriber, now);
+        const Outcome outcome = way.keeps_source
+                                    ? make_untranslated(way, sought.hash, subscriber)
+                                    : allocate_mapping(way, sought.hash, subscriber, now);
         if (outcome.kind() == MakeResult::kHold) {
             return Outcome::hold(subscriber);
         }
@@ -158,7 +158,8 @@ NatShard::Outcome NatShard::open_new(
         }
         mapping = outcome.index();
     }
-    if (way.redirected && is_taken(mapping, way)) {
+    const bool may_be_taken = way.redirected || (redirects_ && is_static(mappings_[mapping]));
+    if (may_be_taken && is_taken(mapping, way)) {
         if (mappings_[mapping].sessions == 0) {
             release_mapping(mapping, false, EndCause::kUndone, now);
         }
@@ -166,6 +167,7 @@ NatShard::Outcome NatShard::open_new(
     }
     const Outcome session = make_outbound_session(way, mapping, first, now);
     if (!session.is_made()) {
+        log_refusal(key.source(), key.realm(), kNoIndex, session.reason(), now);
         return Outcome::refused(session.reason(), answer);
     }
     Subscriber& s = subscribers_[subscriber];
@@ -186,6 +188,7 @@ bool NatShard::claim_remote(const FlowKey& key, const Mapping& m, DropReason& re
             reason = DropReason::kRemoteTaken;
             return false;
         case RemoteClaims::Answer::kFull:
+            reason = DropReason::kAddressOnlyFull;
             break;
     }
     return false;

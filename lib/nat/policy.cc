@@ -13,9 +13,14 @@ bool has_ports(const FlowKey& key) {
 
 template <class Match>
 bool any_of_policy(const NatSettings& settings, const FlowKey& outbound, Match match) {
-    const PolicyId policy = find_policy(settings, outbound.source(), outbound.realm());
-    return policy != kNoPolicy &&
-           std::ranges::any_of(settings.policies[policy.value].exempt, [&](const Exemption& e) {
+    const PolicyId id = find_policy(settings, outbound.source(), outbound.realm());
+    if (id == kNoPolicy) {
+        return false;
+    }
+    const PolicySettings& policy = settings.policies[id.value];
+    const Protocol protocol = outbound.protocol();
+    return (!is_address_only(protocol) || policy.address_only[protocol]) &&
+           std::ranges::any_of(policy.exempt, [&](const Exemption& e) {
                return e.destination.contains(outbound.destination()) && match(e);
            });
 }

@@ -74,7 +74,9 @@ inline constexpr FieldLayout kEventFields[] = {
     SEKISHO_FIELD(Event, since_ms),
     SEKISHO_FIELD(Event, sequence_number),
     SEKISHO_FIELD(Event, count),
-    SEKISHO_FIELD(Event, reserved3),
+    SEKISHO_FIELD(Event, sent_to_address),
+    SEKISHO_FIELD(Event, sent_to_port),
+    SEKISHO_FIELD(Event, reserved),
 };
 inline constexpr FieldLayout kTcpWindowFields[] = {
     SEKISHO_FIELD(TcpWindow, end),

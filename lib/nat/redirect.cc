@@ -77,18 +77,6 @@ NatShard::Sought NatShard::seek_redirected(const Way& way, const Newcomer& newco
     return sought;
 }
 
-NatShard::Outcome NatShard::allocate_redirected(
-    const Way& way, uint64_t hash, uint32_t subscriber, Tick now
-) {
-    const Outcome made = way.keeps_source ? make_untranslated(way, hash, subscriber)
-                                          : allocate_mapping(way.onward, hash, subscriber, now);
-    const bool is_own = made.is_made() && !has_static_entry(mappings_[made.index()]);
-    if (is_own) {
-        remotes_[made.index()] = {way.key.destination().raw, way.key.destination_port().raw, 1};
-    }
-    return made;
-}
-
 // A mapping to itself: what counts and ends the flow as any other.
 NatShard::Outcome NatShard::make_untranslated(const Way& way, uint64_t hash, uint32_t subscriber) {
     if (!mappings_.has_room() || !mapping_index_.has_room(LateInserts::kMost)) {

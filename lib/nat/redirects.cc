@@ -11,13 +11,21 @@ bool contains(const std::vector<Ipv4Prefix>& prefixes, Ipv4Addr address) {
     });
 }
 
+// Of what has no ports to translate, pings alone.
+bool covers_protocol(const DestinationNatSettings& rule, Protocol protocol) {
+    switch (protocol) {
+        case Protocol::kTcp:
+            return rule.tcp;
+        case Protocol::kUdp:
+            return rule.udp;
+        default:
+            return protocol == Protocol::kIcmp && !rule.is_by_port();
+    }
+}
+
 // Whether the rule covers the flow, its ports left aside.
 bool covers_addresses(const DestinationNatSettings& rule, const FlowKey& outbound) {
-    const Protocol protocol = outbound.protocol();
-    const bool has_protocol = protocol == Protocol::kTcp   ? rule.tcp
-                              : protocol == Protocol::kUdp ? rule.udp
-                                                           : !rule.is_by_port();
-    return has_protocol && rule.realm == outbound.realm() &&
+    return covers_protocol(rule, outbound.protocol()) && rule.realm == outbound.realm() &&
            (rule.source.empty() || contains(rule.source, outbound.source())) &&
            contains(rule.destination, outbound.destination());
 }
@@ -87,10 +95,10 @@ RemoteEndpoint Redirects::endpoint_of(const Rule& rule, size_t target, const Flo
                             : RemoteEndpoint{entry->external, entry->external_of(endpoint.port)};
 }
 
-bool Redirects::covers_by_port(const FlowKey& outbound) const {
+bool Redirects::covers_any_port(const FlowKey& outbound) const {
     return outbound.protocol() != Protocol::kIcmp &&
            std::ranges::any_of(rules_, [&](const Rule& rule) {
-               return rule.setting->is_by_port() && covers_addresses(*rule.setting, outbound);
+               return covers_addresses(*rule.setting, outbound);
            });
 }
 

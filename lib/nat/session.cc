@@ -100,7 +100,7 @@ uint32_t NatShard::make_session(
     session_wheel_.schedule(index, now + static_cast<uint32_t>(timeout_ms(s, state)));
     sessions_.publish(index);
     ++sessions_made_;
-    log_session(s, now);
+    log_session(index, now);
     return index;
 }
 
@@ -140,9 +140,13 @@ void NatShard::expire_session(uint32_t session, EndCause cause, Tick now) {
     const bool was_closed = is_tcp_closed(s.state);
     [[maybe_unused]] const bool outbound =
         session_index_.erase(hash_of(key_of(session, Direction::kOutbound)), session << 1);
-    [[maybe_unused]] const bool inbound =
-        session_index_.erase(hash_of(key_of(session, Direction::kInbound)), session << 1 | 1);
+    const FlowKey inbound_key = key_of(session, Direction::kInbound);
+    const uint64_t inbound_hash = hash_of(inbound_key);
+    [[maybe_unused]] const bool inbound = session_index_.erase(inbound_hash, session << 1 | 1);
     assert(outbound && inbound);
+    if (static_cast<Protocol>(s.protocol) == Protocol::kTcp && listener_ != nullptr) {
+        listener_->tcp_session_ended(inbound_key, inbound_hash);
+    }
     session_wheel_.cancel(session);
     if ((s.flags & flow::kPermission) != 0) {
         permissions_.remove(mapping, s.remote_address);

@@ -75,6 +75,11 @@ AdmitResult NatShard::admit_to_static(
     if (entry == nullptr || entry->shard != shard_) {
         return refused(no_mapping_reason(key));
     }
+    const FlowKey answer =
+        FlowKey::of(entry->internal, key.source(), {}, {}, key.protocol(), entry->realm);
+    if (is_address_only(key.protocol()) && !passes_protocol(answer)) {
+        return refused(DropReason::kUnknownProtocol);
+    }
     if (!admits_remote(*entry, key.source())) {
         return refused(DropReason::kFiltered);
     }
@@ -94,7 +99,7 @@ AdmitResult NatShard::open_static(const StaticEntry& entry, const FlowKey& key, 
             return admit_tcp_opening(key, found, now);
         }
     }
-    if (mappings_.size() >= mappings_.capacity() - mappings_.capacity() / 4) {
+    if (mappings_.size() >= share_for_inbound(mappings_.limit())) {
         return refused(DropReason::kMappingTableFull);
     }
     const uint64_t hash = hash_of(subscriber_key(entry.internal, entry.realm));
@@ -121,8 +126,14 @@ bool NatShard::is_admitted_by_access(const Mapping& m, Ipv4Addr remote) const {
     return statics.admits(statics.entries()[m.block & ~kStaticBlock], remote);
 }
 
-Session NatShard::scratch_static(const FlowKey& key, Direction direction, PacketKind kind) const {
-    const StaticEntry& entry = *find_static(key, direction);
+std::optional<Session> NatShard::scratch_static(
+    const FlowKey& key, Direction direction, PacketKind kind
+) const {
+    const StaticEntry* const found = find_static(key, direction);
+    if (found == nullptr) {
+        return std::nullopt;
+    }
+    const StaticEntry& entry = *found;
     const bool outbound = direction == Direction::kOutbound;
     const Port own = outbound ? key.source_port() : key.destination_port();
     const bool has_identifier =

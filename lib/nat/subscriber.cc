@@ -247,6 +247,22 @@ std::optional<DropReason> NatShard::check_limits(uint32_t subscriber, Protocol p
     return std::nullopt;
 }
 
+// Of a TCP connection from outside. The rate is that of what the subscriber begins.
+std::optional<DropReason> NatShard::check_opening_limits(const Subscriber& s) const {
+    const SubscriberLimits& limits = limits_of(s);
+    const ProtocolCounts used{s.sessions[0], s.sessions[1], s.sessions[2]};
+    const unsigned slot = protocol_slot(Protocol::kTcp);
+    const uint32_t all = share_for_inbound(limits.sessions);
+    const uint32_t own = limits.tcp.sessions;
+    if (!is_within(limits, used, all, slot, 0) ||
+        (own != 0 && used[slot] >= share_for_inbound(own))) {
+        return DropReason::kSubscriberSessionLimit;
+    }
+    const bool may_open =
+        limits.half_open == 0 || s.half_open < share_for_inbound(limits.half_open);
+    return may_open ? std::nullopt : std::optional(DropReason::kSubscriberHalfOpen);
+}
+
 // Where it is switched on, a session that nobody has answered ends when the table is full. What it
 // frees serves from the next burst on, so the one that asked comes again. A hand goes round the
 // table, a few entries a refusal.

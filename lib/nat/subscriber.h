@@ -52,4 +52,10 @@ struct alignas(64) Subscriber {
 };
 static_assert(sizeof(Subscriber) == 64 && offsetof(Subscriber, generation) != 0);
 
+// What outsiders may use of a table or limit of this size; a quarter, one at least, is kept for outbound sessions.
+constexpr uint32_t share_for_inbound(uint32_t size) {
+    const uint32_t kept = size / 4;
+    return size - (kept == 0 && size != 0 ? 1 : kept);
+}
+
 }  // namespace sekisho::nat

@@ -81,19 +81,18 @@ constexpr uint16_t has_ack_flag(Direction d) {
     return d == Direction::kOutbound ? flow::kHasAckOutbound : flow::kHasAckInbound;
 }
 
-// The window that `d` announced last, in bytes; the scale counts only if both SYNs had one
-// (RFC 7323 2.2).
-uint32_t window_of(const Session& s, Direction d) {
-    if ((s.flags & has_ack_flag(d)) == 0) {
-        return 0;
-    }
+// The scale of what `d` announces; it counts only if both SYNs had one (RFC 7323 2.2).
+unsigned scale_of(const Session& s, Direction d) {
     const unsigned outbound = s.window_scales & 15;
     const unsigned inbound = s.window_scales >> 4;
     const bool scaled = outbound != kNoScale && inbound != kNoScale;
-    return uint32_t{s.tcp_window[index_of(d)]}
-           << (!scaled                     ? 0
-               : d == Direction::kOutbound ? outbound
-                                           : inbound);
+    return !scaled ? 0 : d == Direction::kOutbound ? outbound : inbound;
+}
+
+// The window that `d` announced last, in bytes.
+uint32_t window_of(const Session& s, Direction d) {
+    return (s.flags & has_ack_flag(d)) != 0 ? uint32_t{s.tcp_window[index_of(d)]} << scale_of(s, d)
+                                            : 0;
 }
 
 }  // namespace
@@ -137,24 +136,25 @@ bool is_reset_in_window(const Session& session, Direction direction, const TcpSe
 
 void note_tcp_window(Session& session, Direction direction, const TcpSegment& segment) {
     const size_t d = index_of(direction);
-    if ((segment.flags & packet::kAck) != 0) {
-        session.tcp_ack[d] = segment.acknowledgement;
-        session.tcp_window[d] = segment.window;
-        session.flags = static_cast<uint16_t>(session.flags | has_ack_flag(direction));
-    }
     const bool opening = session.state == kTcpOpenOutbound || session.state == kTcpOpenInbound ||
                          session.state == kTcpHalfOpen;
-    if ((segment.flags & packet::kSyn) == 0 || !opening) {
-        return;
+    const bool is_syn = (segment.flags & packet::kSyn) != 0;
+    if (is_syn && opening) {
+        const Direction other = opposite(direction);
+        if ((session.flags & has_ack_flag(other)) == 0) {
+            session.tcp_ack[index_of(other)] = segment.sequence + 1;
+        }
+        const unsigned shift = direction == Direction::kOutbound ? 0 : 4;
+        const unsigned kept = session.window_scales & (0xf0U >> shift);
+        session.window_scales =
+            static_cast<uint8_t>(kept | static_cast<unsigned>(segment.scale) << shift);
     }
-    const Direction other = opposite(direction);
-    if ((session.flags & has_ack_flag(other)) == 0) {
-        session.tcp_ack[index_of(other)] = segment.sequence + 1;
+    if ((segment.flags & packet::kAck) != 0) {
+        const unsigned scale = is_syn ? scale_of(session, direction) : 0;
+        session.tcp_ack[d] = segment.acknowledgement;
+        session.tcp_window[d] = static_cast<uint16_t>(segment.window >> scale);
+        session.flags = static_cast<uint16_t>(session.flags | has_ack_flag(direction));
     }
-    const unsigned shift = direction == Direction::kOutbound ? 0 : 4;
-    const unsigned kept = session.window_scales & (0xf0U >> shift);
-    session.window_scales =
-        static_cast<uint8_t>(kept | static_cast<unsigned>(segment.scale) << shift);
 }
 
 }  // namespace sekisho::nat

@@ -15,7 +15,8 @@
 //             has answered; until then it has the short timer of an opening.
 //   Window    tcp_ack[d] and tcp_window[d] come from segments of direction d and say what the other
 //             side may send. Until the first ACK, a side's SYN seeds it: its sequence number + 1 is
-//             what the other side will acknowledge.
+//             what the other side will acknowledge. A SYN's window is never scaled (RFC 7323 2.2), so
+//             a SYN/ACK's is kept as what, scaled, comes to no more.
 //   Order     sequence numbers in host order. Cost: a table look-up. Thread: pure.
 #pragma once
 

@@ -2,7 +2,11 @@
 // port, until it has done nothing for a while.
 //
 //   Holder    told by every packet to the control port (touch_trigger), known to all shards (TriggerTable), by which inbound
-//             packets are steered to its shard. Whose it is no longer gets nothing more by the sessions that it still has.
+//             packets are steered to its shard. From whom another has taken it gets nothing more by the sessions that it
+//             still has; who was only idle keeps these.
+//   Outsiders make nobody a holder by what they are answered: a connection that they have begun does not count, nor what a
+//             static mapping sends, and a datagram from the control port itself is not admitted by a filter alone.
+//   Log       like a port block: granted to whoever takes the ports, and released.
 //   Mapping   like a member's of a service: X:x <-> X':x with the same port on both sides, made when it is used. What the
 //             holder sends from such a port leaves by it, so that its answers come from where they were asked.
 //   Source    SEEDS B6; LEGACY F1 to F5.
@@ -15,6 +19,9 @@ namespace {
 // each one more than its number, or 0.
 constexpr unsigned kControlShift = 8;
 constexpr uint16_t kForwarded = 0xff;
+
+// No block of theirs is logged, so either class tells of them.
+constexpr auto kTriggerEvents = static_cast<EventClass>(kLogMappings | kLogBlocks);
 
 }  // namespace
 
@@ -67,13 +74,34 @@ bool NatShard::show_trigger(uint32_t rule, MappingView& view) const {
     return true;
 }
 
+// Whether a datagram comes from a control port that its receiver, in answering, would call.
+bool NatShard::is_from_control(const FlowKey& inbound, const Mapping& m) const {
+    if (!directory_->triggers().are_any() || is_static(m)) [[likely]] {
+        return false;
+    }
+    const FlowKey answer = FlowKey::of(
+        {m.internal_address},
+        inbound.source(),
+        {m.internal_port},
+        inbound.source_port(),
+        inbound.protocol(),
+        {m.realm}
+    );
+    return inbound.protocol() == Protocol::kUdp &&
+           directory_->triggers().find_control(answer).has_value();
+}
+
 // Marks a session whose packets say who holds a rule's ports, or use them.
 void NatShard::note_trigger(uint32_t session) {
     Session& s = sessions_[session];
     const auto entries = static_cast<uint32_t>(directory_->statics().entries().size());
     const uint32_t entry = mappings_[s.mapping].block & ~kStaticBlock;
     const bool is_forwarded = has_static_entry(mappings_[s.mapping]) && entry >= entries;
-    const auto control = directory_->triggers().find_control(key_of(session, Direction::kOutbound));
+    const bool is_begun_inside = s.state != SessionState::kTcpOpenInbound &&
+                                 (is_forwarded || !has_static_entry(mappings_[s.mapping]));
+    const auto control =
+        is_begun_inside ? directory_->triggers().find_control(key_of(session, Direction::kOutbound))
+                        : std::nullopt;
     if (!is_forwarded && !control) {
         return;
     }
@@ -97,13 +125,15 @@ bool NatShard::touch_trigger(SessionIndex index, Direction direction, Tick now) 
     const size_t forwarded = mark & kForwarded;
     const Ipv4Addr host{s.internal_address};
     if (control != 0 && direction == Direction::kOutbound) {
-        triggers.take(control - 1, host, {s.remote_address}, now);
+        take_triggers(index, now);
     }
     if (forwarded == 0) {
         return true;
     }
-    if (triggers.holder(forwarded - 1) == host) {
-        triggers.refresh(forwarded - 1, now);
+    if (triggers.last_holder(forwarded - 1) == host) {
+        if (triggers.holder(forwarded - 1) == host) {
+            triggers.refresh(forwarded - 1, now);
+        }
         return true;
     }
     if (outdated_.size() < outdated_.capacity()) {
@@ -112,17 +142,71 @@ bool NatShard::touch_trigger(SessionIndex index, Direction direction, Tick now) 
     return false;
 }
 
+// Of all rules with this control port. Who cannot be logged takes nothing, and comes again.
+void NatShard::take_triggers(SessionIndex index, Tick now) {
+    TriggerTable& triggers = directory_->triggers();
+    const Session& s = sessions_[index.value];
+    const FlowKey key = key_of(index.value, Direction::kOutbound);
+    const Ipv4Addr host{s.internal_address};
+    for (size_t rule = (originals_[index.value].trigger >> kControlShift) - 1U;
+         rule < triggers.size();
+         ++rule) {
+        const bool is_new = triggers.holder(rule) != host;
+        if (!triggers.is_control(rule, key) ||
+            (is_new && !log_.may_start(kTriggerEvents, waits_))) {
+            continue;
+        }
+        const Ipv4Addr before = triggers.take(rule, host, {s.remote_address}, now);
+        if (before != host && before != Ipv4Addr{}) {
+            log_trigger(EventKind::kBlockReleased, rule, before, now);
+        }
+        if (before != host) {
+            log_trigger(EventKind::kBlockGranted, rule, host, now);
+        }
+    }
+}
+
+void NatShard::log_trigger(EventKind kind, size_t rule, Ipv4Addr host, Tick now) {
+    if (!log_.logs(kTriggerEvents)) {
+        return;
+    }
+    const TriggerForwardSettings& settings = directory_->triggers().setting(rule);
+    Event event{};
+    event.kind = kind;
+    event.tick_ms = now.ms;
+    event.realm = settings.realm.value;
+    event.internal_address = host.raw;
+    event.external_address = settings.external.raw;
+    event.external_port = Port::from_host(settings.ports.first).raw;
+    event.last_port = Port::from_host(settings.ports.last).raw;
+    event.pool = pool_at(settings.external).value;
+    log_.write(event);
+}
+
+// An end that cannot be logged yet waits.
+void NatShard::release_idle_triggers(Tick now) {
+    TriggerTable& triggers = directory_->triggers();
+    for (size_t rule = 0; rule < triggers.size(); ++rule) {
+        const Ipv4Addr host = triggers.last_holder(rule);
+        const bool may_end = !log_.logs(kTriggerEvents) || log_.may_end(waits_);
+        if (triggers.is_idle(rule, shard_, now) && may_end && triggers.release(rule, now)) {
+            log_trigger(EventKind::kBlockReleased, rule, host, now);
+        }
+    }
+}
+
 // Sessions of former holders, ended between bursts, so that their remote endpoints reach the new one.
 void NatShard::advance_triggers(Tick now) {
-    directory_->triggers().release_idle(shard_, now);
+    release_idle_triggers(now);
     for (const uint32_t session : outdated_) {
         const Session& s = sessions_[session];
         constexpr uint16_t kBoth = flow::kLive | flow::kRedirected;
         const uint16_t mark =
             (s.flags & kBoth) == kBoth ? originals_[session].trigger : uint16_t{0};
         const size_t forwarded = mark & kForwarded;
-        const bool is_outdated = forwarded != 0 && directory_->triggers().holder(forwarded - 1) !=
-                                                       Ipv4Addr{s.internal_address};
+        const bool is_outdated =
+            forwarded != 0 &&
+            directory_->triggers().last_holder(forwarded - 1) != Ipv4Addr{s.internal_address};
         if (is_outdated) {
             clear_session({session}, now);
         }

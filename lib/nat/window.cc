@@ -13,7 +13,7 @@ bool NatShard::admits_segment(
     const uint32_t length = is_whole ? data : 0;
     const WindowFault fault = judge_window(window, direction, segment, length);
     if (fault != WindowFault::kNone) {
-        log_invalid(s, direction, segment, fault, now);
+        log_invalid(index.value, direction, segment, fault, now);
         return settings_->policies[mappings_[s.mapping].policy].tcp_window != WindowPolicy::kDrop;
     }
     learn_window(window, s, direction, segment, length);

@@ -294,7 +294,7 @@ TEST_CASE("exempt destinations are exempt for every protocol", "[packet][rfc6888
 
 TEST_CASE("the log tells whose the remote address was", "[packet][events]") {
     BedOptions options = shards(GENERATE(1U, 3U), "203.0.113.0");
-    options.nat.events.logged = nat::kLogMappings;
+    options.nat.events.logged = GENERATE(nat::kLogMappings, nat::kLogBlocks);
     TestBed bed(options);
     opened(bed, kKinds[3], host(5), kServer);
     opened(bed, kKinds[3], host(6), kOther);
@@ -304,7 +304,9 @@ TEST_CASE("the log tells whose the remote address was", "[packet][events]") {
     for (unsigned s = 0; s < bed.shards(); ++s) {
         nat::EventReader reader = bed.shard(s).nat().event_reader();
         for (const nat::Event& event : reader.front()) {
-            CHECK(event.external_port == 0);
+            const bool is_of_block = event.kind == nat::EventKind::kBlockGranted ||
+                                     event.kind == nat::EventKind::kBlockReleased;
+            CHECK((is_of_block || event.external_port == 0));
             if (event.kind == nat::EventKind::kSessionCreated) {
                 told.insert({{event.internal_address}, {event.remote_address}});
             }
@@ -316,6 +318,52 @@ TEST_CASE("the log tells whose the remote address was", "[packet][events]") {
         std::set<std::pair<Ipv4Addr, Ipv4Addr>>{{host(5), ip(kServer)}, {host(6), ip(kOther)}}
     );
     CHECK(ended == 2);
+}
+
+TEST_CASE(
+    "a protocol that a policy leaves out reaches no static address, nor an exempt one", "[packet]"
+) {
+    for (const Kind& kind : kKinds) {
+        DYNAMIC_SECTION(kind.name) {
+            BedOptions options = shards(GENERATE(1U, 3U));
+            nat::StaticMappingSettings whole;
+            whole.internal = host(12);
+            whole.external = ip("203.0.113.3");
+            options.nat.static_mappings = {whole};
+            options.nat.policies[0].exempt = {{{ip("192.0.2.0"), 26}}};
+            options.nat.policies[0].address_only = {false, false, false, false, false};
+            TestBed bed(options);
+            bed.push_external(in_of(bed, kind, kStranger, whole.external));
+            bed.push_internal(out_of(bed, kind, host(5), "192.0.2.7"));
+            bed.run();
+            CHECK(bed.take().empty());
+            CHECK(bed.dropped(DropReason::kUnknownProtocol) == 2);
+            bed.push_external(in_of(bed, kind, "192.0.2.7", host(5)));
+            bed.run();
+            CHECK(bed.take().empty());
+        }
+    }
+}
+
+TEST_CASE("a full table of such sessions has its own reason, and is told", "[packet][events]") {
+    BedOptions options = shards(GENERATE(1U, 3U));
+    options.nat.limits.address_only_sessions = 4;
+    options.nat.events.logged = nat::kLogLimits;
+    TestBed bed(options);
+    for (unsigned n = 0; n < 12; ++n) {
+        bed.push_internal(out_of(bed, kKinds[3], host(5), "192.0.2." + std::to_string(1 + n)));
+        bed.run();
+    }
+    CHECK(bed.session_count() == 4);
+    CHECK(bed.dropped(DropReason::kAddressOnlyFull) == 8);
+    unsigned told = 0;
+    for (unsigned i = 0; i < bed.shards(); ++i) {
+        nat::EventReader reader = bed.shard(i).nat().event_reader();
+        for (const nat::Event& event : reader.front()) {
+            told += event.cause == static_cast<uint8_t>(DropReason::kAddressOnlyFull) ? 1 : 0;
+        }
+    }
+    CHECK(told == 1);
 }
 
 }  // namespace

@@ -384,6 +384,26 @@ TEST_CASE(
     });
 }
 
+TEST_CASE(
+    "a whole packet too big for the next link reaches its receiver, if it may be cut",
+    "[packet][fragments][rfc4787-req13a]"
+) {
+    BedOptions options;
+    options.external_mtu = 620;
+    run_everywhere(options, [](TestBed& bed, Story& story) {
+        for (unsigned n = 5; n < 10; ++n) {
+            const ByteVector sent = big_udp(bed, n).bytes();
+            bed.push(kInternalLink, sent);
+            bed.run();
+            const Frames left = taken(bed);
+            CHECK(left.size() > 1);
+            CHECK(whole(left).payload == decode(sent).payload);
+        }
+        CHECK(bed.dropped(DropReason::kTooBig) == 0);
+        story.step(bed);
+    });
+}
+
 TEST_CASE("a fragment that is too big is cut again", "[packet][fragments][rfc4787-req13a]") {
     BedOptions options;
     options.external_mtu = 120;

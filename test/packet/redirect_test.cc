@@ -347,4 +347,122 @@ TEST_CASE(
     });
 }
 
+TEST_CASE(
+    "a rule for all ports says nothing of protocols that it cannot redirect",
+    "[packet][redirect][rfc6888-req6]"
+) {
+    BedOptions options;
+    options.nat = nat_settings();
+    options.nat.policies[0].exempt = {{{ip("192.0.2.0"), 24}}};
+    options.nat.destination_nat = {rule({0, 65535}, {{ip("198.51.100.50")}})};
+    run_everywhere(options, [](TestBed& bed, Story& story) {
+        for (unsigned n = 10; n < 20; ++n) {
+            for (const Protocol protocol : {Protocol::kGre, Protocol::kEsp, Protocol::kSctp}) {
+                const Decoded left = outward(
+                    bed,
+                    bed.from_internal()
+                        .ipv4(host(n), ip(kServer))
+                        .protocol(static_cast<uint8_t>(protocol))
+                        .payload_size(64)
+                );
+                CHECK(left.source == host(n));
+                CHECK(left.destination == ip(kServer));
+            }
+            // What it can redirect goes to its target, a ping too.
+            const auto ping = bed.from_internal().ipv4(host(n), ip(kServer)).echo_request(7);
+            CHECK(outward(bed, ping).destination == ip("198.51.100.50"));
+        }
+        CHECK(bed.session_count() == 10);
+        story.step(bed);
+    });
+}
+
+TEST_CASE(
+    "a rule for all ports of the appliance's own address takes datagrams in fragments",
+    "[packet][redirect][rfc4787-req14]"
+) {
+    BedOptions options;
+    options.nat = nat_settings();
+    options.nat.destination_nat = {rule({0, 65535}, {{ip(kResolver)}})};
+    options.nat.destination_nat[0].destination = {{ip("100.64.0.1"), 32}};
+    run_everywhere(options, [](TestBed& bed, Story& story) {
+        uint16_t id = 5;
+        for (unsigned n = 10; n < 14; ++n) {
+            Frames fragments = split(
+                udp_out(bed, host(n), 2001, "100.64.0.1", 53)
+                    .ip_id(++id)
+                    .payload_size(1000)
+                    .bytes(),
+                kPart
+            );
+            std::reverse(fragments.begin(), fragments.end());
+            push_all(bed, kInternalLink, fragments);
+            bed.run();
+            CHECK(destination_of(whole(taken(bed))) == at(kResolver, 53));
+        }
+        story.step(bed);
+    });
+}
+
+TEST_CASE(
+    "of two flows of a static port that look alike to their target the second is refused, "
+    "whichever it is",
+    "[packet][redirect]"
+) {
+    const bool direct_first = GENERATE(false, true);
+    BedOptions options = proxied();
+    nat::StaticMappingSettings fixed;
+    fixed.internal = host(9);
+    fixed.external = ip(kShown);
+    fixed.internal_ports = fixed.external_ports = {2000, 2000};
+    options.nat.static_mappings = {fixed};
+    options.nat.policies[0].refusal = nat::Refusal::kSilent;
+    run_everywhere(options, [direct_first](TestBed& bed, Story& story) {
+        const auto* const first = direct_first ? kResolver : kServer;
+        const auto* const second = direct_first ? kServer : kResolver;
+        CHECK(source_of(outward(bed, udp_out(bed, host(9), 2000, first, 53))) == at(kShown, 2000));
+        const auto other = udp_out(bed, host(9), 2000, second, 53);
+        check_refused(bed, kInternalLink, other, DropReason::kTargetInUse);
+        PacketBuilder reply = bed.from_external().ipv4(ip(kResolver), ip(kShown)).udp(53, 2000);
+        CHECK(source_of(inward(bed, reply)) == at(first, 53));
+        CHECK(bed.session_count() == 1);
+        story.step(bed);
+    });
+}
+
+TEST_CASE(
+    "the log of sessions has the target, whom the outside has seen, and the destination",
+    "[packet][redirect][events]"
+) {
+    BedOptions options = proxied();
+    options.nat.events.logged = nat::kLogMappings | nat::kLogSessions;
+    options.nat.policies[0].mapping = nat::MappingBehaviour::kAddressAndPortDependent;
+    options.nat.policies[0].filtering = nat::FilteringBehaviour::kAddressAndPortDependent;
+    options.nat.policies[0].port_overloading = true;
+    options.shards = GENERATE(1U, 3U);
+    TestBed bed(options);
+    outward(bed, udp_out(bed, host(10), 2000, kServer, 53));
+    bed.advance(301 * 1000);
+    unsigned sessions = 0;
+    unsigned mappings = 0;
+    for (unsigned i = 0; i < bed.shards(); ++i) {
+        nat::EventReader reader = bed.shard(i).nat().event_reader();
+        for (const nat::Event& event : reader.front()) {
+            if (event.kind == nat::EventKind::kSessionCreated ||
+                event.kind == nat::EventKind::kSessionEnded) {
+                CHECK(Ipv4Addr{event.remote_address} == ip(kResolver));
+                CHECK(Port{event.remote_port}.host() == 53);
+                CHECK(Ipv4Addr{event.sent_to_address} == ip(kServer));
+                CHECK(Port{event.sent_to_port}.host() == 53);
+                ++sessions;
+            } else {
+                CHECK(event.remote_address == 0);  // its port is shared with nobody
+                ++mappings;
+            }
+        }
+    }
+    CHECK(sessions == 2);
+    CHECK(mappings == 2);
+}
+
 }  // namespace sekisho::test

@@ -156,6 +156,60 @@ TEST_CASE(
     });
 }
 
+TEST_CASE(
+    "a connection that was opened meanwhile and has ended altogether ends a SYN in silence",
+    "[packet][syns][rfc5382-req4]"
+) {
+    const bool is_cleared = GENERATE(true, false);
+    BedOptions options;
+    options.nat = nat_settings();
+    options.nat.policies[0].filtering = nat::FilteringBehaviour::kAddressAndPortDependent;
+    options.nat.timeouts.tcp_closing = Seconds{1};
+    run_everywhere(options, [is_cleared](TestBed& bed, Story& story) {
+        bed.push_internal(tcp_out(bed, host(5), 1000, kServer, 80, kSyn));
+        bed.run();
+        bed.take();
+        const auto in = [&](uint8_t flags, uint32_t sequence, uint32_t acknowledged) {
+            bed.push_external(tcp_in(bed, kOther, 80, host(5), 1000, flags)
+                                  .sequence(sequence)
+                                  .acknowledgement(acknowledged));
+            bed.run();
+        };
+        const auto out = [&](uint8_t flags, uint32_t sequence, uint32_t acknowledged) {
+            bed.push_internal(tcp_out(bed, host(5), 1000, kOther, 80, flags)
+                                  .sequence(sequence)
+                                  .acknowledgement(acknowledged));
+            bed.run();
+        };
+        in(kSyn, 500, 0);
+        CHECK(waiting(bed) == 1);
+        out(kSyn, 100, 0);
+        if (is_cleared) {
+            const nat::SessionView opened = [&] {
+                for (const nat::SessionView& view : bed.sessions()) {
+                    if (Ipv4Addr{view.session.remote_address} == ip(kOther)) {
+                        return view;
+                    }
+                }
+                return nat::SessionView{};
+            }();
+            bed.shard(opened.shard.value).nat().clear_session({opened.index}, bed.now());
+        } else {
+            in(kSyn | kAck, 500, 101);
+            out(kAck, 101, 501);
+            out(kFin | kAck, 101, 501);
+            in(kFin | kAck, 501, 102);
+            bed.advance(2 * kSecond);
+        }
+        bed.take();
+        CHECK(bed.session_count() == 1);
+        bed.advance(20 * kSecond);
+        CHECK(bed.take().empty());
+        CHECK(waiting(bed) == 0);
+        story.step(bed);
+    });
+}
+
 TEST_CASE("one source cannot keep another's SYN from being answered", "[packet][syns][flood]") {
     TestBed bed(BedOptions{});
     for (unsigned n = 0; n < 4 * UnsolicitedSyns::kMost; ++n) {

@@ -11,9 +11,9 @@ constexpr int64_t kTokens = 1000;             // of one session
 constexpr Time kRefusalStands = 2;            // a refusal may be repeated so long without a look
 constexpr unsigned kLookedAtForSharing = 32;  // ports in use of a block
 
-// What outsiders may use of a table or a limit; the rest is kept for those inside.
+// What outsiders may use of a table or a limit; the rest, one at least, is kept for those inside.
 unsigned share_of_outsiders(unsigned size) {
-    return size - size / 4;
+    return size - std::max(size / 4, 1U);
 }
 
 }  // namespace
@@ -30,9 +30,11 @@ unsigned Nat44::sessions_of(Address subscriber, Proto protocol) const {
     return count;
 }
 
-unsigned Nat44::all_sessions_of(Address subscriber) const {
-    return sessions_of(subscriber, Proto::kTcp) + sessions_of(subscriber, Proto::kUdp) +
-           sessions_of(subscriber, Proto::kIcmp);
+unsigned Nat44::half_open_of(Address subscriber) const {
+    return static_cast<unsigned>(std::ranges::count_if(sessions_, [&](const auto& s) {
+        return s.first.protocol == Proto::kTcp && s.first.internal.address == subscriber &&
+               s.second.tcp.phase() == Tcp::kOpening;
+    }));
 }
 
 // Where it has mappings; of several addresses any.
@@ -72,14 +74,10 @@ std::set<DropReason> Nat44::over_limits(const SessionName& name, unsigned policy
     const Limits& limits = settings_.policies[policy].limits;
     std::set<DropReason> over;
     unsigned used[3];
-    unsigned half_open = 0;
     for (const Proto p : kProtos) {
         used[static_cast<size_t>(p)] = sessions_of(subscriber, p);
     }
-    for (const auto& [other, session] : sessions_) {
-        half_open += other.protocol == Proto::kTcp && other.internal.address == subscriber &&
-                     session.tcp.phase() == Tcp::kOpening;
-    }
+    const unsigned half_open = half_open_of(subscriber);
     const unsigned own = limits.of[name.protocol].sessions;
     if (!is_within(used, limits.sessions, own, name.protocol, limits)) {
         over.insert(DropReason::kSubscriberSessionLimit);
@@ -268,8 +266,18 @@ std::set<DropReason> Nat44::refuses_opening(const SessionName& key, const Mappin
     if (openings >= limits.inbound_openings || openings == m.sessions.size()) {
         refused.insert(DropReason::kTcpUnsolicited);
     }
-    if (all_sessions_of(m.subscriber) >= share_of_outsiders(limits.sessions)) {
+    unsigned used[3];
+    for (const Proto p : kProtos) {
+        used[static_cast<size_t>(p)] = sessions_of(m.subscriber, p);
+    }
+    const unsigned own = limits.of[Proto::kTcp].sessions;
+    if (!is_within(used, share_of_outsiders(limits.sessions), 0, Proto::kTcp, limits) ||
+        (own != 0 && used[static_cast<size_t>(Proto::kTcp)] >= share_of_outsiders(own))) {
         refused.insert(DropReason::kSubscriberSessionLimit);
+    }
+    if (limits.half_open != 0 &&
+        half_open_of(m.subscriber) >= share_of_outsiders(limits.half_open)) {
+        refused.insert(DropReason::kSubscriberHalfOpen);
     }
     const auto in_part = sessions_in_.find(settings_.part_of(key.internal.address));
     if (in_part->second >= share_of_outsiders(settings_.sessions)) {

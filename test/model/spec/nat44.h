@@ -130,7 +130,7 @@ class Nat44 {
     void end_if_dead(const SessionName& name, Time now);
     std::vector<SessionName> mappings_at(Proto p, const Endpoint& external) const;
     unsigned sessions_of(Address subscriber, Proto protocol) const;
-    unsigned all_sessions_of(Address subscriber) const;
+    unsigned half_open_of(Address subscriber) const;
     unsigned mappings_of(Address subscriber) const;
     std::optional<Address> address_of(Address subscriber) const;
     unsigned ports_in_use_of(Address subscriber, Proto protocol) const;

@@ -27,8 +27,12 @@ uint32_t Tcp::window(Side to) const {
     if (!said.has_acknowledged) {
         return 0;
     }
+    return uint32_t{said.window} << shift_of(to);
+}
+
+int Tcp::shift_of(Side s) const {
     const bool scaled = sides_[0].scale >= 0 && sides_[1].scale >= 0;
-    return uint32_t{said.window} << (scaled ? std::min(said.scale, 14) : 0);
+    return scaled ? std::min(side(s).scale, 14) : 0;
 }
 
 bool Tcp::is_in_window(Side from, const Packet& rst) const {
@@ -83,17 +87,19 @@ void Tcp::note_window(Side from, const Packet& segment) {
         return;
     }
     OneSide& me = side(from);
-    if ((segment.tcp_flags & kAck) != 0) {
-        me.has_acknowledged = true;
-        me.acknowledged = segment.acknowledgement;
-        me.window = segment.window;
-    }
-    if ((segment.tcp_flags & kSyn) != 0 && phase() == kOpening) {
+    const bool is_syn = (segment.tcp_flags & kSyn) != 0;
+    if (is_syn && phase() == kOpening) {
         OneSide& they = side(other(from));
         if (!they.has_acknowledged) {
             they.acknowledged = segment.sequence + 1;
         }
         me.scale = segment.scale;
+    }
+    if ((segment.tcp_flags & kAck) != 0) {
+        me.has_acknowledged = true;
+        me.acknowledged = segment.acknowledgement;
+        // A SYN's is never scaled (RFC 7323 2.2); it is remembered in the units of those that follow.
+        me.window = static_cast<uint16_t>(segment.window >> (is_syn ? shift_of(from) : 0));
     }
 }
 

@@ -29,6 +29,7 @@ class Tcp {
     // goes from there.
     uint32_t left_edge(Side to) const { return sides_[static_cast<size_t>(to)].acknowledged; }
     uint32_t window(Side to) const;
+    int shift_of(Side s) const;
 
   private:
     struct OneSide {

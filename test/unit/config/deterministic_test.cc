@@ -53,6 +53,15 @@ TEST_CASE("blocks by formula contradict what a formula knows nothing of", "[conf
         "an "
         "address of a pool without port-selection: deterministic"
     );
+    CHECK(
+        mistakes_of(
+            with(small) +
+            "destination-nat: [{name: web, realm: external, destination: [203.0.113.3/32], "
+            "ports: 80, targets: [100.64.0.9]}]\n"
+        ) ==
+        "f:23:62: found a service of destination-nat at an address whose ports follow from a "
+        "formula, wanted an address of a pool without port-selection: deterministic"
+    );
     const std::string more =
         small + "    overflow-pool: more\n  - {name: more, addresses: [198.18.0.0/30]}";
     const Checked checked = parse(with(more), "f", kTwoCpus);

@@ -218,5 +218,11 @@ TEST_CASE("trigger forwards are checked", "[config][trigger]") {
              "\n  - {name: b, external-src-address: 203.0.113.5, ports: 85, trigger-port: 81}",
          "f:24:37: found 203.0.113.5:85, of which the trigger forward on line 23 has a part, "
          "wanted one internal endpoint for an external one"},
+        {"ports at two addresses",
+         22,
+         with("external-src-address: 203.0.113.5, ports: 80-89, trigger-port: 81") +
+             "\n  - {name: b, external-src-address: 203.0.113.6, ports: 85, trigger-port: 82}",
+         "f:24:57: found ports of the trigger forward on line 23 at another external address, for "
+         "the same subscribers, wanted one external endpoint for an internal one"},
     });
 }

@@ -79,12 +79,16 @@ nat::SubscriberView subscriber_of(const nat::SessionView& session) {
 TEST_CASE("show.status tells name, tables, buffers and memory", "[control][rfc6888-req10]") {
     Rig rig;
     rig.inspector.status_view = {
-        "lab", "0.1.0", 61, 2, 3, true, {1, 10}, {2, 20}, {3, 30}, {4, 40}, 4096};
-    REQUIRE(rig.call("show.status") == Document::parse(R"({
+        "lab", "0.1.0", 61, 2, 3, true, {1, 10}, {2, 20}, {3, 30}, {5, 50}, {4, 40}, 4096};
+    REQUIRE(
+        rig.call("show.status") == Document::parse(R"({
         "name": "lab", "version": "0.1.0", "uptime": 61, "workers": 2, "shards": 3,
         "huge-pages": true, "arena-bytes": 4096,
         "sessions": {"used": 1, "capacity": 10}, "mappings": {"used": 2, "capacity": 20},
-        "subscribers": {"used": 3, "capacity": 30}, "buffers": {"capacity": 40, "in-use": 4}})"));
+        "subscribers": {"used": 3, "capacity": 30},
+        "address-only-sessions": {"used": 5, "capacity": 50}, "buffers": {"capacity": 40, "in-use": 4}})"
+                                   )
+    );
 }
 
 TEST_CASE("show.counters has the keys of the law, and only reasons that occurred", "[control]") {
@@ -215,6 +219,32 @@ TEST_CASE("a session's keys follow RFC 8512", "[control][rfc8512]") {
         "external-src-port": 1025, "remote-address": "192.0.2.1", "remote-port": 53,
         "realm": "internal", "pool": "main", "policy": "everyone", "state": "udp",
         "packets-outbound": 7, "packets-inbound": 6, "idle": 2, "lifetime": 297, "shard": 0}])"));
+}
+
+TEST_CASE(
+    "a redirected flow is found by its target and by whom its subscriber has sent to", "[control]"
+) {
+    Rig rig;
+    auto redirected = session_of(1);
+    redirected.session.realm |= flow::kRedirectedRealm;
+    redirected.original = {Ipv4Addr::of(192, 0, 2, 200), Port::from_host(80)};
+    auto mapping = mapping_of(redirected, 1);
+    mapping.mapping.realm = kInternalRealm.value;
+    mapping.remote = {redirected.original.address.raw, redirected.original.port.raw, 1};
+    rig.inspector.add(redirected);
+    rig.inspector.add(mapping);
+    rig.inspector.add(session_of(2));
+    const Document row = rig.all("show.sessions", {{"remote", "192.0.2.200:80"}}).at(0);
+    CHECK(row.at("internal-dst-address") == "192.0.2.200");
+    CHECK(row.at("internal-dst-port") == 80);
+    const auto target = row.at("remote-address").get<std::string>();
+    CHECK(target != "192.0.2.200");
+    CHECK(rig.all("show.sessions", {{"remote", target}}).size() >= 1);
+    CHECK(rig.all("show.sessions", {{"remote", "192.0.2.200:81"}}).empty());
+    const Document mappings = rig.all("show.mappings", {{"remote", "192.0.2.200"}});
+    REQUIRE(mappings.size() == 1);
+    CHECK(mappings.at(0).at("internal-dst-address") == "192.0.2.200");
+    CHECK_FALSE(mappings.at(0).contains("remote-address"));
 }
 
 TEST_CASE("every session state has a name of its own", "[control]") {

@@ -213,6 +213,7 @@ TEST_CASE("each reason owes its error", "[dataplane][rfc1812]") {
         {DropReason::kSessionTableFull, 3, 1, 1},
         {DropReason::kMappingTableFull, 3, 1, 1},
         {DropReason::kSubscriberTableFull, 3, 1, 1},
+        {DropReason::kAddressOnlyFull, 3, 1, 1},
         {DropReason::kFiltered, -1, 0},
         {DropReason::kMartianSource, -1, 0},
         {DropReason::kBug, -1, 0},

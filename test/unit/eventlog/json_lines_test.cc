@@ -88,6 +88,16 @@ TEST_CASE("each kind of event is a line of JSON", "[eventlog]") {
         told.find(R"("sequence-number":4294967295,"acknowledgement-number":17,)") != string::npos
     );
     CHECK(told.find("remote-address") == told.rfind("remote-address"));
+    // Of a redirected flow the outside has seen one remote endpoint, the subscriber another.
+    Event redirected = binding(EventKind::kSessionEnded);
+    redirected.sent_to_address = Ipv4Addr::of(192, 0, 2, 9).raw;
+    redirected.sent_to_port = Port::from_host(54).raw;
+    CHECK(
+        line(redirected) == string(kHead) + "session-ended" + who + remote +
+                                R"(,"internal-dst-address":"192.0.2.9","internal-dst-port":54)"
+                                R"(,"cause":"closed"})"
+                                "\n"
+    );
     Event lost = binding(EventKind::kLost);
     lost.count = 12345678901;
     CHECK(

@@ -162,6 +162,43 @@ TEST_CASE("outsiders leave a quarter to outbound sessions", "[nat][rfc6888-req5]
     }
 }
 
+TEST_CASE(
+    "openings from outside are within the subscriber's limits of TCP, and leave it some of each",
+    "[nat][rfc6888-req5]"
+) {
+    nat::NatSettings settings = lab();
+    nat::SubscriberLimits& limits = settings.policies[0].limits;
+    limits.inbound_openings = 60000;
+    limits.sessions = 100;
+    uint16_t admitted = 0;
+    DropReason reason = DropReason::kSubscriberSessionLimit;
+    SECTION("sessions of TCP") {
+        limits.tcp.sessions = 40;
+        admitted = 30;
+    }
+    SECTION("what is kept for others") {
+        limits.udp.reserve = 35;
+        admitted = 40;
+    }
+    SECTION("connections without a handshake") {
+        limits.half_open = 20;
+        admitted = 15;
+        reason = DropReason::kSubscriberHalfOpen;
+    }
+    SECTION("one at least is kept") {
+        limits.half_open = 2;
+        admitted = 1;
+        reason = DropReason::kSubscriberHalfOpen;
+    }
+    Cluster c(settings);
+    const Session s = c.session_of(c.open(Protocol::kTcp, subscriber(1), 4000), subscriber(1));
+    for (uint16_t i = 1; i < admitted; ++i) {  // the subscriber's own is the first
+        REQUIRE(c.inbound(s, kStranger, i).kind == AdmitResult::kSession);
+    }
+    CHECK(c.inbound(s, kStranger, 999).reason == reason);
+    CHECK(c.open(Protocol::kTcp, subscriber(1), 4000, kRemote, 99).kind == nat::MakeResult::kMade);
+}
+
 TEST_CASE("an inbound packet without session refreshes nothing", "[nat][rfc7857-7]") {
     Cluster c(lab());
     const Session s = c.session_of(c.open(Protocol::kUdp, subscriber(1), 4000), subscriber(1));

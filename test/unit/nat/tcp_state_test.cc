@@ -266,6 +266,17 @@ TEST_CASE("the window is scaled if both SYNs say so", "[nat][rfc7323-2.2]") {
     }
 }
 
+TEST_CASE("the window of a SYN/ACK is not scaled", "[nat][rfc7323-2.2][pitfall-13]") {
+    for (const uint32_t beyond : {1000U, 1001U, 7000U}) {
+        Connection c;
+        c.scale = 3;
+        c.segment(kOut, packet::kSyn, 100, 0);
+        c.segment(kIn, packet::kSyn | packet::kAck, 500, 101);
+        c.segment(kOut, packet::kRst, 101 + beyond, 0);
+        CHECK(c.session().state == (beyond == 1000 ? kTcpReset : kTcpHalfOpen));
+    }
+}
+
 TEST_CASE("a refusal of a SYN must acknowledge it", "[nat][rfc793-3.4][pitfall-13]") {
     for (const uint32_t ack : {101U, 100U, 0U}) {
         Connection c;
