@@ -418,13 +418,18 @@ TEST_CASE(
     options.nat.static_mappings = {fixed};
     options.nat.policies[0].refusal = nat::Refusal::kSilent;
     run_everywhere(options, [direct_first](TestBed& bed, Story& story) {
-        const auto* const first = direct_first ? kResolver : kServer;
-        const auto* const second = direct_first ? kServer : kResolver;
-        CHECK(source_of(outward(bed, udp_out(bed, host(9), 2000, first, 53))) == at(kShown, 2000));
-        const auto other = udp_out(bed, host(9), 2000, second, 53);
-        check_refused(bed, kInternalLink, other, DropReason::kTargetInUse);
-        PacketBuilder reply = bed.from_external().ipv4(ip(kResolver), ip(kShown)).udp(53, 2000);
-        CHECK(source_of(inward(bed, reply)) == at(first, 53));
+        const Endpoint ends[] = {at(kServer, 80), at(kProxy, 3128)};  // the rule covers the first
+        const Endpoint& first = ends[direct_first ? 1 : 0];
+        const Endpoint& second = ends[direct_first ? 0 : 1];
+        const auto syn = [&](const Endpoint& to) {
+            return bed.from_internal().ipv4(host(9), to.address).tcp(2000, to.port, kSyn);
+        };
+        const Decoded opened = outward(bed, syn(first));
+        CHECK(source_of(opened) == at(kShown, 2000));
+        CHECK(destination_of(opened) == at(kProxy, 3128));
+        check_refused(bed, kInternalLink, syn(second), DropReason::kTargetInUse);
+        const auto reply = answer(bed, at(kProxy, 3128), at(kShown, 2000), kSyn | kAck);
+        CHECK(source_of(inward(bed, reply)) == first);
         CHECK(bed.session_count() == 1);
         story.step(bed);
     });
