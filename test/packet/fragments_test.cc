@@ -369,7 +369,7 @@ TEST_CASE(
         bed.push(kInternalLink, sent);
         bed.run();
         const Frames left = taken(bed);
-        CHECK(left.size() == 2);
+        REQUIRE(left.size() == 2);
         CHECK(decode(left[0]).total_length == 620);
         CHECK(decode(left[1]).fragment_word == 75);
         CHECK(whole(left).payload == decode(sent).payload);
