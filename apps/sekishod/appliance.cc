@@ -542,26 +542,9 @@ Result<void> Appliance::start() {
     return {};
 }
 
-// The slow path first, which shares its CPU with others and may be long in coming: its rings hold what the workers leave
-// there meanwhile. The workers wait only for each other.
-Result<std::chrono::nanoseconds> Appliance::change(const std::function<void()>& change) {
-    constexpr std::chrono::seconds kPatience{2};
-    std::optional<std::chrono::nanoseconds> rested;
-    const auto change_shards = [&] {
-        change();
-        for (const auto& shard : shards_) {
-            shard->nat().change_settings(table_shares(), clock_.now());
-        }
-    };
-    const auto change_all = [&] { rested = gate_.while_all_rest(change_shards, kPatience); };
-    if (!slow_gate_.while_all_rest(change_all, kPatience) || !rested) {
-        return failure("a worker or the slow path does not come to rest; nothing was changed");
-    }
-    return *rested;
-}
-
 // What changes by itself and an operator wants to know.
 void Appliance::watch() {
+    let_drained_go();
     for (size_t device = 0; device < devices_.size(); ++device) {
         const auto& plan = device_plans_[device];
         if (const std::string news = devices_[device].tend(plan, *eal_); !news.empty()) {

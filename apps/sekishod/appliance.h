@@ -12,6 +12,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -84,6 +85,7 @@ class Appliance {
     void report_queues(const dpdk::EthDevicePlan& device) const;
     void run_worker(unsigned worker);
     void run_slow_path();
+    void let_drained_go();
     void run_logger();
     void finish_log();
     dataplane::Fabric::Sizes ring_sizes() const;
@@ -108,6 +110,7 @@ class Appliance {
     ShardTable table_;
     base::RestGate gate_;  // of the workers
     base::RestGate slow_gate_{1};
+    std::mutex change_lock_;  // of the directory while it follows, which the main thread does, too
     std::unique_ptr<nat::ExternalDirectory> directory_;
     std::unique_ptr<dataplane::Fabric> fabric_;
     std::unique_ptr<dataplane::SlowPath> slow_path_;

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "config/yaml_tree.h"
+#include "nat/external_directory.h"
 
 namespace sekisho::config {
 namespace {
@@ -96,6 +97,13 @@ void adopt_limits(
 void adopt_pool(
     const nat::PoolSettings& wanted, const nat::PoolSettings& at_start, nat::PoolSettings& next
 ) {
+    const bool has_blocks_only = wanted.port_selection != nat::PortSelection::kDeterministic &&
+                                 !nat::has_single_ports(wanted) && wanted.links.empty() &&
+                                 next.links.empty();
+    if (has_blocks_only && wanted.port_selection == next.port_selection &&
+        wanted.port_ranges == next.port_ranges && wanted.ports == next.ports) {
+        next.addresses = wanted.addresses;
+    }
     next.port_quarantine = wanted.port_quarantine;
     next.port_quarantine_ports = wanted.port_quarantine_ports;
     next.block_release_delay = wanted.block_release_delay;

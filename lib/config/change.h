@@ -1,7 +1,8 @@
 // What of another configuration may take the place of the running one's without a restart.
 //
 //   At once   timeouts but that of fragments (those by remote port where the ports stay); limits of the tables up to what
-//             they were made for at the start, unreplied-make-room; of each pool the quarantine, the release delay, the
+//             they were made for at the start, unreplied-make-room; of each pool that gives out blocks only the addresses (but
+//             a link's own), the quarantine, the release delay, the
 //             blocks of a subscriber up to those at the start, the answer to unsolicited SYNs; of each policy the limits and
 //             the refusal. Pools and policies are the same if name and place are.
 //   Restart   everything else.

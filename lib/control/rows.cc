@@ -259,6 +259,7 @@ Document pool_row(const nat::PoolSettings& settings, const nat::PoolView& view) 
         {"blocks", {{"free", view.free_blocks}, {"granted", view.granted_blocks}}},
         {"ports-in-use", view.ports_in_use},
         {"ports-resting", view.ports_resting},
+        {"addresses-draining", view.draining},
         {"refused", view.refused},
     };
 }

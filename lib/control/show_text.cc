@@ -73,6 +73,7 @@ std::vector<Listing> listings_of_the_appliance() {
           {"GRANTED-BLOCKS", "blocks/granted", true},
           {"PORTS-IN-USE", "ports-in-use", true},
           {"PORTS-RESTING", "ports-resting", true},
+          {"DRAINING", "addresses-draining", true},
           {"REFUSED", "refused", true},
           {"ADDRESSES", "addresses"}}},
     };

@@ -259,6 +259,7 @@ Result<std::vector<nat::PoolView>> DataplaneInspector::pools() {
             sum[pool].granted_blocks += views[pool].granted_blocks;
             sum[pool].ports_in_use += views[pool].ports_in_use;
             sum[pool].ports_resting += views[pool].ports_resting;
+            sum[pool].draining += views[pool].draining;
             sum[pool].refused += views[pool].refused;
         }
     }

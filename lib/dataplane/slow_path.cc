@@ -188,7 +188,7 @@ bool SlowPath::State::answers_for(LinkId id, Ipv4Addr target) const {
     const Link& link = network.link(id);
     return network.is_own_on(id, target) ||
            (link.proxy_arp && link.side == config::Side::kExternal &&
-            directory.find(target).value != kNoIndex);
+            directory.is_answered(target));
 }
 
 // Somebody else claims an address of ours (RFC 5227 2.4). Frames that a bridge sends back to us are

@@ -38,6 +38,8 @@ void NatShard::change_settings(const TableShares& shares, Tick now) {
         }
     }
     build_policies();
+    home_.follow(*settings_, *directory_);
+    may_be_aged_ = max_age_of_any_ != 0 || directory_->are_any_draining();
     sessions_.set_limit(shares.sessions);
     mappings_.set_limit(shares.mappings);
     subscribers_.set_limit(shares.subscribers);

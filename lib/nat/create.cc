@@ -53,7 +53,7 @@ uint32_t most_blocks(const NatSettings& settings, const NatShardPlan& plan) {
         for (const AddressRange& r : pool.addresses) {
             addresses += uint64_t{r.last.host()} - r.first.host() + 1;
         }
-        there_are += addresses * span.count();
+        there_are += ExternalDirectory::most_addresses(addresses) * span.count();
         per_subscriber = std::max<uint64_t>(per_subscriber, pool.blocks_per_subscriber);
     }
     const uint64_t wanted = std::min(there_are, (per_subscriber + by_formula) * plan.subscribers);
@@ -178,6 +178,7 @@ Result<void> NatShard::build(const NatShardPlan& plan, Tick now) {
     lay_out_records(plan, now);
     build_pools(now);
     build_policies();
+    may_be_aged_ = max_age_of_any_ != 0;
     if (max_age_of_any_ != 0) {
         granted_at_.resize(blocks_.capacity());
     }
@@ -194,7 +195,7 @@ Result<void> NatShard::build(const NatShardPlan& plan, Tick now) {
     }
     home_ = HomeBlocks(*settings_, *directory_, shard_);
     empty_ = EmptyBlocks(*directory_, settings_->pools.size());
-    recalls_ = RecallBook(directory_->size() / shards_ + 1 + settings_->pools.size());
+    recalls_ = RecallBook(directory_->capacity() / shards_ + 1 + settings_->pools.size());
     // One message for each request under way anywhere; for each recall that can run the question, a
     // block and the answer.
     outbox_reserve_ = size_t{shards_} * (kMaxWaits + 3 * RecallBook::kMaxRecalls);

@@ -62,10 +62,11 @@ ExternalIndex NatShard::external_to_ask(const Subscriber& s) const {
         return {kNoIndex};
     }
     if (pool == pool_of(s)) {
-        return {s.external};
+        const bool is_paired = s.external != kNoIndex && directory_->is_serving({s.external});
+        return {is_paired ? s.external : kNoIndex};
     }
     for (uint32_t block = s.first_block; block != kNoIndex; block = blocks_[block].next) {
-        if (!is_by_formula(blocks_[block])) {
+        if (!is_by_formula(blocks_[block]) && directory_->is_serving({blocks_[block].external})) {
             return {blocks_[block].external};
         }
     }

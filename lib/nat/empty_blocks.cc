@@ -4,7 +4,7 @@ namespace sekisho::nat {
 
 EmptyBlocks::EmptyBlocks(const ExternalDirectory& directory, size_t pools)
     : directory_(&directory),
-      lists_(directory.size()),
+      lists_(directory.capacity()),
       heads_(pools * directory.shards(), kNoIndex) {}
 
 uint32_t& EmptyBlocks::head_of(uint32_t external) {

@@ -17,6 +17,10 @@ uint32_t slot_hash(Ipv4Addr address) {
     return (address.host() * 0x9e3779b1U) ^ (address.host() >> 15);
 }
 
+uint8_t shift_of(const PoolSettings& pool) {
+    return static_cast<uint8_t>(std::countr_zero(pool.port_block_size));
+}
+
 }  // namespace
 
 // Where well-known ports are given out alone, a block that has some of them has no others.
@@ -50,56 +54,136 @@ ExternalDirectory::ExternalDirectory(
     const HashSecret& secret
 )
     : shards_(shards) {
-    uint32_t owners = 0;
-    const auto add = [&](PoolId pool, AddressRange range, uint8_t shift) {
-        for (uint64_t a = range.first.host(); a <= range.last.host(); ++a) {
-            const ShardId home{static_cast<uint8_t>(addresses_.size() % shards)};
-            const Ipv4Addr address = Ipv4Addr::from_host(static_cast<uint32_t>(a));
-            addresses_.push_back({address, pool, home, shift, owners});
-            owners += 65536U >> shift;
-        }
-    };
     for (size_t p = 0; p < settings.pools.size(); ++p) {
         const PoolSettings& pool = settings.pools[p];
-        const auto shift = static_cast<uint8_t>(std::countr_zero(pool.port_block_size));
         first_of_pool_.push_back(static_cast<uint32_t>(addresses_.size()));
         const size_t ranges =
             is_mutated(Mutation::kRfc6888Req3Ranges) ? size_t{1} : pool.addresses.size();
         for (const AddressRange& range : std::span(pool.addresses).first(ranges)) {
-            add(PoolId{static_cast<uint16_t>(p)}, range, shift);
+            add(PoolId{static_cast<uint16_t>(p)}, range, shift_of(pool));
         }
     }
     first_of_pool_.push_back(static_cast<uint32_t>(addresses_.size()));
+    capacity_ = most_addresses(addresses_.size());
     claims_ = std::make_unique<RemoteClaims>(
         settings.limits.address_only_sessions, base::draw_secret().value_or(HashSecret{})
     );
-    owners_ = std::make_unique<std::atomic<uint8_t>[]>(owners);
-    for (uint32_t i = 0; i < owners; ++i) {
-        owners_[i].store(kOwnedByHome, std::memory_order_relaxed);
-    }
-    const auto by_address = [](const ExternalAddress& a, const ExternalAddress& b) {
-        return a.address.host() < b.address.host();
-    };
-    if (!addresses_.empty()) {
-        const auto [low, high] = std::ranges::minmax_element(addresses_, by_address);
-        lowest_ = low->address.host();
-        reach_ = high->address.host() - lowest_;
-    }
-    slots_.assign(std::bit_ceil(addresses_.size() * 2 + 2), kNoIndex);
-    mask_ = static_cast<uint32_t>(slots_.size() - 1);
-    for (uint32_t i = 0; i < addresses_.size(); ++i) {
-        uint32_t slot = slot_hash(addresses_[i].address) & mask_;
-        while (slots_[slot] != kNoIndex) {
-            slot = (slot + 1) & mask_;
-        }
-        slots_[slot] = i;
-    }
+    homes_.resize(settings.pools.size(), 0);
+    index_addresses();
     mark_singles(settings);
     statics_ = StaticTable(settings, shard_of, secret);
     triggers_ = TriggerTable(settings, shard_of);
     if (!statics_.empty() || triggers_.are_any()) {
         reserve_statics(settings);
     }
+}
+
+void ExternalDirectory::add(PoolId pool, AddressRange range, uint8_t shift) {
+    const size_t blocks = 65536U >> shift;
+    const size_t count = size_t{range.last.host()} - range.first.host() + 1;
+    owners_.push_back(std::make_unique<std::atomic<uint8_t>[]>(count * blocks));
+    for (size_t i = 0; i < count; ++i) {
+        const ShardId home{static_cast<uint8_t>(addresses_.size() % shards_)};
+        const Ipv4Addr address = Ipv4Addr::from_host(static_cast<uint32_t>(range.first.host() + i));
+        std::atomic<uint8_t>* const owners = owners_.back().get() + i * blocks;
+        for (size_t b = 0; b < blocks; ++b) {
+            owners[b].store(kOwnedByHome, std::memory_order_relaxed);
+        }
+        addresses_.push_back({address, pool, home, shift, AddressState::kServing, owners});
+    }
+}
+
+// Those that are gone cannot be found.
+void ExternalDirectory::index_addresses() {
+    lowest_ = addresses_.empty() ? 0 : ~uint32_t{0};
+    uint32_t highest = 0;
+    slots_.assign(std::bit_ceil(addresses_.size() * 2 + 2), kNoIndex);
+    mask_ = static_cast<uint32_t>(slots_.size() - 1);
+    std::ranges::fill(homes_, 0);
+    for (uint32_t i = 0; i < addresses_.size(); ++i) {
+        const ExternalAddress& address = addresses_[i];
+        homes_[address.pool.value] |= uint64_t{1} << address.home.value;
+        if (address.state == AddressState::kGone) {
+            continue;
+        }
+        lowest_ = std::min(lowest_, address.address.host());
+        highest = std::max(highest, address.address.host());
+        uint32_t slot = slot_hash(address.address) & mask_;
+        while (slots_[slot] != kNoIndex) {
+            slot = (slot + 1) & mask_;
+        }
+        slots_[slot] = i;
+    }
+    reach_ = highest >= lowest_ ? highest - lowest_ : 0;
+}
+
+bool ExternalDirectory::is_drained(ExternalIndex index) const {
+    const ExternalAddress& address = addresses_[index.value];
+    const std::span owners(address.owners, 65536U >> address.block_shift);
+    return std::ranges::all_of(owners, [](const std::atomic<uint8_t>& owner) {
+        return owner.load(std::memory_order_acquire) == kOwnedByHome;
+    });
+}
+
+bool ExternalDirectory::has_drained() const {
+    for (uint32_t i = 0; i < addresses_.size() && are_any_draining_; ++i) {
+        if (addresses_[i].state == AddressState::kDraining && is_drained({i})) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The place of one that is gone is taken first: all its blocks are at home. One that is still another pool's comes when that
+// has let it go.
+void ExternalDirectory::add_missing(PoolId pool, const PoolSettings& settings) {
+    for (const AddressRange& range : settings.addresses) {
+        for (uint64_t a = range.first.host(); a <= range.last.host(); ++a) {
+            const Ipv4Addr address = Ipv4Addr::from_host(static_cast<uint32_t>(a));
+            if (find(address).value != kNoIndex) {
+                continue;
+            }
+            const auto former = std::ranges::find_if(addresses_, [&](const ExternalAddress& known) {
+                return known.state == AddressState::kGone && known.pool == pool;
+            });
+            if (former != addresses_.end()) {
+                former->address = address;
+                former->state = AddressState::kServing;
+            } else if (addresses_.size() < capacity_) {
+                add(pool, {address, address}, shift_of(settings));
+            } else {
+                ++waiting_;
+            }
+        }
+    }
+}
+
+void ExternalDirectory::follow(const NatSettings& settings) {
+    const auto is_wanted = [&](const ExternalAddress& known) {
+        const auto& ranges = settings.pools[known.pool.value].addresses;
+        return std::ranges::any_of(ranges, [&](const AddressRange& range) {
+            return range.first.host() <= known.address.host() &&
+                   known.address.host() <= range.last.host();
+        });
+    };
+    are_any_draining_ = false;
+    waiting_ = 0;
+    for (uint32_t i = 0; i < addresses_.size(); ++i) {
+        ExternalAddress& address = addresses_[i];
+        if (address.state == AddressState::kGone) {
+            continue;
+        }
+        address.state = is_wanted(address) ? AddressState::kServing
+                        : is_drained({i})  ? AddressState::kGone
+                                           : AddressState::kDraining;
+        are_any_draining_ = are_any_draining_ || address.state == AddressState::kDraining;
+    }
+    index_addresses();
+    for (size_t p = 0; p < settings.pools.size(); ++p) {
+        add_missing(PoolId{static_cast<uint16_t>(p)}, settings.pools[p]);
+    }
+    is_full_.resize(is_full_.empty() ? 0 : addresses_.size());
+    index_addresses();
 }
 
 // A byte a port and protocol, but where there is only one shard to own it.
@@ -182,9 +266,8 @@ ShardId ExternalDirectory::owner_of(ExternalIndex index, const FlowKey& inbound)
     }
     const Port port = inbound.destination_port();
     const ExternalAddress& a = addresses_[index.value];
-    const uint8_t owner = owners_[a.first_owner + (uint32_t{port.host()} >> a.block_shift)].load(
-        std::memory_order_acquire
-    );
+    const uint8_t owner =
+        a.owners[uint32_t{port.host()} >> a.block_shift].load(std::memory_order_acquire);
     if (owner < kSingles) [[likely]] {
         return {owner};
     }
@@ -251,11 +334,11 @@ ShardId ExternalDirectory::owner_by_remote(ExternalIndex index, const FlowKey& i
 }
 
 uint8_t ExternalDirectory::owner_byte(ExternalIndex index, uint16_t block) const {
-    return owners_[addresses_[index.value].first_owner + block].load(std::memory_order_acquire);
+    return addresses_[index.value].owners[block].load(std::memory_order_acquire);
 }
 
 void ExternalDirectory::set_owner(ExternalIndex index, uint16_t block, uint8_t owner) {
-    owners_[addresses_[index.value].first_owner + block].store(owner, std::memory_order_release);
+    addresses_[index.value].owners[block].store(owner, std::memory_order_release);
 }
 
 }  // namespace sekisho::nat

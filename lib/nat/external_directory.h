@@ -6,6 +6,9 @@
 //   Thread    built at start, then read by all; owner bytes are atomic: written with release by the
 //             shard that takes a block in (and by it when it gives the block up), read with acquire
 //             by every worker. A hint only: truth is in the arena of the holder (ARCHITECTURE 2).
+//   Changes   follow() adds addresses behind the others, so that an index never changes its meaning, and closes those that are
+//             taken away: what they have goes on, nothing new comes of them, and when their last block is back they are gone.
+//             While no turn runs, and by one thread.
 //   Cost      find: two comparisons for addresses beyond the pools', else one hash probe; owner: one byte. Nothing allocates after start.
 #pragma once
 
@@ -41,13 +44,20 @@ inline constexpr uint16_t kFirstHighPort = 1024;
 bool has_single_ports(const PoolSettings& pool);
 PortRange single_ports(const PoolSettings& pool);
 
+enum class AddressState : uint8_t {
+    kServing,
+    kDraining,  // taken away, with blocks that are not back yet
+    kGone,
+};
+
 struct ExternalAddress {
     Ipv4Addr address;
     PoolId pool;
     ShardId home;
-    uint8_t block_shift = 8;    // log2 of the pool's block size
-    uint32_t first_owner = 0;   // of its owner bytes
-    uint32_t first_single = 0;  // of those of its ports that are given out alone
+    uint8_t block_shift = 8;  // log2 of the pool's block size
+    AddressState state = AddressState::kServing;
+    std::atomic<uint8_t>* owners = nullptr;  // its owner bytes, by block
+    uint32_t first_single = 0;               // of those of its ports that are given out alone
 };
 
 class ExternalDirectory {
@@ -67,6 +77,29 @@ class ExternalDirectory {
     }
     const ExternalAddress& operator[](ExternalIndex index) const { return addresses_[index.value]; }
     size_t size() const { return addresses_.size(); }
+    // What follow() may make of size(), at most.
+    size_t capacity() const { return capacity_; }
+    static size_t most_addresses(size_t at_start) {
+        return at_start + at_start / 4 + kSpareAddresses;
+    }
+    // Wanted ones for which there is no room before others are gone.
+    size_t waiting() const { return waiting_; }
+    void follow(const NatSettings& settings);
+    bool is_serving(ExternalIndex index) const {
+        return addresses_[index.value].state == AddressState::kServing;
+    }
+    // Of one that is not serving: whether all its blocks are back.
+    bool is_drained(ExternalIndex index) const;
+    // Whether some have been taken away and are not gone yet; and whether follow() would let one go.
+    bool are_any_draining() const { return are_any_draining_; }
+    bool has_drained() const;
+    // Whether the appliance answers for it on its links.
+    bool is_answered(Ipv4Addr address) const {
+        const ExternalIndex index = find(address);
+        return index.value != kNoIndex && (is_serving(index) || !is_drained(index));
+    }
+    // A bit for each shard that is the home of an address of the pool.
+    uint64_t homes_of(PoolId pool) const { return homes_[pool.value]; }
     unsigned shards() const { return shards_; }
     // First index and number of a pool's addresses.
     ExternalIndex first_of(PoolId pool) const { return {first_of_pool_[pool.value]}; }
@@ -107,6 +140,10 @@ class ExternalDirectory {
     void set_port_owner(ExternalIndex index, unsigned slot, uint16_t port, uint8_t owner);
 
   private:
+    static constexpr size_t kSpareAddresses = 64;
+    void add(PoolId pool, AddressRange range, uint8_t shift);
+    void add_missing(PoolId pool, const PoolSettings& settings);
+    void index_addresses();
     void reserve_statics(const NatSettings& settings);
     void mark_singles(const NatSettings& settings);
     ShardId owner_of_port(const ExternalAddress& address, const FlowKey& inbound) const;
@@ -120,7 +157,11 @@ class ExternalDirectory {
     std::vector<uint32_t> first_of_pool_;  // one more than there are pools
     std::vector<uint32_t> slots_;  // open addressing, half full at most: indexes of addresses_
     uint32_t mask_ = 0;
-    std::unique_ptr<std::atomic<uint8_t>[]> owners_;
+    std::vector<std::unique_ptr<std::atomic<uint8_t>[]>> owners_;  // as they were added
+    std::vector<uint64_t> homes_;                                  // by PoolId
+    size_t capacity_ = 0;
+    size_t waiting_ = 0;
+    bool are_any_draining_ = false;
     // By address, protocol_slot() and port; none where one shard has all.
     std::vector<std::atomic<uint8_t>> port_owners_;
     std::vector<uint16_t> last_single_;  // by PoolId; 0: none

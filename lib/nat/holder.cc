@@ -303,7 +303,8 @@ void NatShard::take_in(const ShardMessage& grant, Tick now) {
     blocks_[block].next = s.first_block;
     s.first_block = block;
     ++s.blocks;
-    s.external = s.external == kNoIndex ? grant.external.value : s.external;
+    const bool is_paired = s.external != kNoIndex && directory_->is_serving({s.external});
+    s.external = is_paired ? s.external : grant.external.value;
     ++pools_[grant.pool.value].held;
     directory_->set_owner(grant.external, grant.block, shard_.value);
     note_granted(block, now);
@@ -337,12 +338,16 @@ void NatShard::note_granted(uint32_t block, Tick now) {
 
 // Whether no new mapping gets a port of it any more: it ends when it is empty.
 bool NatShard::is_aged(uint32_t block, Tick now) const {
-    if (max_age_of_any_ == 0) [[likely]] {
+    if (!may_be_aged_) [[likely]] {
         return false;
     }
-    const uint32_t most = pools_[(*directory_)[{blocks_[block].external}].pool.value].max_age_ms;
-    const int32_t age = elapsed_ms(Tick{granted_at_[block]}, now);
-    return most != 0 && age >= 0 && static_cast<uint32_t>(age) >= most;
+    const ExternalAddress& external = (*directory_)[{blocks_[block].external}];
+    if (external.state != AddressState::kServing) {
+        return true;
+    }
+    const uint32_t most = pools_[external.pool.value].max_age_ms;
+    const int32_t age = most != 0 ? elapsed_ms(Tick{granted_at_[block]}, now) : -1;
+    return age >= 0 && static_cast<uint32_t>(age) >= most;
 }
 
 // --- giving blocks up ----------------------------------------------------------------------------

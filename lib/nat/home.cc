@@ -42,19 +42,9 @@ HomeBlocks::HomeBlocks(
         pools_.push_back({std::vector<uint32_t>(blocks + 1, kNoIndex), 0, 0, span});
     }
     for (uint32_t e = home_; e < directory.size(); e += shards_) {
-        const PoolId pool = directory[ExternalIndex{e}].pool;
-        const BlockSpan span = pools_[pool.value].span;
-        const auto words = static_cast<uint32_t>(span.last / 64 + 1);
-        const auto first_word = static_cast<uint32_t>(free_bits_.size());
-        free_bits_.resize(first_word + words, 0);
-        for (uint32_t b = span.first; b <= span.last; ++b) {
-            free_bits_[first_word + b / 64] |= uint64_t{1} << (b % 64);
-        }
-        const auto blocks = static_cast<uint16_t>(span.count());
-        addresses_.push_back({first_word, kNoIndex, kNoIndex, blocks, pool});
-        pools_[pool.value].free += blocks;
+        add(directory[ExternalIndex{e}].pool);
     }
-    withhold_reserved(settings);
+    withhold_reserved(settings, 0);
     for (const ExternalDirectory::Reserved& r : directory.reserved()) {
         if (directory[r.external].home == home) {
             reserve(r);
@@ -66,13 +56,76 @@ HomeBlocks::HomeBlocks(
     }
 }
 
-// Blocks without a port that may be given out. Before the addresses are linked.
-void HomeBlocks::withhold_reserved(const NatSettings& settings) {
+void HomeBlocks::add(PoolId pool) {
+    const BlockSpan span = pools_[pool.value].span;
+    const auto words = static_cast<uint32_t>(span.last / 64 + 1);
+    const auto first_word = static_cast<uint32_t>(free_bits_.size());
+    free_bits_.resize(first_word + words, 0);
+    for (uint32_t b = span.first; b <= span.last; ++b) {
+        free_bits_[first_word + b / 64] |= uint64_t{1} << (b % 64);
+    }
+    const auto blocks = static_cast<uint16_t>(span.count());
+    addresses_.push_back({first_word, kNoIndex, kNoIndex, blocks, pool});
+    pools_[pool.value].free += blocks;
+}
+
+void HomeBlocks::open(uint32_t address) {
+    Address& a = addresses_[address];
+    a.is_open = true;
+    pools_[a.pool.value].free += a.free;
+    link(address);
+}
+
+void HomeBlocks::close(uint32_t address) {
+    Address& a = addresses_[address];
+    Pool& pool = pools_[a.pool.value];
+    unlink(address);
+    a.is_open = false;
+    pool.free -= a.free;
+    lower_most(pool);
+}
+
+void HomeBlocks::lower_most(Pool& pool) {
+    while (pool.most > 0 && pool.heads[pool.most] == kNoIndex) {
+        --pool.most;
+    }
+}
+
+void HomeBlocks::follow(const NatSettings& settings, const ExternalDirectory& directory) {
+    for (uint32_t a = 0; a < addresses_.size(); ++a) {
+        const bool is_serving = directory.is_serving(ExternalIndex{a * shards_ + home_});
+        if (is_serving != addresses_[a].is_open) {
+            is_serving ? open(a) : close(a);
+        }
+    }
+    const auto first = static_cast<uint32_t>(addresses_.size());
+    for (uint32_t e = first * shards_ + home_; e < directory.size(); e += shards_) {
+        add(directory[ExternalIndex{e}].pool);
+    }
+    if (addresses_.size() > first) {
+        withhold_reserved(settings, first);
+        for (size_t a = addresses_.size(); a-- > first;) {
+            link(static_cast<uint32_t>(a));
+        }
+    }
+}
+
+uint32_t HomeBlocks::draining(PoolId pool, const ExternalDirectory& directory) const {
+    uint32_t count = 0;
+    for (uint32_t a = 0; a < addresses_.size() && directory.are_any_draining(); ++a) {
+        const ExternalAddress& address = directory[ExternalIndex{a * shards_ + home_}];
+        count += address.pool == pool && address.state == AddressState::kDraining ? 1 : 0;
+    }
+    return count;
+}
+
+// Blocks without a port that may be given out, of the addresses from the first on. Before they are linked.
+void HomeBlocks::withhold_reserved(const NatSettings& settings, uint32_t first) {
     std::vector<std::vector<uint16_t>> withheld;  // by PoolId
     for (const PoolSettings& pool : settings.pools) {
         withheld.push_back(blocks_without_port(pool));
     }
-    for (uint32_t a = 0; a < addresses_.size(); ++a) {
+    for (uint32_t a = first; a < addresses_.size(); ++a) {
         for (const uint16_t number : withheld[addresses_[a].pool.value]) {
             reserve({ExternalIndex{a * shards_ + home_}, number, number});
         }
@@ -128,7 +181,7 @@ ExternalIndex HomeBlocks::find_most(PoolId pool) const {
 uint16_t HomeBlocks::take(ExternalIndex external, uint32_t start) {
     const uint32_t address = external.value / shards_;
     Address& a = addresses_[address];
-    if (a.free == 0) {
+    if (a.free == 0 || !a.is_open) {
         return kNoBlock;
     }
     Pool& pool = pools_[a.pool.value];
@@ -147,10 +200,7 @@ uint16_t HomeBlocks::take(ExternalIndex external, uint32_t start) {
     --a.free;
     --pool.free;
     link(address);
-    // A count moves by one, so this takes one step at most.
-    while (pool.most > 0 && pool.heads[pool.most] == kNoIndex) {
-        --pool.most;
-    }
+    lower_most(pool);  // a count moves by one, so this takes one step at most
     return static_cast<uint16_t>(w * 64 + bit);
 }
 
@@ -169,8 +219,12 @@ bool HomeBlocks::give_back(ExternalIndex external, uint16_t block) {
     if (block < pool.span.first || block > pool.span.last || is_free(external, block)) {
         return false;
     }
-    unlink(address);
     free_bits_[a.first_word + block / 64U] |= uint64_t{1} << (block % 64);
+    if (!a.is_open) {
+        ++a.free;
+        return true;
+    }
+    unlink(address);
     ++a.free;
     ++pool.free;
     link(address);

@@ -24,12 +24,17 @@ class HomeBlocks {
 
     // The address of the pool with the most free blocks, or kNoIndex if none has one.
     ExternalIndex find_most(PoolId pool) const;
+    // The directory has followed a change of settings: its new addresses are homed here, too, those that it closed give no
+    // more blocks.
+    void follow(const NatSettings& settings, const ExternalDirectory& directory);
     // Takes a free block of an address homed here, the first at or after `start` going round, or
     // kNoBlock.
     uint16_t take(ExternalIndex external, uint32_t start);
     // False if the block is free already or no block of the pool: a bug of the sender.
     [[nodiscard]] bool give_back(ExternalIndex external, uint16_t block);
     bool is_free(ExternalIndex external, uint16_t block) const;
+    // Of a pool, addresses homed here that are closed and not gone.
+    uint32_t draining(PoolId pool, const ExternalDirectory& directory) const;
     uint32_t free_blocks(PoolId pool) const { return pools_[pool.value].free; }
     uint32_t free_blocks_of(ExternalIndex e) const { return addresses_[e.value / shards_].free; }
 
@@ -40,6 +45,7 @@ class HomeBlocks {
         uint32_t next;
         uint16_t free;
         PoolId pool;
+        bool is_open = true;  // in its list; a closed one only takes blocks back
     };
     struct Pool {
         std::vector<uint32_t> heads;  // by number of free blocks
@@ -47,7 +53,11 @@ class HomeBlocks {
         uint32_t free = 0;
         BlockSpan span{};
     };
-    void withhold_reserved(const NatSettings& settings);
+    void add(PoolId pool);
+    void open(uint32_t address);
+    void close(uint32_t address);
+    static void lower_most(Pool& pool);
+    void withhold_reserved(const NatSettings& settings, uint32_t first);
     void reserve(const ExternalDirectory::Reserved& reserved);
     void link(uint32_t address);
     void unlink(uint32_t address);

@@ -152,6 +152,7 @@ PoolView NatShard::pool_view(PoolId pool, Tick /*now*/) const {
     view.granted_blocks = p.held;
     view.ports_in_use = p.in_use;
     view.ports_resting = p.clock.resting();
+    view.draining = home_.draining(pool, *directory_);
     view.refused = p.refused;
     return view;
 }

@@ -508,6 +508,7 @@ class NatShard {
     PortBlockTable blocks_;
     EmptyBlocks empty_;
     uint32_t max_age_of_any_ = 0;       // pool's block_max_age
+    bool may_be_aged_ = false;          // some block may be one that is_aged()
     std::vector<uint32_t> granted_at_;  // Tick, by block; empty where none has an age
     flow::TimingWheel block_wheel_;
     std::vector<Pool> pools_;  // by PoolId

@@ -69,15 +69,12 @@ void NatShard::dispatch(ShardId to, const ShardMessage& message, Tick now) {
 }
 
 bool NatShard::is_home_of(ShardId shard, PoolId pool) const {
-    const size_t count = directory_->count_of(pool);
-    const size_t first = directory_->first_of(pool).value;
-    const size_t ahead = (shard.value + shards_ - first % shards_) % shards_;
-    return ahead < count;
+    return (directory_->homes_of(pool) >> shard.value & 1) != 0;
 }
 
 size_t NatShard::recall_slot(ExternalIndex external, PoolId pool) const {
     return external.value != kNoIndex ? external.value / shards_
-                                      : directory_->size() / shards_ + 1 + pool.value;
+                                      : directory_->capacity() / shards_ + 1 + pool.value;
 }
 
 void NatShard::serve(const ShardMessage& request, Tick now) {

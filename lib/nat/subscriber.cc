@@ -57,7 +57,7 @@ ExternalIndex NatShard::first_external(PolicyId policy, Ipv4Addr address, RealmI
                         : directory_->find(statics.external_of_subscriber(address, realm));
     const bool will_do = external.value != kNoIndex &&
                          (*directory_)[external].pool == settings_->policies[policy.value].pool &&
-                         directory_->grants_blocks(external);
+                         directory_->grants_blocks(external) && directory_->is_serving(external);
     return will_do ? external : ExternalIndex{kNoIndex};
 }
 

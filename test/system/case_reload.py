@@ -79,6 +79,38 @@ def limits(world):
     assert traffic.ask(sockets[5]), "a raised limit lets nothing through"
 
 
+@case("addresses leave a pool and join it: what stands stays, what is new goes to those that are left",
+      workers="2", system="shards: 3", pool="port-quarantine: 1\n    block-release-delay: 1",
+      addresses="203.0.113.0/30")
+def addresses(world):
+    clients = [traffic.udp_socket(world.lab, name, address) for name, address in town.fifty_subscribers()[:20]]
+    stand = [traffic.ask(client) for client in clients]
+    assert len({address for address, _ in stand}) > 1, stand
+    rewrite(world, ("addresses: [203.0.113.0/30]", "addresses: [203.0.113.8]"))
+    done = reload(world)
+    assert [change["setting"] for change in done["changed"]] == ["pools.main.addresses"], done
+    assert [traffic.ask(client) for client in clients] == stand, "sessions that stand are others now"
+    pool = world.nat.show("pools")["pools"][0]
+    assert pool["addresses-draining"] == len({address for address, _ in stand}), pool
+    for name, address in town.fifty_subscribers()[:20]:
+        assert traffic.ask(traffic.udp_socket(world.lab, name, address))[0] == "203.0.113.8"
+    assert traffic.curl(world.lab, "sub1", "100.64.1.3", "/who").startswith("203.0.113.8:")
+    world.nat.cli("clear", "sessions", "all")
+
+    def is_drained():
+        return world.nat.show("pools")["pools"][0]["addresses-draining"] == 0
+
+    assert laboratory.wait_until(is_drained, 30), world.nat.show("pools")
+    for gone in ("203.0.113.0", "203.0.113.1", "203.0.113.2", "203.0.113.3"):
+        world.lab.attempt("net", ["ip", "neighbour", "del", gone, "dev", "eth0"])
+        traffic.ping(world.lab, "net", town.SERVER, gone)
+        _, known = world.lab.attempt("net", ["ip", "neighbour", "show", gone])
+        assert "lladdr" not in known, f"somebody answers for {gone}: {known}"
+    rewrite(world, ("addresses: [203.0.113.8]", "addresses: [203.0.113.0/30]"))
+    reload(world)
+    assert traffic.ask(clients[0])[0] in {"203.0.113.0", "203.0.113.1", "203.0.113.2", "203.0.113.3"}
+
+
 @case("a file with mistakes, or with what wants a restart, changes nothing", workers="1")
 def refused(world):
     before = world.nat.cli("show", "config")

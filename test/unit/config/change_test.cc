@@ -33,6 +33,18 @@ Config with(const std::string& pool, const std::string& policy, const std::strin
     return *checked.config;
 }
 
+// With other addresses of the pool.
+Config test_pool(const std::string& addresses, const std::string& more) {
+    Config config = with(more, "", "");
+    std::string text = config::to_yaml(config);
+    const size_t at = text.find("addresses: [203.0.113");
+    REQUIRE(at != std::string::npos);
+    text.replace(at, text.find(']', at) + 1 - at, "addresses: [" + addresses + "]");
+    const config::Checked checked = config::parse(text, "test.yaml", {{0, 1}});
+    REQUIRE(checked.config);
+    return *checked.config;
+}
+
 Change change_to(const Config& wanted) {
     const Config running = with("", "", "");
     return config::compare(running, wanted, running);
@@ -101,6 +113,28 @@ TEST_CASE("what wants a restart is told and left alone", "[config][change]") {
         CHECK(change.at_once.empty());
         const auto named = [&](const Difference& d) { return d.setting == row.setting; };
         CHECK(std::any_of(change.after_restart.begin(), change.after_restart.end(), named));
+    }
+}
+
+TEST_CASE(
+    "addresses of a pool come and go at once, where it gives out blocks only", "[config][change]"
+) {
+    const auto pool = [](const std::string& addresses, const std::string& more) {
+        return test_pool(addresses, more);
+    };
+    const Config running = pool("203.0.113.0/28", "");
+    const Change change =
+        config::compare(running, pool("203.0.113.8/29, 203.0.114.1", ""), running);
+    REQUIRE(change.at_once.size() == 1);
+    CHECK(change.at_once[0].setting == "pools.main.addresses");
+    CHECK(change.after_restart.empty());
+    for (const char* more :
+         {"    port-selection: preserve\n", "    port-ranges: preserve\n    ports: 1-65535\n"}) {
+        const Config single = pool("203.0.113.0/28", more);
+        const Change refused = config::compare(single, pool("203.0.113.8/29", more), single);
+        INFO(more);
+        CHECK(refused.at_once.empty());
+        CHECK(refused.after_restart.size() == 1);
     }
 }
 

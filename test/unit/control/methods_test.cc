@@ -175,7 +175,7 @@ TEST_CASE(
     REQUIRE(rig.call("show.pools") == Document::parse(R"({"pools": [{"name": "main",
         "addresses": ["203.0.113.0-203.0.113.15"], "ports": "1024-65535", "port-block-size": 256,
         "port-selection": "random", "port-ranges": "any", "pairing": "hard", "blocks": {"free": 100, "granted": 7},
-        "ports-in-use": 30, "ports-resting": 4, "refused": 2}]})"));
+        "ports-in-use": 30, "ports-resting": 4, "addresses-draining": 0, "refused": 2}]})"));
 }
 
 TEST_CASE("show.log tells of the log and of each ring", "[control][log]") {

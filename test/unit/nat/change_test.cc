@@ -114,3 +114,145 @@ TEST_CASE(
     c.pass(32 * kSecond);
     CHECK(open_all() == 64);
 }
+
+namespace {
+
+Ipv4Addr external_of(Cluster& c, const MakeResult& made, Ipv4Addr internal) {
+    return {c.session_of(made, internal).external_address};
+}
+
+void end_all(Cluster& c) {
+    for (unsigned s = 0; s < c.shards(); ++s) {
+        for (uint32_t i = 0; i < c.shard(s).session_capacity(); ++i) {
+            c.shard(s).clear_session({i}, c.now);
+        }
+        c.shard(s).end_of_burst();
+    }
+    c.deliver();
+}
+
+uint32_t draining(Cluster& c) {
+    uint32_t sum = 0;
+    for (unsigned s = 0; s < c.shards(); ++s) {
+        sum += c.shard(s).pool_view({0}, c.now).draining;
+    }
+    return sum;
+}
+
+nat::AddressRange range(uint8_t first, uint8_t last) {
+    return {addr(203, 0, 113, first), addr(203, 0, 113, last)};
+}
+
+}  // namespace
+
+TEST_CASE("addresses that are added serve, and no index changes its meaning", "[nat][change]") {
+    for (const unsigned shards : {1U, 3U}) {
+        nat::NatSettings settings = lab(1);
+        settings.pools[0].port_block_size = 32768;  // two blocks an address
+        settings.pools[0].ports = {1024, 65535};
+        Cluster c(settings, shards);
+        std::set<Ipv4Addr> seen;
+        const auto open = [&](uint32_t n) {
+            const MakeResult made = c.open(Protocol::kUdp, subscriber(n), 5000);
+            if (made.kind == MakeResult::kMade) {
+                seen.insert(external_of(c, made, subscriber(n)));
+            }
+            return made.kind == MakeResult::kMade;
+        };
+        REQUIRE(open(1));
+        REQUIRE(open(2));
+        REQUIRE_FALSE(open(3));
+        c.pass(2000);
+        c.change([](nat::NatSettings& s) { s.pools[0].addresses.push_back(range(10, 13)); }, kAll);
+        for (uint32_t n = 3; n < 11; ++n) {
+            INFO(n);
+            CHECK(open(n));
+        }
+        CHECK_FALSE(open(11));
+        CHECK(seen.size() == 5);
+        CHECK(c.directory().find(addr(203, 0, 113, 1)).value == 0);
+        CHECK(c.directory().find(addr(203, 0, 113, 13)).value == 4);
+    }
+}
+
+TEST_CASE(
+    "an address that is taken away keeps its sessions, gets nothing new and goes when they end",
+    "[nat][change]"
+) {
+    for (const unsigned shards : {1U, 3U}) {
+        Cluster c(lab(4), shards);
+        std::vector<std::pair<Ipv4Addr, MakeResult>> made;
+        for (uint32_t n = 0; n < 40; ++n) {
+            made.emplace_back(subscriber(n), c.open(Protocol::kUdp, subscriber(n), 5000));
+            REQUIRE(made.back().second.kind == MakeResult::kMade);
+        }
+        const auto is_left = [](Ipv4Addr a) { return a == addr(203, 0, 113, 1); };
+        c.change([](nat::NatSettings& s) { s.pools[0].addresses = {range(1, 1)}; }, kAll);
+        CHECK(draining(c) == 3);
+        CHECK(c.directory().is_answered(addr(203, 0, 113, 2)));
+        unsigned elsewhere = 0;
+        for (const auto& [internal, result] : made) {
+            const Ipv4Addr before = external_of(c, result, internal);
+            elsewhere += is_left(before) ? 0 : 1;
+            const MakeResult again = c.open(Protocol::kUdp, internal, 6000);
+            REQUIRE(again.kind == MakeResult::kMade);
+            CHECK(is_left(external_of(c, again, internal)));
+            CHECK(external_of(c, result, internal) == before);
+        }
+        CHECK(elsewhere >= 20);
+        end_all(c);
+        c.pass(600 * kSecond);  // quarantine twice, then the release delay
+        CHECK(c.directory().has_drained());
+        c.change([](nat::NatSettings&) {}, kAll);
+        CHECK(draining(c) == 0);
+        CHECK_FALSE(c.directory().are_any_draining());
+        CHECK(c.directory().find(addr(203, 0, 113, 2)).value == kNoIndex);
+        CHECK_FALSE(c.directory().is_answered(addr(203, 0, 113, 2)));
+        CHECK(c.directory().find(addr(203, 0, 113, 1)).value == 0);
+    }
+}
+
+TEST_CASE("an address that comes back before it is drained serves on", "[nat][change]") {
+    Cluster c(lab(2), 2);
+    REQUIRE(c.open(Protocol::kUdp, subscriber(1), 5000).kind == MakeResult::kMade);
+    REQUIRE(c.open(Protocol::kUdp, subscriber(2), 5000).kind == MakeResult::kMade);
+    for (unsigned i = 0; i < 5; ++i) {
+        c.change([](nat::NatSettings& s) { s.pools[0].addresses = {range(1, 1)}; }, kAll);
+        c.change([](nat::NatSettings& s) { s.pools[0].addresses = {range(1, 2)}; }, kAll);
+    }
+    uint32_t free = 0;
+    uint32_t granted = 0;
+    for (unsigned s = 0; s < 2; ++s) {
+        free += c.shard(s).pool_view({0}, c.now).free_blocks;
+        granted += c.shard(s).pool_view({0}, c.now).granted_blocks;
+    }
+    CHECK(free + granted == 2 * 252);
+    CHECK(draining(c) == 0);
+}
+
+TEST_CASE("addresses come and go for ever", "[nat][change]") {
+    Cluster c(lab(4), 3);
+    for (uint32_t round = 0; round < 100; ++round) {
+        const auto first = static_cast<uint8_t>(1 + round % 200);
+        c.change(
+            [&](nat::NatSettings& s) {
+                s.pools[0].addresses = {range(first, static_cast<uint8_t>(first + 3))};
+            },
+            kAll
+        );
+        const MakeResult made = c.open(Protocol::kUdp, subscriber(round), 5000);
+        REQUIRE(made.kind == MakeResult::kMade);
+        const Ipv4Addr external = external_of(c, made, subscriber(round));
+        CHECK(external.host() - range(first, first).first.host() < 4);
+        end_all(c);
+        c.pass(400 * kSecond, 4096);
+        c.change([](nat::NatSettings&) {}, kAll);
+    }
+    CHECK(c.directory().waiting() == 0);
+    CHECK(c.directory().size() <= 16);
+    uint32_t free = 0;
+    for (unsigned s = 0; s < 3; ++s) {
+        free += c.shard(s).pool_view({0}, c.now).free_blocks;
+    }
+    CHECK(free == 4 * 252);
+}

@@ -80,6 +80,7 @@ class Cluster {
         const std::function<void(nat::NatSettings&)>& change, const nat::TableShares& limits
     ) {
         change(settings_);
+        directory_.follow(settings_);
         for (auto& s : shards_) {
             s->change_settings(limits, now);
         }

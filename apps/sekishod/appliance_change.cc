@@ -1,0 +1,41 @@
+// The appliance while its settings change.
+#include "sekishod/appliance.h"
+#include "sekishod/log.h"
+
+namespace sekisho::daemon {
+
+// The slow path first, which shares its CPU with others and may be long in coming: its rings hold what the workers leave
+// there meanwhile. The workers wait only for each other.
+Result<std::chrono::nanoseconds> Appliance::change(const std::function<void()>& change) {
+    constexpr std::chrono::seconds kPatience{2};
+    std::optional<std::chrono::nanoseconds> rested;
+    const std::lock_guard guard(change_lock_);
+    const auto change_shards = [&] {
+        change();
+        directory_->follow(config_.nat);
+        for (const auto& shard : shards_) {
+            shard->nat().change_settings(table_shares(), clock_.now());
+        }
+    };
+    const auto change_all = [&] { rested = gate_.while_all_rest(change_shards, kPatience); };
+    if (!slow_gate_.while_all_rest(change_all, kPatience) || !rested) {
+        return failure("a worker or the slow path does not come to rest; nothing was changed");
+    }
+    return *rested;
+}
+
+// Addresses that were taken from a pool, when their last block is back.
+void Appliance::let_drained_go() {
+    {
+        const std::lock_guard guard(change_lock_);
+        if (!directory_->has_drained()) {
+            return;
+        }
+    }
+    if (change([] {})) {
+        log("addresses that were taken from their pools are drained{}",
+            directory_->are_any_draining() ? ", but not all of them" : "");
+    }
+}
+
+}  // namespace sekisho::daemon
