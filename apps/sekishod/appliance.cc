@@ -47,11 +47,6 @@ std::vector<unsigned> other_cpus(const config::Config& config) {
     return others.empty() ? all : others;
 }
 
-// An even share of the appliance's table, with room for uneven hashing between several shards.
-uint32_t share(uint32_t whole, unsigned shards) {
-    return shards == 1 ? whole : whole / shards + whole / shards / 4 + 64;
-}
-
 }  // namespace
 
 Appliance::Appliance(const config::Config& config)
@@ -304,14 +299,6 @@ Result<void> Appliance::make_shards() {
         workers_[worker]->carry(std::move(carried));
     }
     return {};
-}
-
-nat::TableShares Appliance::table_shares() const {
-    const nat::TableLimits& limits = config_.nat.limits;
-    return {
-        share(limits.sessions, shards_count_),
-        share(limits.mappings, shards_count_),
-        share(limits.subscribers, shards_count_)};
 }
 
 Result<void> Appliance::make_shard(unsigned number, const HashSecret& secret) {

@@ -1,8 +1,24 @@
-// The appliance while its settings change.
+// The settings that change while the appliance runs.
 #include "sekishod/appliance.h"
 #include "sekishod/log.h"
 
 namespace sekisho::daemon {
+namespace {
+
+// An even share of the appliance's table, with room for uneven hashing between several shards.
+uint32_t share(uint32_t whole, unsigned shards) {
+    return shards == 1 ? whole : whole / shards + whole / shards / 4 + 64;
+}
+
+}  // namespace
+
+nat::TableShares Appliance::table_shares() const {
+    const nat::TableLimits& limits = config_.nat.limits;
+    return {
+        share(limits.sessions, shards_count_),
+        share(limits.mappings, shards_count_),
+        share(limits.subscribers, shards_count_)};
+}
 
 // The slow path first, which shares its CPU with others and may be long in coming: its rings hold what the workers leave
 // there meanwhile. The workers wait only for each other.
