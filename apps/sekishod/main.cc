@@ -110,9 +110,9 @@ int run(const std::string& file, config::Config& config) {
     return 0;
 }
 
-// Whose an external endpoint is, or what a subscriber has, by the configuration alone.
+// Whose an external endpoint is, or what a subscriber has, by the configuration alone, of whatever machine.
 int tell_who(const std::string& file, const std::string& whom) {
-    const config::Checked checked = config::load(file, config::MachineFacts::of_this_machine());
+    const config::Checked checked = config::load(file, config::MachineFacts::of_any_machine());
     if (!checked.config) {
         print_mistakes(checked);
         return 1;

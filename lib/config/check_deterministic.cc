@@ -1,11 +1,13 @@
 // Pools whose blocks follow from a formula: what must hold for it to be one (RFC 7422).
 #include <algorithm>
+#include <tuple>
 
 #include <fmt/format.h>
 
 #include "config/draft.h"
 #include "nat/external_directory.h"
 #include "nat/formula.h"
+#include "nat/shard_pool.h"
 
 namespace sekisho::config {
 namespace {
@@ -23,6 +25,20 @@ void check_settings(const nat::PoolSettings& pool, const PoolPlaces& places, Mis
             "one of them: a block by formula has no ports below 1024 beside others"
         );
     }
+    if (pool.block_max_age.value != 0) {
+        mistakes.add(
+            places.block_max_age,
+            "block-max-age with port-selection: deterministic",
+            "one of them: a subscriber's block by formula is always the same"
+        );
+    }
+    if (pool.pairing != nat::Pairing::kHard) {
+        mistakes.add(
+            places.pairing,
+            "pairing with port-selection: deterministic",
+            "pairing in the overflow pool: a formula leaves no choice"
+        );
+    }
     const uint32_t size = pool.port_block_size;
     if (pool.ports.first % size != 0 || (pool.ports.last + 1U) % size != 0) {
         mistakes.add(
@@ -34,6 +50,22 @@ void check_settings(const nat::PoolSettings& pool, const PoolPlaces& places, Mis
             ),
             fmt::format("whole blocks of {} ports, so that all subscribers have as many", size)
         );
+        return;
+    }
+    const std::vector<uint64_t> reserved = nat::reserved_bits(pool);
+    for (uint32_t first = pool.ports.first; first < pool.ports.last; first += size) {
+        uint32_t port = first;
+        while (port < first + size && nat::is_reserved(reserved, port)) {
+            ++port;
+        }
+        if (port == first + size) {
+            mistakes.add(
+                places.reserved_ports,
+                fmt::format("all ports of a block reserved, {}-{}", first, first + size - 1),
+                "at least one for each subscriber"
+            );
+            return;
+        }
     }
 }
 
@@ -55,10 +87,7 @@ void check_size(const Draft& draft, size_t index, Mistakes& mistakes) {
 // What is given away beforehand may not lie in somebody's block.
 void check_given_away(const Draft& draft, size_t index, Mistakes& mistakes) {
     const auto check = [&](Ipv4Addr external, Place place, const char* what) {
-        const auto& addresses = draft.config.nat.pools[index].addresses;
-        if (std::ranges::any_of(addresses, [&](const nat::AddressRange& r) {
-                return r.first <= external && external <= r.last;
-            })) {
+        if (draft.config.nat.pools[index].has(external)) {
             mistakes.add(
                 place,
                 fmt::format("{} at an address whose ports follow from a formula", what),
@@ -124,6 +153,15 @@ void resolve_overflow(Draft& draft, Mistakes& mistakes) {
                 "the name of a pool that grants blocks: random or sequential"
             );
             continue;
+        }
+        const nat::PoolSettings& more = pools[*index];
+        if (std::tie(more.port_parity, more.port_contiguity) !=
+            std::tie(pools[i].port_parity, pools[i].port_contiguity)) {
+            mistakes.add(
+                places.overflow,
+                fmt::format("{}, with another port-parity or port-contiguity", more.name),
+                "a pool that pairs ports in the same way"
+            );
         }
         pools[i].overflow = PoolId{static_cast<uint16_t>(*index)};
     }

@@ -221,7 +221,7 @@ void check_pool_size(const std::vector<PlacedRange>& ranges, Mistakes& mistakes)
     uint64_t count = 0;
     const PlacedRange* last = nullptr;  // in the file
     for (const PlacedRange& r : ranges) {
-        count += uint64_t{r.range.last.host()} - r.range.first.host() + 1;
+        count += r.range.size();
         last = last == nullptr || is_before_in_file(last->place, r.place) ? &r : last;
     }
     if (count > kMaxPoolAddresses) {
@@ -236,11 +236,8 @@ void check_pool_size(const std::vector<PlacedRange>& ranges, Mistakes& mistakes)
 }  // namespace
 
 bool is_in_pool(const Draft& draft, Ipv4Addr address) {
-    const auto holds = [address](const nat::AddressRange& range) {
-        return range.first <= address && address <= range.last;
-    };
-    return std::ranges::any_of(draft.config.nat.pools, [&holds](const nat::PoolSettings& pool) {
-        return std::ranges::any_of(pool.addresses, holds);
+    return std::ranges::any_of(draft.config.nat.pools, [address](const nat::PoolSettings& pool) {
+        return pool.has(address);
     });
 }
 

@@ -11,15 +11,8 @@
 namespace sekisho::config {
 namespace {
 
-constexpr uint64_t kMaxSingleAddresses = 4096;  // 74 to 266 KiB each (nat/single_ports.h)
-
-uint64_t addresses_of(const nat::PoolSettings& pool) {
-    uint64_t count = 0;
-    for (const nat::AddressRange& range : pool.addresses) {
-        count += uint64_t{range.last.host()} - range.first.host() + 1;
-    }
-    return count;
-}
+constexpr uint64_t kMaxSinglePorts = uint64_t{1}
+                                     << 28;  // 1.2 to 4.2 bytes each (nat/single_ports.h)
 
 void check_ranges(const nat::PoolSettings& pool, const PoolPlaces& places, Mistakes& mistakes) {
     const bool has_low = pool.ports.first < nat::kFirstHighPort;
@@ -49,11 +42,18 @@ void check_singles(const Draft& draft, size_t index, Mistakes& mistakes) {
             "one of them: a pair of ports that is free stays a pair"
         );
     }
-    if (addresses_of(pool) > kMaxSingleAddresses) {
+    if (preserves && pool.block_max_age.value != 0) {
         mistakes.add(
-            place,
-            fmt::format("{} in a pool of {} addresses", what, addresses_of(pool)),
-            fmt::format("at most {} addresses", kMaxSingleAddresses)
+            places.block_max_age,
+            "block-max-age with port-selection: preserve",
+            "one of them: such a pool has no blocks"
+        );
+    }
+    if (preserves && pool.keeps_first_block) {
+        mistakes.add(
+            places.keep_first_block,
+            "keep-first-block with port-selection: preserve",
+            "one of them: such a pool has no blocks"
         );
     }
     const uint8_t logged = draft.config.nat.events.logged;
@@ -71,7 +71,7 @@ void check_quarantine(const nat::PoolSettings& pool, const PoolPlaces& places, M
         return;
     }
     const uint64_t ports = pool.ports.last + uint64_t{1} - std::max<uint64_t>(pool.ports.first, 1);
-    const uint64_t all = addresses_of(pool) * ports * nat::kProtocolSlots;
+    const uint64_t all = pool.address_count() * ports * nat::kProtocolSlots;
     if (pool.port_quarantine_ports > all) {
         mistakes.add(
             places.port_quarantine_ports,
@@ -100,10 +100,37 @@ void check_reserved(const nat::PoolSettings& pool, const PoolPlaces& places, Mis
     }
 }
 
+// Of all pools together, at the first with which there are too many.
+void check_memory(const Draft& draft, Mistakes& mistakes) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < draft.pools.size(); ++i) {
+        const nat::PoolSettings& pool = draft.config.nat.pools[i];
+        if (!nat::has_single_ports(pool)) {
+            continue;
+        }
+        const uint64_t each = nat::single_ports(pool).last + uint64_t{1};
+        sum += pool.address_count() * each;
+        if (sum > kMaxSinglePorts) {
+            const bool preserves = pool.port_selection == nat::PortSelection::kPreserve;
+            mistakes.add(
+                preserves ? draft.pools[i].port_selection : draft.pools[i].port_ranges,
+                fmt::format(
+                    "{}: preserve for as much as {} addresses in all pools",
+                    preserves ? "port-selection" : "port-ranges",
+                    (sum + each - 1) / each
+                ),
+                fmt::format("at most {}", kMaxSinglePorts / each)
+            );
+            return;
+        }
+    }
+}
+
 }  // namespace
 
 void check_ports(const Draft& draft, Mistakes& mistakes) {
     const auto& pools = draft.config.nat.pools;
+    check_memory(draft, mistakes);
     for (size_t i = 0; i < pools.size(); ++i) {
         check_ranges(pools[i], draft.pools[i], mistakes);
         check_quarantine(pools[i], draft.pools[i], mistakes);

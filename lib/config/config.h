@@ -138,6 +138,8 @@ struct Checked {
 struct MachineFacts {
     std::vector<unsigned> cpus;  // usable CPU numbers
     static MachineFacts of_this_machine();
+    // For files that are only read: as if it had every CPU.
+    static MachineFacts of_any_machine();
 };
 
 // Reads and checks a whole file; touches nothing. Cost: start-up. Thread: any.

@@ -47,11 +47,16 @@ struct PoolPlaces {
     Place port_contiguity;
     Place port_quarantine_ports;
     Place reserved_ports;
+    Place block_max_age;
+    Place keep_first_block;
+    Place pairing;
     Place overflow;
     std::string overflow_name;  // empty: there is none
 };
 
 struct PolicyPlaces {
+    Place pool;
+    bool pool_read = false;
     Place realm;  // of the policy where the realm is not named
     bool realm_read = true;
     std::vector<Place> source;  // in step with PolicySettings::source
@@ -142,6 +147,7 @@ bool is_in_pool(const Draft& draft, Ipv4Addr address);
 void resolve_overflow(Draft& draft, Mistakes& mistakes);
 void check_deterministic(const Draft& draft, Mistakes& mistakes);
 void check_ports(const Draft& draft, Mistakes& mistakes);
+void check_room(const Draft& draft, Mistakes& mistakes);
 void check_policies(const Draft& draft, Mistakes& mistakes);
 void check_static_mappings(const Draft& draft, Mistakes& mistakes);
 void check_trigger_forwards(const Draft& draft, Mistakes& mistakes);

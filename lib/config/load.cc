@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <numeric>
 
 #include <fmt/format.h>
 #include <sched.h>
@@ -103,6 +104,13 @@ MachineFacts MachineFacts::of_this_machine() {
     return facts;
 }
 
+MachineFacts MachineFacts::of_any_machine() {
+    MachineFacts facts;
+    facts.cpus.resize(kCpuNumber.high + 1);
+    std::iota(facts.cpus.begin(), facts.cpus.end(), 0U);
+    return facts;
+}
+
 Checked parse(const std::string& text, const std::string& file_name, const MachineFacts& machine) {
     const auto tree = read_tree(text, file_name);
     if (!tree) {
@@ -122,6 +130,7 @@ Checked parse(const std::string& text, const std::string& file_name, const Machi
         resolve_overflow(draft, mistakes);
         check_ports(draft, mistakes);
         check_deterministic(draft, mistakes);
+        check_room(draft, mistakes);
         check_policies(draft, mistakes);
         check_static_mappings(draft, mistakes);
         check_destination_nat(draft, mistakes);

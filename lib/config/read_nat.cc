@@ -207,6 +207,20 @@ void read_placed(
     }
 }
 
+void read_block_life(
+    const Map& map, nat::PoolSettings& pool, PoolPlaces& places, Mistakes& mistakes
+) {
+    read_number(map, "block-max-age", kBlockMaxAge, pool.block_max_age, mistakes);
+    if (const Node* node = map.find("block-max-age")) {
+        places.block_max_age = node->place;
+    }
+    if (const Node* node = map.find("keep-first-block")) {
+        pool.keeps_first_block = read_boolean(*node, mistakes).value_or(false);
+        places.keep_first_block = node->place;
+    }
+    read_number(map, "block-release-delay", kBlockReleaseDelay, pool.block_release_delay, mistakes);
+}
+
 void read_pool(
     const Map& map,
     const Draft& draft,
@@ -242,12 +256,8 @@ void read_pool(
     if (const Node* node = map.find("reserved-addresses")) {
         read_reserved_addresses(*node, pool, places, mistakes);
     }
-    read_number(map, "block-max-age", kBlockMaxAge, pool.block_max_age, mistakes);
-    if (const Node* node = map.find("keep-first-block")) {
-        pool.keeps_first_block = read_boolean(*node, mistakes).value_or(false);
-    }
-    read_number(map, "block-release-delay", kBlockReleaseDelay, pool.block_release_delay, mistakes);
-    read_choice(map, "pairing", kPairings, pool.pairing, mistakes);
+    read_block_life(map, pool, places, mistakes);
+    read_placed(map, "pairing", kPairings, pool.pairing, places.pairing, mistakes);
     read_parity(map, pool, places, mistakes);
     read_choice(map, "unsolicited-syn", kUnsolicitedSyns, pool.unsolicited_syn, mistakes);
 }
@@ -455,6 +465,8 @@ void read_policy(
             node->kind == Node::Kind::kScalar ? draft.pool_names.find(node->text) : std::nullopt;
         if (index) {
             policy.pool = PoolId{static_cast<uint16_t>(*index)};
+            places.pool = node->place;
+            places.pool_read = true;
         } else {
             const std::string names = draft.pool_names.list();
             mistakes.add(

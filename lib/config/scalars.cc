@@ -214,7 +214,7 @@ std::string format(nat::AddressRange range) {
     if (range.first == range.last) {
         return format(range.first);
     }
-    const uint64_t count = uint64_t{range.last.host()} - range.first.host() + 1;
+    const uint64_t count = range.size();
     if (std::has_single_bit(count) && range.first.host() % count == 0) {
         return format(Ipv4Prefix{range.first, static_cast<uint8_t>(32 - std::countr_zero(count))});
     }

@@ -1,7 +1,6 @@
 #include "config/who.h"
 
 #include <algorithm>
-#include <optional>
 
 #include <fmt/format.h>
 
@@ -16,38 +15,106 @@ bool is_by_formula(const nat::PoolSettings& pool) {
     return pool.port_selection == nat::PortSelection::kDeterministic;
 }
 
-std::optional<PoolId> pool_of(const Config& config, Ipv4Addr external) {
-    const auto& pools = config.nat.pools;
-    const auto found = std::ranges::find_if(pools, [&](const nat::PoolSettings& pool) {
-        return std::ranges::any_of(pool.addresses, [&](const nat::AddressRange& r) {
-            return r.first <= external && external <= r.last;
-        });
-    });
-    return found == pools.end()
-               ? std::nullopt
-               : std::optional(PoolId{static_cast<uint16_t>(found - pools.begin())});
+std::string realm_of(const Config& config, RealmId realm) {
+    return config.realms[realm.value].name;
+}
+
+// Of a block the ports that its subscriber can have been given.
+std::string but_reserved(const nat::PoolSettings& pool, nat::PortRange ports) {
+    std::string text;
+    for (const nat::PortRange& reserved : pool.reserved_ports) {
+        if (reserved.first <= ports.last && ports.first <= reserved.last) {
+            text += fmt::format(
+                "{}{}-{}",
+                text.empty() ? " but " : ",",
+                std::max(reserved.first, ports.first),
+                std::min(reserved.last, ports.last)
+            );
+        }
+    }
+    return text;
 }
 
 std::string line(
-    const Config& config, const nat::FormulaInternal& internal, const nat::FormulaExternal& external
+    const Config& config,
+    const nat::PoolSettings& pool,
+    const nat::FormulaInternal& internal,
+    const nat::FormulaExternal& external
 ) {
     return fmt::format(
-        "internal {} realm {} external {} ports {}-{}\n",
+        "internal {} realm {} external {} ports {}-{}{}\n",
         base::to_text(internal.address),
-        config.realms[internal.realm.value].name,
+        realm_of(config, internal.realm),
         base::to_text(external.address),
         external.ports.first,
-        external.ports.last
+        external.ports.last,
+        but_reserved(pool, external.ports)
     );
+}
+
+std::string line(const Config& config, const nat::StaticMappingSettings& m) {
+    const std::string ends = fmt::format(
+        "internal {} realm {} external {}",
+        base::to_text(m.internal),
+        realm_of(config, m.realm),
+        base::to_text(m.external)
+    );
+    if (m.is_whole()) {
+        return ends + " all ports, by a static mapping\n";
+    }
+    return fmt::format(
+        "{} ports {}-{} protocol {}, internal ports {}-{}, by a static mapping\n",
+        ends,
+        m.external_ports.first,
+        m.external_ports.last,
+        m.tcp && m.udp ? "tcp and udp"
+        : m.tcp        ? "tcp"
+                       : "udp",
+        m.internal_ports.first,
+        m.internal_ports.last
+    );
+}
+
+// What is given away for good at an external endpoint: no log tells of it.
+std::string given_away(const Config& config, Ipv4Addr external, uint16_t port) {
+    const auto has = [port](nat::PortRange r) { return r.first <= port && port <= r.last; };
+    std::string lines;
+    for (const nat::StaticMappingSettings& m : config.nat.static_mappings) {
+        lines += m.external == external && has(m.external_ports) ? line(config, m) : "";
+    }
+    for (const nat::DestinationNatSettings& rule : config.nat.destination_nat) {
+        const bool is_there =
+            rule.is_inbound && has(rule.ports) &&
+            std::ranges::any_of(rule.destination, [external](const Ipv4Prefix& d) {
+                return d.address == external;
+            });
+        for (size_t i = 0; is_there && i < rule.targets.size(); ++i) {
+            lines += fmt::format(
+                "internal {} realm {} external {} ports {}-{}, or another target of the rule {} of "
+                "destination-nat\n",
+                base::to_text(rule.targets[i].address),
+                realm_of(config, rule.target_realm),
+                base::to_text(external),
+                rule.ports.first,
+                rule.ports.last,
+                rule.name
+            );
+        }
+    }
+    return lines;
 }
 
 Result<std::string> who_has(const Config& config, Ipv4Addr external, uint16_t port) {
     const std::string address = base::to_text(external);
-    const auto pool = pool_of(config, external);
-    if (!pool) {
+    const PoolId pool = nat::find_pool(config.nat, external);
+    if (pool == nat::kNoPool) {
         return failure(fmt::format("{} is no pool's address", address));
     }
-    const nat::PoolSettings& settings = config.nat.pools[pool->value];
+    const std::string given = given_away(config, external, port);
+    if (!given.empty()) {
+        return given;
+    }
+    const nat::PoolSettings& settings = config.nat.pools[pool.value];
     if (!is_by_formula(settings)) {
         return failure(fmt::format(
             "the ports of pool {} follow from no formula: the log of bindings knows, or, of now, "
@@ -57,37 +124,65 @@ Result<std::string> who_has(const Config& config, Ipv4Addr external, uint16_t po
             port
         ));
     }
-    const nat::Formula formula(config.nat, *pool);
+    const nat::Formula formula(config.nat, pool);
     const auto internal = formula.internal_of(external, port);
     if (!internal) {
         return failure(fmt::format("{}:{} is nobody's", address, port));
     }
-    return line(config, *internal, *formula.external_of(internal->address, internal->realm));
+    return line(
+        config, settings, *internal, *formula.external_of(internal->address, internal->realm)
+    );
+}
+
+// In one realm: by formula, and that there may be more of the overflow pool.
+std::string by_formula(const Config& config, PoolId pool, const nat::FormulaInternal& internal) {
+    const nat::PoolSettings& settings = config.nat.pools[pool.value];
+    const auto external =
+        nat::Formula(config.nat, pool).external_of(internal.address, internal.realm);
+    std::string lines = external ? line(config, settings, internal, *external) : "";
+    if (settings.overflow != nat::kNoPool) {
+        lines += fmt::format(
+            "internal {} realm {} beyond these ports of pool {}, of which the log of bindings "
+            "knows\n",
+            base::to_text(internal.address),
+            realm_of(config, internal.realm),
+            config.nat.pools[settings.overflow.value].name
+        );
+    }
+    return lines;
 }
 
 Result<std::string> what_has(const Config& config, Ipv4Addr internal) {
     std::string lines;
+    std::string unknown;  // pools whose ports follow from no formula
+    for (const nat::StaticMappingSettings& m : config.nat.static_mappings) {
+        lines += m.internal == internal ? line(config, m) : "";
+    }
     for (const RealmSettings& realm : config.realms) {
         const PolicyId policy = nat::find_policy(config.nat, internal, realm.id);
         if (policy.value >= config.nat.policies.size()) {
             continue;
         }
         const PoolId pool = config.nat.policies[policy.value].pool;
-        if (!is_by_formula(config.nat.pools[pool.value])) {
-            return failure(fmt::format(
-                "the ports of pool {}, {}'s, follow from no formula: the log of bindings knows",
-                config.nat.pools[pool.value].name,
-                base::to_text(internal)
-            ));
+        if (is_by_formula(config.nat.pools[pool.value])) {
+            lines += by_formula(config, pool, {internal, realm.id});
+            continue;
         }
-        if (const auto external = nat::Formula(config.nat, pool).external_of(internal, realm.id)) {
-            lines += line(config, {internal, realm.id}, *external);
-        }
+        unknown += fmt::format(
+            "{}the ports of pool {}, {}'s in the realm {}, follow from no formula: the log of "
+            "bindings knows",
+            unknown.empty() ? "" : "\n",
+            config.nat.pools[pool.value].name,
+            base::to_text(internal),
+            realm.name
+        );
     }
-    if (lines.empty()) {
-        return failure(fmt::format("no policy covers {}", base::to_text(internal)));
+    if (!lines.empty()) {
+        return lines + (unknown.empty() ? "" : unknown + "\n");
     }
-    return lines;
+    return failure(
+        unknown.empty() ? fmt::format("no policy covers {}", base::to_text(internal)) : unknown
+    );
 }
 
 }  // namespace

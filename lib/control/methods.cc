@@ -130,7 +130,7 @@ Reply Methods::show_pools(const Json& params) {
         }
         Document rows = Document::array();
         for (size_t i = 0; i < views->size() && i < config_.nat.pools.size(); ++i) {
-            rows.push_back(pool_row(config_.nat.pools[i], (*views)[i]));
+            rows.push_back(pool_row(config_.nat.pools[i], (*views)[i], config_));
         }
         return Document{{"pools", std::move(rows)}};
     });

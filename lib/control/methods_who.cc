@@ -1,29 +1,22 @@
 // show.who: whose an external port is: by the formula of its pool, whoever uses it now, or by the mappings
 // that are there.
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "base/text.h"
 #include "control/filter.h"
 #include "control/methods.h"
 #include "nat/formula.h"
+#include "nat/policy.h"
 
 namespace sekisho::control {
 namespace {
 
-// The pool by formula that has the address, if one has.
-std::optional<PoolId> pool_by_formula(const nat::NatSettings& settings, Ipv4Addr external) {
-    for (size_t p = 0; p < settings.pools.size(); ++p) {
-        const nat::PoolSettings& pool = settings.pools[p];
-        const bool has = std::ranges::any_of(pool.addresses, [&](const nat::AddressRange& r) {
-            return r.first <= external && external <= r.last;
-        });
-        if (has && pool.port_selection == nat::PortSelection::kDeterministic) {
-            return PoolId{static_cast<uint16_t>(p)};
-        }
-    }
-    return std::nullopt;
+// kNoPool where no formula tells.
+PoolId pool_by_formula(const nat::NatSettings& settings, Ipv4Addr external) {
+    const PoolId pool = nat::find_pool(settings, external);
+    const bool is_by_formula = pool != nat::kNoPool && settings.pools[pool.value].port_selection ==
+                                                           nat::PortSelection::kDeterministic;
+    return is_by_formula ? pool : nat::kNoPool;
 }
 
 Document row_by_formula(
@@ -56,13 +49,13 @@ Reply Methods::show_who(const Json& params) {
             "external: wanted an external address and port, such as 203.0.113.5:40123"
         );
     }
-    const auto pool = pool_by_formula(config_.nat, wanted->address);
+    const PoolId pool = pool_by_formula(config_.nat, wanted->address);
     Document rows = Document::array();
-    if (pool) {
-        const nat::Formula formula(config_.nat, *pool);
+    if (pool != nat::kNoPool) {
+        const nat::Formula formula(config_.nat, pool);
         if (const auto who = formula.internal_of(wanted->address, wanted->port->host())) {
             rows.push_back(
-                row_by_formula(config_, *pool, *who, *formula.external_of(who->address, who->realm))
+                row_by_formula(config_, pool, *who, *formula.external_of(who->address, who->realm))
             );
         }
         return Document{{"who", std::move(rows)}, {"next", nullptr}};

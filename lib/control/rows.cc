@@ -6,6 +6,7 @@
 #include "base/protocol_name.h"
 #include "base/text.h"
 #include "control/filter.h"
+#include "nat/shard_pool.h"
 
 namespace sekisho::control {
 
@@ -43,6 +44,10 @@ std::string_view pairing_name(nat::Pairing pairing) {
 std::string_view selection_name(nat::PortSelection selection) {
     constexpr std::string_view kNames[] = {"random", "sequential", "preserve", "deterministic"};
     return kNames[static_cast<size_t>(selection)];
+}
+
+std::string text_of(nat::PortRange ports) {
+    return std::to_string(ports.first) + "-" + std::to_string(ports.last);
 }
 
 }  // namespace
@@ -240,7 +245,9 @@ Document route_row(const dataplane::Network::RouteEntry& route, const config::Co
     return row;
 }
 
-Document pool_row(const nat::PoolSettings& settings, const nat::PoolView& view) {
+Document pool_row(
+    const nat::PoolSettings& settings, const nat::PoolView& view, const config::Config& config
+) {
     Document addresses = Document::array();
     for (const auto& range : settings.addresses) {
         const std::string first = base::to_text(range.first);
@@ -248,18 +255,35 @@ Document pool_row(const nat::PoolSettings& settings, const nat::PoolView& view) 
             range.first == range.last ? first : first + "-" + base::to_text(range.last)
         );
     }
+    Document reserved = Document::array();
+    for (const nat::PortRange& ports : settings.reserved_ports) {
+        reserved.push_back(text_of(ports));
+    }
+    const bool has_overflow = settings.overflow != nat::kNoPool;
     return {
         {"name", settings.name},
         {"addresses", std::move(addresses)},
-        {"ports", std::to_string(settings.ports.first) + "-" + std::to_string(settings.ports.last)},
+        {"ports", text_of(settings.ports)},
+        {"reserved-ports", std::move(reserved)},
         {"port-block-size", settings.port_block_size},
+        {"blocks-per-subscriber", settings.blocks_per_subscriber},
         {"port-selection", selection_name(settings.port_selection)},
         {"port-ranges", settings.port_ranges == nat::PortRanges::kPreserve ? "preserve" : "any"},
+        {"port-parity", settings.port_parity},
+        {"port-contiguity", settings.port_contiguity},
         {"pairing", pairing_name(settings.pairing)},
+        {"overflow-pool",
+         has_overflow ? Document(name_in(config.nat.pools, settings.overflow.value)) : Document()},
+        {"port-quarantine", settings.port_quarantine.value},
+        {"port-quarantine-ports", settings.port_quarantine_ports},
+        {"block-release-delay", settings.block_release_delay.value},
+        {"block-max-age", settings.block_max_age.value},
+        {"keep-first-block", settings.keeps_first_block},
         {"blocks", {{"free", view.free_blocks}, {"granted", view.granted_blocks}}},
         {"ports-in-use", view.ports_in_use},
         {"ports-resting", view.ports_resting},
         {"addresses-draining", view.draining},
+        {"ports-total", nat::most_ports(settings)},
         {"refused", view.refused},
     };
 }

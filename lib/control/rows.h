@@ -27,7 +27,9 @@ Document link_row(const dataplane::LinkView& view, const config::Config& config)
 Document worker_row(const dataplane::WorkerView& view);
 Document neighbour_row(const dataplane::NeighbourView& view, const config::Config& config);
 Document route_row(const dataplane::Network::RouteEntry& route, const config::Config& config);
-Document pool_row(const nat::PoolSettings& settings, const nat::PoolView& view);
+Document pool_row(
+    const nat::PoolSettings& settings, const nat::PoolView& view, const config::Config& config
+);
 Document subscriber_row(const nat::SubscriberView& view, const config::Config& config);
 Document session_row(const nat::SessionView& view, const config::Config& config);
 // `lifetime`: seconds until the mapping ends if nothing comes.

@@ -49,12 +49,10 @@ uint32_t most_blocks(const NatSettings& settings, const NatShardPlan& plan) {
     for (const PoolSettings& pool : settings.pools) {
         by_formula |= pool.port_selection == PortSelection::kDeterministic ? 1U : 0U;
         const BlockSpan span = block_span(pool);
-        uint64_t addresses = 0;
-        for (const AddressRange& r : pool.addresses) {
-            addresses += uint64_t{r.last.host()} - r.first.host() + 1;
-        }
-        there_are += ExternalDirectory::most_addresses(addresses) * span.count();
-        per_subscriber = std::max<uint64_t>(per_subscriber, pool.blocks_per_subscriber);
+        there_are += ExternalDirectory::most_addresses(pool.address_count()) * span.count();
+        // Those that are too old come on top of the others.
+        const uint64_t twice = pool.block_max_age.value != 0 ? 2 : 1;
+        per_subscriber = std::max(per_subscriber, twice * pool.blocks_per_subscriber);
     }
     const uint64_t wanted = std::min(there_are, (per_subscriber + by_formula) * plan.subscribers);
     return static_cast<uint32_t>(std::clamp<uint64_t>(wanted, 1, 0x3fffffff));
@@ -253,11 +251,15 @@ void NatShard::build_pools(Tick now) {
         pool.pairing = p.pairing;
         pool.reserved = reserved_bits(p);
         pool.keeps_first = p.keeps_first_block;
+        keeps_any_first_ = keeps_any_first_ || pool.keeps_first;
         pool.max_age_ms = p.block_max_age.ms();
         tune(pool, p);
         pool.clock = RestClock(pool.quarantine_ms, now);
         max_age_of_any_ = std::max(max_age_of_any_, pool.max_age_ms);
-        pools_.push_back(pool);
+        if (pool.is_deterministic) {
+            pool.formula.emplace(*settings_, PoolId{static_cast<uint16_t>(pools_.size())});
+        }
+        pools_.push_back(std::move(pool));
     }
 }
 

@@ -1,6 +1,5 @@
 // Blocks by formula (RFC 7422): a subscriber takes its own without asking any home, since nobody else ever
 // has it; what it needs beyond comes from the overflow pool. No event tells of such a block.
-#include "nat/formula.h"
 #include "nat/nat_shard.h"
 
 namespace sekisho::nat {
@@ -9,35 +8,29 @@ bool NatShard::is_by_formula(const PortBlock& b) const {
     return pools_[(*directory_)[{b.external}].pool.value].is_deterministic;
 }
 
-NatShard::Outcome NatShard::acquire_by_formula(uint32_t subscriber, Tick now) {
+// Takes the subscriber's own block, unless it holds it: at the end of its list, where the oldest is. False:
+// there is no room for it.
+bool NatShard::hold_own_block(uint32_t subscriber, Tick now) {
     Subscriber& s = subscribers_[subscriber];
     const PoolId pool_id = pool_of(s);
     const Pool& pool = pools_[pool_id.value];
     uint32_t oldest = kNoIndex;
-    bool has_own = false;
     for (uint32_t block = s.first_block; block != kNoIndex; block = blocks_[block].next) {
-        has_own = has_own || is_by_formula(blocks_[block]);
         oldest = block;
     }
-    if (has_own) {
-        return pool.overflow == kNoPool ||
-                       s.blocks > pools_[pool.overflow.value].blocks_per_subscriber
-                   ? Outcome::refused(DropReason::kSubscriberPortLimit)
-                   : acquire_block(subscriber, now);
+    if (oldest != kNoIndex && is_by_formula(blocks_[oldest])) {
+        return true;
     }
-    const auto external = Formula(*settings_, pool_id).external_of({s.address}, {s.realm});
+    const auto external = pool.formula->external_of({s.address}, {s.realm});
     if (!external) {
-        return Outcome::refused(DropReason::kPoolExhausted);
+        return false;
     }
     const ExternalIndex index = directory_->find(external->address);
     const auto number = static_cast<uint16_t>(external->ports.first >> pool.shift);
-    if (directory_->owner_byte(index, number) != kOwnedByHome) {
-        return Outcome::refused(DropReason::kPoolExhausted);  // forwarded ports lie in it
-    }
     const uint32_t block =
         blocks_.allocate(index, number, subscriber, clock_of(pool_id, now).epoch());
     if (block == kNoIndex) {
-        return Outcome::refused(DropReason::kPoolExhausted);
+        return false;
     }
     s.external = index.value;
     blocks_[block].next = kNoIndex;
@@ -47,7 +40,7 @@ NatShard::Outcome NatShard::acquire_by_formula(uint32_t subscriber, Tick now) {
     directory_->set_owner(index, number, shard_.value);
     note_granted(block, now);
     note_empty(block, now);
-    return Outcome::made(block);
+    return true;
 }
 
 // Of a request for a block: the pool, and (below) the address that it is to be of, if any.

@@ -76,7 +76,8 @@ Event NatShard::mapping_event(EventKind kind, uint32_t mapping, Tick now) const 
     event.internal_port = m.internal_port;
     event.external_port = shown_external_port(m);
     const MappingRemote remote = remote_of({mapping});
-    if (remote.exclusive == 0 && overloads(m.subscriber, static_cast<Protocol>(m.protocol))) {
+    if ((remote.exclusive & kExclusive) == 0 &&
+        overloads(m.subscriber, static_cast<Protocol>(m.protocol))) {
         event.remote_address = remote.address;
         event.remote_port = remote.port;
     }
@@ -146,6 +147,9 @@ void NatShard::log_refusal(
     event.internal_address = address.raw;
     event.pool =
         subscriber == kNoIndex ? uint16_t{0xffff} : pool_of(subscribers_[subscriber]).value;
+    if (reason == DropReason::kPoolExhausted && pools_[event.pool].overflow != kNoPool) {
+        event.pool = pools_[event.pool].overflow.value;
+    }
     bool* told = nullptr;
     switch (reason) {
         case DropReason::kSubscriberPortLimit:

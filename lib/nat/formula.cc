@@ -11,9 +11,6 @@ namespace {
 uint64_t size_of(Ipv4Prefix prefix) {
     return uint64_t{1} << (32 - prefix.length);
 }
-uint64_t size_of(const AddressRange& range) {
-    return uint64_t{range.last.host()} - range.first.host() + 1;
-}
 
 }  // namespace
 
@@ -27,9 +24,7 @@ Formula::Formula(const NatSettings& settings, PoolId pool) : settings_(&settings
     const BlockSpan span = block_span(settings.pools[pool.value]);
     blocks_each_ = span.count();
     first_block_ = span.first;
-    for (const AddressRange& range : settings.pools[pool.value].addresses) {
-        blocks_ += size_of(range) * blocks_each_;
-    }
+    blocks_ = settings.pools[pool.value].address_count() * blocks_each_;
 }
 
 std::optional<uint64_t> Formula::number_of(Ipv4Addr internal, RealmId realm) const {
@@ -52,8 +47,8 @@ std::optional<FormulaExternal> Formula::external_of(Ipv4Addr internal, RealmId r
     uint64_t address = *number / blocks_each_;
     const uint32_t block = first_block_ + static_cast<uint32_t>(*number % blocks_each_);
     const auto range = std::ranges::find_if(pool.addresses, [&](const AddressRange& r) {
-        const bool is_here = address < size_of(r);
-        address -= is_here ? 0 : size_of(r);
+        const bool is_here = address < r.size();
+        address -= is_here ? 0 : r.size();
         return is_here;
     });
     const uint32_t first = std::max<uint32_t>(block * pool.port_block_size, pool.ports.first);
@@ -68,12 +63,15 @@ std::optional<FormulaInternal> Formula::internal_of(Ipv4Addr external, uint16_t 
     const PoolSettings& pool = settings_->pools[pool_.value];
     uint64_t address = 0;
     const auto range = std::ranges::find_if(pool.addresses, [&](const AddressRange& r) {
-        const bool is_here = r.first <= external && external <= r.last;
-        address += is_here ? external.host() - r.first.host() : size_of(r);
+        const bool is_here = r.contains(external);
+        address += is_here ? external.host() - r.first.host() : r.size();
         return is_here;
     });
+    const bool is_reserved = std::ranges::any_of(pool.reserved_ports, [port](PortRange r) {
+        return r.first <= port && port <= r.last;
+    });
     const bool is_its = range != pool.addresses.end() && port != 0 && port >= pool.ports.first &&
-                        port <= pool.ports.last;
+                        port <= pool.ports.last && !is_reserved;
     if (!is_its) {
         return std::nullopt;
     }

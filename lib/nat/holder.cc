@@ -66,9 +66,12 @@ void NatShard::note_taken(uint32_t block, bool was_empty) {
         empty_.remove(blocks_, block);
         block_wheel_.cancel(block);
     }
-    const bool is_first =
-        b.next == kNoIndex && pools_[(*directory_)[{b.external}].pool.value].keeps_first;
+    const Pool& pool = pools_[(*directory_)[{b.external}].pool.value];
+    const bool is_first = b.next == kNoIndex && pool.keeps_first;
     b.state = is_first ? kBlockHeld | kBlockFirst : kBlockHeld;
+    if (pool.max_age_ms != 0) [[unlikely]] {
+        watch_age(block);
+    }
 }
 
 // The external port after that of the mapping of the port before this one, if that is free.
@@ -89,22 +92,19 @@ NatShard::Outcome NatShard::allocate_neighbour(uint32_t subscriber, const FlowKe
     );
     const MappingIndex mapping = find_mapping_of_outbound(before);
     if (mapping.value == kNoIndex || is_static(mappings_[mapping.value]) ||
-        is_aged(mappings_[mapping.value].block, now)) {
+        has_single_port(mappings_[mapping.value]) || is_aged(mappings_[mapping.value].block, now)) {
         return Outcome::refused({});
     }
     const Mapping& first = mappings_[mapping.value];
+    const PoolId its_pool = (*directory_)[{blocks_[first.block].external}].pool;
     const uint32_t port = Port{first.external_port}.host() + 1U;
-    const uint32_t bit = port & ((1U << pool.shift) - 1);
+    const uint32_t bit = port & ((1U << pools_[its_pool.value].shift) - 1);
     const BitSpan span = usable_bits(blocks_[first.block]);
     if (port % 2 == 0 || bit > span.last) {
         return Outcome::refused({});
     }
-    const bool is_taken = blocks_.take_port(
-        first.block,
-        protocol_slot(key.protocol()),
-        bit,
-        clock_of(pool_of(subscribers_[subscriber]), now)
-    );
+    const bool is_taken =
+        blocks_.take_port(first.block, protocol_slot(key.protocol()), bit, clock_of(its_pool, now));
     return is_taken ? Outcome::of_port(first.block, port) : Outcome::refused({});
 }
 
@@ -147,6 +147,9 @@ NatShard::Outcome NatShard::allocate_port(uint32_t subscriber, const FlowKey& ke
     if (pool.has_singles && is_single(pool, key)) {
         return allocate_single(subscriber, key, now);
     }
+    if (pool.is_deterministic && !hold_own_block(subscriber, now)) {
+        return Outcome::refused(DropReason::kPoolExhausted);
+    }
     const Outcome neighbour = allocate_neighbour(subscriber, key, now);
     if (neighbour.is_made()) {
         return neighbour;
@@ -155,11 +158,10 @@ NatShard::Outcome NatShard::allocate_port(uint32_t subscriber, const FlowKey& ke
     if (held.is_made()) {
         return held;
     }
-    if (s.blocks >= pool.blocks_per_subscriber && !pool.is_deterministic) {
+    if (!may_have_block(subscriber, now)) {
         return Outcome::refused(DropReason::kSubscriberPortLimit);
     }
-    const Outcome outcome = pool.is_deterministic ? acquire_by_formula(subscriber, now)
-                                                  : acquire_block(subscriber, now);
+    const Outcome outcome = acquire_block(subscriber, now);
     if (!outcome.is_made()) {
         return outcome;
     }
@@ -192,6 +194,30 @@ void NatShard::release_port(const Mapping& m, bool rests, Tick now) {
 
 // --- asking for blocks ---------------------------------------------------------------------------
 
+// As many as are set that still take new mappings, besides the one by formula; with those that are too old
+// twice as many, so that nobody keeps a pool by one mapping in each block.
+bool NatShard::may_have_block(uint32_t subscriber, Tick now) const {
+    constexpr uint32_t kMost = 255;  // Subscriber::blocks
+    const Subscriber& s = subscribers_[subscriber];
+    const PoolId pool = pool_to_ask(s);
+    if (pool == kNoPool) {
+        return false;
+    }
+    const uint32_t own = pool == pool_of(s) ? 0 : 1;
+    const uint32_t each = pools_[pool.value].blocks_per_subscriber;
+    if (s.blocks < std::min(own + each, kMost)) {
+        return true;
+    }
+    if (!may_be_aged_ || s.blocks >= std::min(own + 2 * each, kMost)) {
+        return false;
+    }
+    uint32_t young = 0;
+    for (uint32_t block = s.first_block; block != kNoIndex; block = blocks_[block].next) {
+        young += is_aged(block, now) ? 0 : 1;
+    }
+    return young < own + each;
+}
+
 // A block for a subscriber that has no free port. Where the answer comes from another shard the
 // packet is held; where the home is this one, it is here at once.
 NatShard::Outcome NatShard::acquire_block(uint32_t subscriber, Tick now) {
@@ -200,15 +226,16 @@ NatShard::Outcome NatShard::acquire_block(uint32_t subscriber, Tick now) {
         if (!log_.may_start(kLogBlocks, waits_)) {
             return Outcome::refused(DropReason::kLogFull);
         }
-        if (was_refused_now(s, now)) {
+        if (was_refused_now(s, kRefusedBlock, now)) {
             return Outcome::refused(DropReason::kPoolExhausted);
         }
         if (!request_block(subscriber, BlockWait::kNeeded, now)) {
             return Outcome::refused(DropReason::kHeldOverflow);
         }
         if (s.wait == BlockWait::kNone) {
-            return was_refused_now(s, now) ? Outcome::refused(DropReason::kPoolExhausted)
-                                           : Outcome::made(s.first_block);
+            return was_refused_now(s, kRefusedBlock, now)
+                       ? Outcome::refused(DropReason::kPoolExhausted)
+                       : Outcome::made(s.first_block);
         }
     }
     s.wait = BlockWait::kNeeded;
@@ -229,8 +256,7 @@ void NatShard::ask_ahead(uint32_t subscriber, uint32_t block, Protocol protocol,
     const uint32_t size = span.last - span.first + 1;
     const bool is_due = b.in_use[protocol_slot(protocol)] == size - size / kPortsPerBlockAhead;
     if (is_due && block == s.first_block && s.wait == BlockWait::kNone &&
-        s.blocks < pools_[pool_of(s).value].blocks_per_subscriber &&
-        log_.may_start(kLogBlocks, waits_)) {
+        may_have_block(subscriber, now) && log_.may_start(kLogBlocks, waits_)) {
         (void)request_block(subscriber, BlockWait::kAhead, now);
     }
 }
@@ -243,7 +269,7 @@ bool NatShard::request_block(uint32_t subscriber, BlockWait wait, Tick now) {
     Subscriber& s = subscribers_[subscriber];
     ++waits_;
     s.wait = wait;
-    s.marks.was_refused = false;
+    s.marks.refused = static_cast<uint8_t>(s.marks.refused & ~(1U << kRefusedBlock) & 0xf);
     ShardMessage request;
     request.kind = MessageKind::kBlockRequest;
     request.from = shard_;
@@ -318,7 +344,9 @@ void NatShard::accept_refusal(const ShardMessage& refusal, Tick now) {
         return;
     }
     if ((refusal.flags & kAhead) == 0) {
-        note_refusal(refusal.subscriber, now);
+        const bool is_single = (refusal.flags & kSinglePorts) != 0;
+        const unsigned slot = refusal.flags >> kSlotShift;
+        note_refusal(refusal.subscriber, is_single ? slot : kRefusedBlock, now);
     }
     end_wait(refusal.subscriber);
     release_subscriber_if_idle(refusal.subscriber);
@@ -336,18 +364,46 @@ void NatShard::note_granted(uint32_t block, Tick now) {
     }
 }
 
+// --- their age -----------------------------------------------------------------------------------
+
 // Whether no new mapping gets a port of it any more: it ends when it is empty.
 bool NatShard::is_aged(uint32_t block, Tick now) const {
     if (!may_be_aged_) [[likely]] {
         return false;
     }
-    const ExternalAddress& external = (*directory_)[{blocks_[block].external}];
-    if (external.state != AddressState::kServing) {
-        return true;
+    return !directory_->is_serving({blocks_[block].external}) || ms_to_grow_old(block, now) == 0;
+}
+
+// Of a block of a pool without such a bound all that there is.
+uint32_t NatShard::ms_to_grow_old(uint32_t block, Tick now) const {
+    const PortBlock& b = blocks_[block];
+    const uint32_t most = pools_[(*directory_)[{b.external}].pool.value].max_age_ms;
+    if (most == 0 || (b.state & kBlockAged) != 0) {
+        return most == 0 ? kNoIndex : 0;
     }
-    const uint32_t most = pools_[external.pool.value].max_age_ms;
-    const int32_t age = most != 0 ? elapsed_ms(Tick{granted_at_[block]}, now) : -1;
-    return age >= 0 && static_cast<uint32_t>(age) >= most;
+    const int32_t age = elapsed_ms(Tick{granted_at_[block]}, now);
+    return age < 0 ? most : most - std::min(most, static_cast<uint32_t>(age));
+}
+
+// The wheel tells when it is too old, since a comparison of ticks alone would make it young again. Only
+// while it is not among the empty ones, which the wheel lets go.
+void NatShard::watch_age(uint32_t block) {
+    const uint32_t most = pools_[(*directory_)[{blocks_[block].external}].pool.value].max_age_ms;
+    block_wheel_.schedule(block, Tick{granted_at_[block]} + most);
+}
+
+void NatShard::grow_old(uint32_t block, Tick now) {
+    PortBlock& b = blocks_[block];
+    assert(max_age_of_any_ != 0);
+    if (!is_aged(block, now)) {
+        watch_age(block);  // beyond the wheel's horizon
+        return;
+    }
+    const bool was_parked = (b.state & kBlockParked) != 0;
+    b.state = kBlockHeld | kBlockAged;
+    if (was_parked) {
+        note_empty(block, now);
+    }
 }
 
 // --- giving blocks up ----------------------------------------------------------------------------
@@ -363,12 +419,14 @@ void NatShard::note_empty(uint32_t block, Tick now) {
     const bool is_rested = blocks_.is_rested(block, clock_of(pool_id, now));
     empty_.push(blocks_, block, is_rested);
     const uint32_t rest = is_rested ? 0 : 2 * pool.quarantine_ms;
-    const uint32_t delay = is_aged(block, now) ? 0 : pool.release_delay_ms;
+    const uint32_t to_age = max_age_of_any_ == 0 ? kNoIndex : ms_to_grow_old(block, now);
+    const uint32_t young = is_aged(block, now) ? 0 : to_age;
+    const uint32_t delay = std::min(pool.release_delay_ms, young - std::min(young, rest));
     block_wheel_.schedule(block, now + (rest + delay));
 }
 
-// An empty first block that its subscriber keeps, since it has mappings elsewhere, is on no list and on
-// no wheel.
+// An empty first block that its subscriber keeps, since it has mappings elsewhere, is on no list; the wheel
+// tells its age alone.
 bool NatShard::park(uint32_t block, Tick now) {
     PortBlock& b = blocks_[block];
     if ((b.state & kBlockFirst) == 0 || subscribers_[b.subscriber].mappings == 0 ||
@@ -392,7 +450,10 @@ void NatShard::end_parking(uint32_t subscriber, Tick now) {
 
 void NatShard::fire_block(uint32_t block, Tick now) {
     const PoolId pool_id = (*directory_)[{blocks_[block].external}].pool;
-    assert(blocks_.is_empty(block));
+    if (!blocks_.is_empty(block) || (blocks_[block].state & kBlockParked) != 0) {
+        grow_old(block, now);
+        return;
+    }
     const bool is_rested = blocks_.is_rested(block, clock_of(pool_id, now));
     const bool has_room = shards_ == 1 || outbox_.room() > outbox_reserve_;
     if (!is_rested || !has_room || !may_give_up_block()) {

@@ -43,7 +43,7 @@ bool NatShard::list_sessions(
             i,
             static_cast<uint32_t>(idle < 0 ? 0 : idle),
             static_cast<uint32_t>(left),
-            settings_->policies[m.policy].pool.value,
+            pool_of_mapping(m).value,
             m.policy,
             shard_,
             (s.realm & flow::kRedirectedRealm) != 0 ? original_of(i) : RemoteEndpoint{}};
@@ -74,9 +74,7 @@ bool NatShard::list_mappings(
         if (m.state != 1) {
             return false;
         }
-        const PoolId pool = has_static_entry(m) ? pool_at({m.external_address})
-                                                : settings_->policies[m.policy].pool;
-        out[filled] = {m, i, pool.value, shard_, remote_of({i})};
+        out[filled] = {m, i, pool_of_mapping(m).value, shard_, remote_of({i})};
         out[filled].mapping.external_port = shown_external_port(m);
         out[filled].kind = has_static_entry(m) ? MappingView::kStaticUse : MappingView::kDynamic;
         return true;
@@ -100,6 +98,12 @@ MappingView NatShard::view_of(const StaticEntry& entry) const {
     view.kind = MappingView::kStatic;
     view.more_ports = entry.more;
     return view;
+}
+
+// That its external endpoint is of; of one that keeps its source, its policy's.
+PoolId NatShard::pool_of_mapping(const Mapping& m) const {
+    return m.block == kKeepsSource ? settings_->policies[m.policy].pool
+                                   : pool_at({m.external_address});
 }
 
 PoolId NatShard::pool_at(Ipv4Addr external) const {

@@ -32,7 +32,8 @@ FlowKey endpoint_key(const FlowKey& outbound) {
 FlowKey external_key(Ipv4Addr address, Port port, Protocol protocol) {
     return FlowKey::of({}, address, {}, port, protocol, kExternalRealm);
 }
-// Of a flow that keeps its source: X:x stands before several targets, so the flow is part of the key.
+// Of a flow that keeps its source: X:x stands before several targets, so the flow is part of the key. Of one
+// that shares its port: thousands of the same key would fill the index's overflow area, which is everybody's.
 FlowKey own_external_key(const Mapping& m, const MappingRemote& remote) {
     return FlowKey::of(
         {remote.address},
@@ -59,13 +60,14 @@ FlowKey NatShard::mapping_key(uint32_t mapping, unsigned side) const {
         key.rest = side == kInternal ? key.rest : key.rest & 0xffffffffff;  // in the external realm
         return key;
     }
-    if (side == kExternal && m.block == kKeepsSource) [[unlikely]] {
-        return own_external_key(m, remote_of({mapping}));
+    const MappingRemote remote = remote_of({mapping});
+    const bool is_by_flow = m.block == kKeepsSource || (remote.exclusive & kSharesPort) != 0;
+    if (side == kExternal && is_by_flow) [[unlikely]] {
+        return own_external_key(m, remote);
     }
     if (side == kExternal) {
         return external_key({m.external_address}, {m.external_port}, protocol);
     }
-    const MappingRemote remote = remote_of({mapping});
     return FlowKey::of(
         {m.internal_address},
         {remote.address},
@@ -95,6 +97,17 @@ MappingIndex NatShard::find_mapping_of_inbound(const FlowKey& key) const {
         return (v & 1) == kExternal && mapping_key(v >> 1, kExternal) == wanted &&
                agrees(remote_of({v >> 1}), key);
     });
+    if (value == kNoIndex && !port_uses_.is_empty()) [[unlikely]] {
+        const FlowKey own = FlowKey::of(
+            key.source(),
+            key.destination(),
+            key.source_port(),
+            key.destination_port(),
+            key.protocol(),
+            kExternalRealm
+        );
+        return {find_mapping(hash_of(own), own, kExternal)};
+    }
     return {value == kNoIndex ? kNoIndex : value >> 1};
 }
 
@@ -222,15 +235,16 @@ NatShard::Outcome NatShard::allocate_mapping(
     }
     // From what is at hand: the record that is written next would have to be read back for it.
     const Ipv4Addr address = (*directory_)[external_of(port)].address;
-    const uint64_t external =
+    uint64_t external =
         hash_of(external_key(address, Port::from_host(port.port()), key.protocol()));
     const uint32_t mapping = make_mapping(key, subscriber, address, port);
     if (way.redirected) [[unlikely]] {
-        remotes_[mapping] = {way.key.destination().raw, way.key.destination_port().raw, 1};
+        remotes_[mapping] = {way.key.destination().raw, way.key.destination_port().raw, kExclusive};
     }
     ++subscribers_[subscriber].mappings;
     if (port.is_shared()) {
         count_use(mappings_[mapping]);
+        external = hash_of(mapping_key(mapping, kExternal));
     } else {
         ++subscribers_[subscriber].ports;
         count_single(mapping, 1);
@@ -265,7 +279,8 @@ uint32_t NatShard::make_mapping(
         const auto behaviour = is_static(m) ? MappingBehaviour::kEndpointIndependent
                                             : behaviour_of(subscriber, key.protocol());
         const FlowKey wanted = internal_key_of(key, behaviour);
-        remotes_[mapping] = {wanted.destination().raw, wanted.destination_port().raw, 0};
+        const uint16_t mark = port.is_shared() ? kSharesPort : uint16_t{0};
+        remotes_[mapping] = {wanted.destination().raw, wanted.destination_port().raw, mark};
     }
     std::atomic_signal_fence(std::memory_order_release);
     m.state = kMappingLive;
@@ -293,8 +308,7 @@ void NatShard::free_mapping(uint32_t mapping, bool rests, Tick now) {
         --in_use_of(external_of(Outcome::made(m.block)));
         release_port(m, rests, now);
     }
-    if (subscribers_[subscriber].mappings == 0 &&
-        pools_[pool_of(subscribers_[subscriber]).value].keeps_first) {
+    if (subscribers_[subscriber].mappings == 0 && keeps_any_first_) {
         end_parking(subscriber, now);
     }
     m.state = 0;

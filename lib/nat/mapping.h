@@ -50,13 +50,17 @@ inline bool has_single_port(const Mapping& m) {
     return (m.block & (kStaticBlock | kSinglePort)) == kSinglePort;
 }
 
+// Marks of a MappingRemote: of one redirected flow, whose original destination it is, and nobody else is admitted;
+// or of a mapping whose external port others had before, so that it is indexed by its remote endpoint too.
+inline constexpr uint16_t kExclusive = 1;
+inline constexpr uint16_t kSharesPort = 2;
+
 // Beside a mapping, where a policy maps by the remote endpoint too (RFC 4787 4.1): to whom it was
 // made. Zero what does not count: of an address-dependent one the port, of others both.
 struct MappingRemote {
     uint32_t address;  // network order
     uint16_t port;
-    uint16_t
-        exclusive;  // 1: of one redirected flow, whose original destination this is; nobody else is admitted
+    uint16_t exclusive;  // kExclusive, kSharesPort
 };
 static_assert(sizeof(MappingRemote) == 8);
 

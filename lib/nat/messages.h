@@ -35,10 +35,11 @@ enum class MessageKind : uint8_t {
 };
 
 enum MessageFlag : uint8_t {
-    kAhead = 1 << 0,      // nobody waits for it: refuse rather than recall
-    kMayRecall = 1 << 1,  // an unpaired request's second round
-    kOtherPort = 1 << 1,  // a request's second round: another port than the wanted one will do
-    kRested = 1 << 2,     // a returned port need not rest
+    kAhead = 1 << 0,        // nobody waits for it: refuse rather than recall
+    kMayRecall = 1 << 1,    // an unpaired request's second round
+    kOtherPort = 1 << 1,    // a request's second round: another port than the wanted one will do
+    kRested = 1 << 2,       // a returned port need not rest
+    kSinglePorts = 1 << 3,  // it is about a single port
 };
 inline constexpr unsigned kSlotShift = 4;  // of a port's protocol_slot() in `flags`
 

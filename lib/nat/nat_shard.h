@@ -358,9 +358,9 @@ class NatShard {
     PolicyId policy_of(Ipv4Addr address, RealmId realm) const;
     ExternalIndex first_external(PolicyId policy, Ipv4Addr address, RealmId realm) const;
     void release_subscriber_if_idle(uint32_t subscriber);
-    void note_refusal(uint32_t subscriber, Tick now);
+    void note_refusal(uint32_t subscriber, unsigned what, Tick now);
     void append_lingering(uint32_t subscriber);
-    bool was_refused_now(const Subscriber& s, Tick now) const;
+    static bool was_refused_now(const Subscriber& s, unsigned what, Tick now);
     void release_lingering(Tick now, uint32_t budget);
     using ProtocolCounts = std::array<uint32_t, kProtocolSlots>;
     std::optional<DropReason> check_limits(uint32_t subscriber, Protocol protocol, Tick now);
@@ -411,7 +411,7 @@ class NatShard {
     void process(const ShardMessage& message, Tick now);
     // deterministic.cc
     bool is_by_formula(const PortBlock& b) const;
-    Outcome acquire_by_formula(uint32_t subscriber, Tick now);
+    bool hold_own_block(uint32_t subscriber, Tick now);
     PoolId pool_to_ask(const Subscriber& s) const;
     ExternalIndex external_to_ask(const Subscriber& s) const;
     // static.cc
@@ -422,6 +422,7 @@ class NatShard {
     bool is_admitted_by_access(const Mapping& m, Ipv4Addr remote) const;
     MappingView view_of(const StaticEntry& entry) const;
     PoolId pool_at(Ipv4Addr external) const;
+    PoolId pool_of_mapping(const Mapping& m) const;
     Session scratch_of(const Mapping& m, uint32_t index, Ipv4Addr remote, Port remote_port) const;
     // overload.cc
     bool overloads(uint32_t subscriber, Protocol protocol) const;
@@ -429,6 +430,7 @@ class NatShard {
     uint32_t find_sharable(uint32_t block, Ipv4Addr external, const FlowKey& key);
     void count_use(const Mapping& m);
     bool end_use(const Mapping& m);
+    bool is_shared(const FlowKey& inbound) const;
     BitSpan usable_bits(const PortBlock& b) const;
     Outcome acquire_block(uint32_t subscriber, Tick now);
     void ask_ahead(uint32_t subscriber, uint32_t block, Protocol protocol, Tick now);
@@ -438,7 +440,11 @@ class NatShard {
     bool is_awaited(const ShardMessage& answer) const;
     void end_wait(uint32_t subscriber);
     void note_granted(uint32_t block, Tick now);
+    bool may_have_block(uint32_t subscriber, Tick now) const;
     bool is_aged(uint32_t block, Tick now) const;
+    uint32_t ms_to_grow_old(uint32_t block, Tick now) const;
+    void watch_age(uint32_t block);
+    void grow_old(uint32_t block, Tick now);
     bool park(uint32_t block, Tick now);
     void end_parking(uint32_t subscriber, Tick now);
     void note_empty(uint32_t block, Tick now);
@@ -509,6 +515,7 @@ class NatShard {
     EmptyBlocks empty_;
     uint32_t max_age_of_any_ = 0;       // pool's block_max_age
     bool may_be_aged_ = false;          // some block may be one that is_aged()
+    bool keeps_any_first_ = false;      // a pool's keeps_first_block
     std::vector<uint32_t> granted_at_;  // Tick, by block; empty where none has an age
     flow::TimingWheel block_wheel_;
     std::vector<Pool> pools_;  // by PoolId

@@ -39,7 +39,9 @@ uint32_t NatShard::find_sharable(uint32_t block, Ipv4Addr external, const FlowKe
     const uint32_t size = 1U << (*directory_)[{blocks_[block].external}].block_shift;
     const uint32_t first = uint32_t{blocks_[block].number} * size;
     const Pool& pool = pools_[(*directory_)[{blocks_[block].external}].pool.value];
-    const auto is_unused = [&](uint32_t bit) {
+    unsigned looked = 0;
+    bool is_found = false;
+    const auto ends_search = [&](uint32_t bit) {
         if (is_reserved(pool.reserved, first + bit)) {
             return false;
         }
@@ -51,26 +53,34 @@ uint32_t NatShard::find_sharable(uint32_t block, Ipv4Addr external, const FlowKe
             key.protocol(),
             kExternalRealm
         );
-        return find_session(inbound, hash_of(inbound), Direction::kInbound) == kNoIndex;
+        is_found = find_session(inbound, hash_of(inbound), Direction::kInbound) == kNoIndex;
+        return is_found || ++looked == kLookedABlock;
     };
-    return blocks_.find_in_use(
-        block, protocol_slot(key.protocol()), random_below(size), kLookedABlock, is_unused
-    );
+    const uint32_t bit =
+        blocks_.find_in_use(block, protocol_slot(key.protocol()), random_below(size), ends_search);
+    return is_found ? bit : kNoPort;
 }
 
-// There is room: every record stands for two mappings at least.
+// There is room for a record of each mapping.
 void NatShard::count_use(const Mapping& m) {
     const uint32_t endpoint = endpoint_word(m.protocol, m.external_port);
     const uint32_t users = port_uses_.count(m.external_address, endpoint);
     (void)port_uses_.add(m.external_address, endpoint, users == 0 ? 2 : 1);
 }
 
-// True if others go on using the port. A single user has no record.
+// True if others go on using the port. Who was never shared with has no record.
 bool NatShard::end_use(const Mapping& m) {
     const uint32_t endpoint = endpoint_word(m.protocol, m.external_port);
     const uint32_t users = port_uses_.count(m.external_address, endpoint);
-    port_uses_.remove(m.external_address, endpoint, users == 2 ? 2 : 1);
+    port_uses_.remove(m.external_address, endpoint);
     return users >= 2;
+}
+
+// Whether somebody has an external endpoint, though no mapping is found by it alone.
+bool NatShard::is_shared(const FlowKey& inbound) const {
+    const uint32_t endpoint =
+        endpoint_word(static_cast<uint8_t>(inbound.protocol()), inbound.destination_port().raw);
+    return port_uses_.count(inbound.destination().raw, endpoint) != 0;
 }
 
 }  // namespace sekisho::nat

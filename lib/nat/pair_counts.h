@@ -70,6 +70,7 @@ class PairCounts {
     }
     void end_of_burst() { pool_.end_of_burst(); }
     uint32_t size() const { return pool_.size(); }
+    bool is_empty() const { return pool_.capacity() == 0 || pool_.size() == 0; }
 
   private:
     uint64_t hash(uint32_t first, uint32_t second) const {

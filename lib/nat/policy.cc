@@ -40,6 +40,15 @@ PolicyId find_policy(const NatSettings& settings, Ipv4Addr address, RealmId real
     return kNoPolicy;
 }
 
+PoolId find_pool(const NatSettings& settings, Ipv4Addr external) {
+    for (size_t p = 0; p < settings.pools.size(); ++p) {
+        if (settings.pools[p].has(external)) {
+            return {static_cast<uint16_t>(p)};
+        }
+    }
+    return kNoPool;
+}
+
 Exemptions::Exemptions(const NatSettings& settings) : settings_(&settings) {
     for (const PolicySettings& policy : settings.policies) {
         are_any_ = are_any_ || !policy.exempt.empty();

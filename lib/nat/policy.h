@@ -17,6 +17,9 @@ inline constexpr PolicyId kNoPolicy{0xffff};
 // The first policy that covers an internal address of a realm, or kNoPolicy.
 PolicyId find_policy(const NatSettings& settings, Ipv4Addr address, RealmId realm);
 
+// The pool that has an external address, or kNoPool.
+PoolId find_pool(const NatSettings& settings, Ipv4Addr external);
+
 // The exemptions of all policies. A flow is given as its subscriber's packets show it.
 class Exemptions {
   public:

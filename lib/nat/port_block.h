@@ -40,6 +40,7 @@ enum BlockState : uint8_t {
     kBlockHeld = 1,
     kBlockFirst = 2,   // beside: its subscriber keeps it
     kBlockParked = 4,  // beside: it is empty and kept
+    kBlockAged = 8,    // beside: it takes no new mapping any more
 };
 
 inline constexpr unsigned kProtocolSlots = 3;
@@ -146,20 +147,14 @@ class PortBlockTable {
     );
     // Takes just this one; false if it is in use or rests.
     bool take_port(uint32_t block, unsigned slot, uint32_t bit, RestClock& clock);
-    // The ports in use at and after `start`, going round, until match(bit) is true; kNoPort if none
-    // of `most` is.
+    // The ports in use or reserved at and after `start`, going round, until match(bit) is true; kNoPort if it
+    // is of none.
     template <class Match>
-    uint32_t find_in_use(
-        uint32_t block, unsigned slot, uint32_t start, unsigned most, Match&& match
-    ) const {
+    uint32_t find_in_use(uint32_t block, unsigned slot, uint32_t start, Match&& match) const {
         const uint32_t size = words_ * 64;
-        for (uint32_t i = 0; i < size && most > 0; ++i) {
+        for (uint32_t i = 0; i < size; ++i) {
             const uint32_t bit = (start + i) % size;
-            if (!is_in_use(block, slot, bit)) {
-                continue;
-            }
-            --most;
-            if (match(bit)) {
+            if (is_in_use(block, slot, bit) && match(bit)) {
                 return bit;
             }
         }

@@ -228,7 +228,7 @@ void NatShard::none_left(ShardMessage request, Tick now) {
             return;
         }
     }
-    if ((request.flags & kMayRecall) != 0) {
+    if ((request.flags & (kMayRecall | kAhead)) != 0) {
         refuse(request, now);
         return;
     }

@@ -86,7 +86,7 @@ NatShard::Outcome NatShard::make_untranslated(const Way& way, uint64_t hash, uin
     const uint32_t mapping = make_mapping(
         key, subscriber, key.source(), Outcome::of_port(kKeepsSource, key.source_port().host())
     );
-    remotes_[mapping] = {key.destination().raw, key.destination_port().raw, 1};
+    remotes_[mapping] = {key.destination().raw, key.destination_port().raw, kExclusive};
     ++subscribers_[subscriber].mappings;
     late_.insert_now(mapping_index_, hash, mapping << 1 | kInternalSide);
     const uint64_t external = hash_of(mapping_key(mapping, kExternalSide));

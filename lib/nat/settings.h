@@ -5,6 +5,7 @@
 //   Source    RFC 4787, 5382, 5508, 6888; key names follow RFC 8512.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -53,6 +54,8 @@ enum class Pairing : uint8_t { kHard, kSoft, kNone };
 struct AddressRange {  // both ends included
     Ipv4Addr first;
     Ipv4Addr last;
+    constexpr uint64_t size() const { return uint64_t{last.host()} - first.host() + 1; }
+    constexpr bool contains(Ipv4Addr a) const { return first <= a && a <= last; }
     friend bool operator==(const AddressRange&, const AddressRange&) = default;
 };
 
@@ -85,6 +88,18 @@ struct PoolSettings {
     bool keeps_first_block = false;           // while its subscriber has a mapping
     Seconds block_release_delay{60};  // how long an empty, rested block stays with its subscriber
     UnsolicitedSyn unsolicited_syn = UnsolicitedSyn::kPortUnreachable;
+    uint64_t address_count() const {
+        uint64_t count = 0;
+        for (const AddressRange& range : addresses) {
+            count += range.size();
+        }
+        return count;
+    }
+    bool has(Ipv4Addr external) const {
+        return std::ranges::any_of(addresses, [external](const AddressRange& range) {
+            return range.contains(external);
+        });
+    }
     friend bool operator==(const PoolSettings&, const PoolSettings&) = default;
 };
 

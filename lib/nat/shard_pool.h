@@ -3,10 +3,13 @@
 //   Units     milliseconds; ports in host order. Owner: the shard's worker.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "nat/external_directory.h"
+#include "nat/formula.h"
 #include "nat/port_block.h"
 #include "nat/settings.h"
 
@@ -29,7 +32,6 @@ struct ShardPool {
     PoolId overflow = kNoPool;
     bool keeps_ranges = false;  // RFC 4787 REQ-3 a
     Pairing pairing = Pairing::kHard;
-    uint32_t single_hand = 0;  // where the next search through its addresses homed here begins
     bool keeps_first = false;  // block of a subscriber
     uint32_t blocks_per_subscriber = 0;
     uint32_t most_resting = ~uint32_t{0};  // ports, of this shard's share of the pool's
@@ -42,12 +44,23 @@ struct ShardPool {
     uint64_t refused = 0;
     std::vector<uint64_t> reserved{};  // ports, a bit each; empty: none
     bool was_told = false;             // the log, of its exhaustion, in this minute
+    std::optional<Formula> formula{};  // of a deterministic pool
 };
 
 // Ports that no dynamic mapping gets, a bit each; empty: none.
 std::vector<uint64_t> reserved_bits(const PoolSettings& pool);
 inline bool is_reserved(const std::vector<uint64_t>& reserved, uint32_t port) {
     return !reserved.empty() && (reserved[port / 64] >> (port % 64) & 1) != 0;
+}
+
+// Ports of all protocols together that the pool's dynamic mappings may have.
+inline uint64_t most_ports(const PoolSettings& pool) {
+    const std::vector<uint64_t> reserved = reserved_bits(pool);
+    uint64_t ports = 0;
+    for (uint32_t port = std::max<uint32_t>(pool.ports.first, 1); port <= pool.ports.last; ++port) {
+        ports += is_reserved(reserved, port) ? 0 : 1;
+    }
+    return pool.address_count() * ports * kProtocolSlots;
 }
 
 }  // namespace sekisho::nat

@@ -56,7 +56,7 @@ NatShard::Outcome NatShard::allocate_single(uint32_t subscriber, const FlowKey& 
     }
     Subscriber& s = subscribers_[subscriber];
     if (s.wait == BlockWait::kNone) {
-        if (was_refused_now(s, now)) {
+        if (was_refused_now(s, protocol_slot(key.protocol()), now)) {
             return Outcome::refused(DropReason::kPoolExhausted);
         }
         if (waits_ >= kMaxWaits) {
@@ -65,8 +65,7 @@ NatShard::Outcome NatShard::allocate_single(uint32_t subscriber, const FlowKey& 
         request_single(subscriber, key, now);
         if (s.wait == BlockWait::kNone) {
             claimed = claim_single(subscriber, key);
-            return claimed.is_made() ? claimed
-                                                     : Outcome::refused(DropReason::kPoolExhausted);
+            return claimed.is_made() ? claimed : Outcome::refused(DropReason::kPoolExhausted);
         }
     }
     s.wait = BlockWait::kNeeded;
@@ -89,12 +88,12 @@ void NatShard::request_single(uint32_t subscriber, const FlowKey& key, Tick now)
     Subscriber& s = subscribers_[subscriber];
     ++waits_;
     s.wait = BlockWait::kNeeded;
-    s.marks.was_refused = false;
     ShardMessage request;
     request.kind = MessageKind::kPortRequest;
     request.from = shard_;
     request.requester = shard_;
-    request.flags = static_cast<uint8_t>(protocol_slot(key.protocol()) << kSlotShift);
+    request.flags =
+        static_cast<uint8_t>(protocol_slot(key.protocol()) << kSlotShift | kSinglePorts);
     request.block = key.source_port().host();
     request.pool = pool_of(s);
     request.external = {is_mutated(Mutation::kRfc6888Req2) ? kNoIndex : s.external};
@@ -182,12 +181,12 @@ bool NatShard::grant_single_of(const ShardMessage& request, ExternalIndex extern
     const SingleWish wish = single_wish(request.pool, slot, request.block);
     const bool is_in_range = wish.range.first <= request.block && request.block <= wish.range.last;
     uint16_t port = 0;
-    if ((request.flags & kOtherPort) != 0) {
+    if (is_in_range && singles_.take(external, slot, request.block, clock)) {
+        port = request.block;
+    } else if ((request.flags & kOtherPort) != 0) {
         const uint32_t size = wish.range.last + 1U - wish.range.first;
         const auto start = static_cast<uint16_t>(wish.range.first + random_below(size));
         port = singles_.take_any(external, wish, start, clock);
-    } else if (is_in_range && singles_.take(external, slot, request.block, clock)) {
-        port = request.block;
     }
     if (port == 0) {
         return false;
@@ -203,9 +202,10 @@ bool NatShard::grant_single_of(const ShardMessage& request, ExternalIndex extern
 }
 
 // First the paired address; where pairing allows or nothing is paired yet, others homed here. Where
-// the subscriber will want blocks as well, it is paired with an address that has some.
+// the subscriber will want blocks as well, it is paired with an address that has some, if one of those
+// has the port.
 bool NatShard::grant_single(const ShardMessage& request, Tick now) {
-    Pool& pool = pools_[request.pool.value];
+    const Pool& pool = pools_[request.pool.value];
     const bool is_paired = request.external.value != kNoIndex;
     if (is_paired && (*directory_)[request.external].home == shard_ &&
         grant_single_of(request, request.external, now)) {
@@ -214,17 +214,25 @@ bool NatShard::grant_single(const ShardMessage& request, Tick now) {
     if (is_paired && pool.pairing == Pairing::kHard) {
         return false;
     }
-    if (!pool.has_only_singles) {
-        const ExternalIndex most = home_.find_most(request.pool);
-        return most.value != kNoIndex && grant_single_of(request, most, now);
+    const ExternalIndex most =
+        pool.has_only_singles ? ExternalIndex{kNoIndex} : home_.find_most(request.pool);
+    if (most.value != kNoIndex && grant_single_of(request, most, now)) {
+        return true;
     }
-    const uint32_t begin = directory_->first_of(request.pool).value;
-    const uint32_t skipped = (shard_.value + shards_ - begin % shards_) % shards_;
-    const auto all = static_cast<uint32_t>(directory_->count_of(request.pool));
-    const uint32_t homed = all > skipped ? (all - skipped + shards_ - 1) / shards_ : 0;
-    for (uint32_t i = 0; i < std::min(homed, kLooked); ++i) {
-        pool.single_hand = pool.single_hand + 1 < homed ? pool.single_hand + 1 : 0;
-        if (grant_single_of(request, {begin + skipped + pool.single_hand * shards_}, now)) {
+    const SingleWish wish = single_wish(request.pool, slot_of(request), request.block);
+    const bool is_choosy =
+        !pool.has_only_singles && !is_paired && (request.flags & kOtherPort) == 0;
+    // In the second round none is met again before it may have a port.
+    const uint32_t homed = singles_.homed_of(request.pool);
+    const uint32_t looked = (request.flags & kOtherPort) != 0 ? homed : std::min(homed, kLooked);
+    for (uint32_t i = 0; i < looked; ++i) {
+        const ExternalIndex external =
+            singles_.next_address(request.pool, wish, clock_of(request.pool, now));
+        if (external.value == kNoIndex) {
+            return false;
+        }
+        const bool will_do = !is_choosy || home_.free_blocks_of(external) > 0;
+        if (will_do && grant_single_of(request, external, now)) {
             return true;
         }
     }

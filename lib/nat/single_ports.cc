@@ -10,7 +10,7 @@ namespace sekisho::nat {
 SinglePorts::SinglePorts(
     const NatSettings& settings, const ExternalDirectory& directory, ShardId home
 )
-    : shards_(directory.shards()) {
+    : shards_(directory.shards()), home_(home.value) {
     const bool has_any = std::ranges::any_of(settings.pools, has_single_ports);
     for (uint32_t e = home.value; has_any && e < directory.size(); e += shards_) {
         const PoolSettings& pool = settings.pools[directory[ExternalIndex{e}].pool.value];
@@ -18,6 +18,17 @@ SinglePorts::SinglePorts(
         if (has_single_ports(pool)) {
             add(pool, address);
         }
+    }
+    for (std::vector<uint64_t>& kind : may_have_) {
+        kind.resize(addresses_.size() / 64 + 1);
+    }
+    for (size_t p = 0; p < settings.pools.size(); ++p) {
+        const PoolId pool{static_cast<uint16_t>(p)};
+        const uint32_t begin = directory.first_of(pool).value;
+        const uint32_t skipped = (home_ + shards_ - begin % shards_) % shards_;
+        const auto all = static_cast<uint32_t>(directory.count_of(pool));
+        const uint32_t count = all > skipped ? (all - skipped + shards_ - 1) / shards_ : 0;
+        parts_.push_back({(begin + skipped) / shards_, count});
     }
     std::vector<StaticEntry> entries = directory.statics().entries();
     for (size_t i = 0; i < directory.triggers().size(); ++i) {
@@ -157,10 +168,70 @@ uint16_t SinglePorts::take_any(
         port = find(maps, wish.range.first, from - 1, wish.parity);
     }
     if (port == kNoPort) {
+        const uint32_t at = external.value / shards_;
+        for (uint32_t kinds = kinds_of(wish); kinds != 0; kinds &= kinds - 1) {
+            may_have_[static_cast<size_t>(std::countr_zero(kinds))][at / 64] &=
+                ~(uint64_t{1} << (at % 64));
+        }
         return 0;
     }
     mark_taken(maps, port);
     return static_cast<uint16_t>(port);
+}
+
+uint32_t SinglePorts::kinds_of(const SingleWish& wish) {
+    uint32_t kinds = 0;
+    for (const uint32_t port : {0U, 1U, uint32_t{kFirstHighPort}, kFirstHighPort + 1U}) {
+        const bool is_low = port < kFirstHighPort;
+        const bool is_in =
+            is_low ? wish.range.first < kFirstHighPort : wish.range.last >= kFirstHighPort;
+        const bool has_parity =
+            wish.parity == PortWish::kAny || (port % 2 != 0) == (wish.parity == PortWish::kOdd);
+        kinds |= uint32_t{is_in && has_parity} << kind_of(wish.slot, port);
+    }
+    return kinds;
+}
+
+uint64_t SinglePorts::candidates(uint32_t kinds, size_t word) const {
+    uint64_t bits = 0;
+    for (; kinds != 0; kinds &= kinds - 1) {
+        bits |= may_have_[static_cast<size_t>(std::countr_zero(kinds))][word];
+    }
+    return bits;
+}
+
+ExternalIndex SinglePorts::next_address(
+    PoolId pool, const SingleWish& wish, const RestClock& clock
+) {
+    Part& part = parts_[pool.value];
+    const uint32_t end = part.first + part.count;
+    if (part.epoch != clock.epochs()) {
+        part.epoch = clock.epochs();
+        for (uint32_t i = part.first; i < end; ++i) {
+            for (std::vector<uint64_t>& kind : may_have_) {
+                kind[i / 64] |= uint64_t{1} << (i % 64);
+            }
+        }
+    }
+    const uint32_t kinds = kinds_of(wish);
+    const auto find_from = [&](uint32_t from) {
+        uint64_t mask = ~uint64_t{0} << (from % 64);
+        for (uint32_t word = from / 64; word * 64 < end; ++word) {
+            const uint64_t bits = candidates(kinds, word) & mask;
+            if (bits != 0) {
+                return word * 64 + static_cast<uint32_t>(std::countr_zero(bits));
+            }
+            mask = ~uint64_t{0};
+        }
+        return end;
+    };
+    uint32_t found = part.hand < part.count ? find_from(part.first + part.hand) : end;
+    found = found < end ? found : find_from(part.first);
+    if (found >= end) {
+        return {kNoIndex};
+    }
+    part.hand = found - part.first + 1;
+    return {found * shards_ + home_};
 }
 
 void SinglePorts::release(
@@ -173,7 +244,9 @@ void SinglePorts::release(
         maps.now[port / 64U] |= uint64_t{1} << (port % 64);
         clock.add_resting(1);
     } else {
+        const uint32_t at = external.value / shards_;
         mark_free(maps, port);
+        may_have_[kind_of(slot, port)][at / 64] |= uint64_t{1} << (at % 64);
     }
 }
 

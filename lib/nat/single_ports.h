@@ -7,11 +7,13 @@
 //   Shape     for each address and protocol three bitmaps (free, resting now, resting before; as in
 //             port_block.h) and a summary with a bit for each word that has a free port: 74 KiB an
 //             address with all ports.
-//   Cost      take, release: O(1). take_any: O(words of the summary), until the last port. Once an
+//   Cost      take, release: O(1). take_any: O(words of the summary), until the last port; next_address:
+//             O(addresses / 64), and an address that is full is met once an epoch (PITFALLS 1, 4). Once an
 //             epoch (a quarantine) the first look at an address goes through its bitmaps.
 //   Owner     the home shard. Derived state: what no mapping has is free.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -55,7 +57,26 @@ class SinglePorts {
     );
     bool is_free(ExternalIndex external, unsigned slot, uint16_t port, const RestClock& clock);
 
+    // How many addresses of the pool are homed here; and the next one, going round, that may have a port for
+    // the wish. kNoIndex: there is none.
+    uint32_t homed_of(PoolId pool) const { return parts_[pool.value].count; }
+    ExternalIndex next_address(PoolId pool, const SingleWish& wish, const RestClock& clock);
+
   private:
+    // What a wish may be for: an even or an odd port, below 1024 or not, of each protocol.
+    static constexpr size_t kKinds = size_t{kProtocolSlots} * 4;
+    struct Part {  // of addresses_, a pool's
+        uint32_t first = 0;
+        uint32_t count = 0;
+        uint32_t epoch =
+            ~uint32_t{0};  // in which all of them have been given the chance to have free ports
+        uint32_t hand = 0;
+    };
+    static size_t kind_of(unsigned slot, uint32_t port) {
+        return size_t{slot} * 4 + (port < kFirstHighPort ? 0U : 2U) + port % 2;
+    }
+    static uint32_t kinds_of(const SingleWish& wish);
+    uint64_t candidates(uint32_t kinds, size_t word) const;
     struct Address {
         size_t first_word = 0;
         uint32_t words = 0;  // of one bitmap; 0: it has no such ports
@@ -82,8 +103,12 @@ class SinglePorts {
     static uint32_t find(const Maps& maps, uint32_t from, uint32_t to, PortWish parity);
 
     unsigned shards_ = 1;
+    unsigned home_ = 0;
     std::vector<Address> addresses_;  // by ExternalIndex / shards
     std::vector<uint64_t> bits_;
+    std::vector<Part> parts_;  // by PoolId
+    // By kind: which of addresses_ may have a free port of it, a bit each.
+    std::array<std::vector<uint64_t>, kKinds> may_have_;
 };
 
 }  // namespace sekisho::nat

@@ -116,9 +116,10 @@ void NatShard::release_subscriber_if_idle(uint32_t subscriber) {
 
 // What was refused is refused again at once in this tick and the next, without asking any home
 // (PITFALLS 4). Its record stays that long even if the subscriber has nothing.
-void NatShard::note_refusal(uint32_t subscriber, Tick now) {
+void NatShard::note_refusal(uint32_t subscriber, unsigned what, Tick now) {
     Subscriber& s = subscribers_[subscriber];
-    s.marks.was_refused = true;
+    const unsigned others = s.refused_at == now.ms ? s.marks.refused : 0U;
+    s.marks.refused = static_cast<uint8_t>((others | 1U << what) & 0xf);
     s.refused_at = now.ms;
     if (!s.marks.lingers) {
         append_lingering(subscriber);
@@ -134,9 +135,9 @@ void NatShard::append_lingering(uint32_t subscriber) {
     lingering_last_ = subscriber;
 }
 
-bool NatShard::was_refused_now(const Subscriber& s, Tick now) const {
+bool NatShard::was_refused_now(const Subscriber& s, unsigned what, Tick now) {
     const int32_t ago = elapsed_ms(Tick{s.refused_at}, now);
-    return s.marks.was_refused && ago >= 0 && ago <= kRefusalMs;
+    return (s.marks.refused >> what & 1U) != 0 && ago >= 0 && ago <= kRefusalMs;
 }
 
 // One that was refused again meanwhile goes to the end, so that it holds up none behind it.
@@ -147,12 +148,13 @@ void NatShard::release_lingering(Tick now, uint32_t budget) {
         Subscriber& s = subscribers_[subscriber];
         lingering_ = s.next_lingering;
         more = subscriber != last;
-        if (was_refused_now(s, now)) {
+        const int32_t ago = elapsed_ms(Tick{s.refused_at}, now);
+        if (s.marks.refused != 0 && ago >= 0 && ago <= kRefusalMs) {
             append_lingering(subscriber);
             continue;
         }
         s.marks.lingers = false;
-        s.marks.was_refused = false;
+        s.marks.refused = 0;
         release_subscriber_if_idle(subscriber);
     }
 }

@@ -22,6 +22,8 @@ enum class BlockWait : uint8_t {
     kNeeded,  // packets may be held for it
 };
 
+inline constexpr unsigned kRefusedBlock = 3;
+
 struct alignas(64) Subscriber {
     uint32_t next_lingering;  // list of refused subscribers that have nothing else
     uint32_t address;         // network order
@@ -37,13 +39,14 @@ struct alignas(64) Subscriber {
     uint32_t ports;        // in use, all protocols
     uint32_t mappings;     // as many, but where mappings share ports
     uint32_t generation;   // of the record: survives the subscriber
-    uint32_t refused_at;   // Tick of the last refusal, if was_refused
+    uint32_t refused_at;   // Tick of the last refusal, if `refused` says of what
     uint32_t tokens_at;    // Tick
     uint32_t tokens;
     BlockWait wait;
     struct Marks {
         bool is_held : 1;  // somebody was told kHold
-        bool was_refused : 1;
+        uint8_t
+            refused : 4;   // a bit each: a single port by protocol_slot(), a block (kRefusedBlock)
         bool lingers : 1;  // in the list of next_lingering
     } marks;
     uint16_t limits_told_at;  // Tick / 1024

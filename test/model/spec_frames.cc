@@ -129,7 +129,12 @@ nat::PoolSettings pool_of(const spec::Pool& pool) {
                          : pool.sequential ? nat::PortSelection::kSequential
                                            : nat::PortSelection::kRandom;
     out.port_ranges = pool.keeps_ranges ? nat::PortRanges::kPreserve : nat::PortRanges::kAny;
-    out.pairing = pool.is_paired ? nat::Pairing::kHard : nat::Pairing::kNone;
+    out.pairing = pool.is_paired ? nat::Pairing::kHard
+                  : pool.is_soft ? nat::Pairing::kSoft
+                                 : nat::Pairing::kNone;
+    for (const uint16_t port : pool.reserved) {
+        out.reserved_ports.push_back({port, port});
+    }
     out.port_parity = pool.parity;
     out.port_contiguity = pool.contiguity;
     out.port_quarantine = Seconds{static_cast<uint32_t>(pool.quarantine / 1000)};

@@ -200,6 +200,32 @@ TEST_CASE("without pairing the NAT does what the RFCs ask, but for that", "[mode
     agree(settings, base_world(), {kPoolExhausted, kSubscriberPortLimit, kTcpUnsolicited});
 }
 
+TEST_CASE(
+    "with soft pairing the NAT does what the RFCs ask, but for that", "[model][rfc7857-4-soft]"
+) {
+    Settings settings = base_settings(3);
+    settings.pools[0].is_paired = false;
+    settings.pools[0].is_soft = true;
+    settings.pools[0].blocks_per_subscriber = 4;
+    agree(settings, base_world(), {kPoolExhausted, kTcpUnsolicited});
+}
+
+TEST_CASE("with ports that are reserved the NAT does what the RFCs ask", "[model]") {
+    for (const bool preserves : {false, true}) {
+        Settings settings = base_settings(4);
+        Pool& pool = settings.pools[0];
+        pool.preserve = preserves;
+        pool.last_port = static_cast<uint16_t>(preserves ? 1024 + 99 : pool.last_port);
+        pool.reserved = {1024, 1031, 1032, 1033, 1070};
+        for (uint16_t port = 1088; port < 1152; ++port) {  // a whole block
+            pool.reserved.insert(port);
+        }
+        World world = base_world();
+        world.first_port_inside = preserves ? 1010 : world.first_port_inside;
+        agree(settings, world, {kPoolExhausted, kTcpUnsolicited});
+    }
+}
+
 TEST_CASE("with two pools and small tables the NAT does what the RFCs ask", "[model]") {
     Settings settings = base_settings(8);
     Pool second = small_pool(4);

@@ -144,6 +144,40 @@ TEST_CASE(
 }
 
 TEST_CASE(
+    "blocks by formula, blocks that grow old and single ports allocate nothing",
+    "[packet][allocation]"
+) {
+    BedOptions options;
+    options.shards = GENERATE(1U, 3U);
+    options.checking = HeapStore::Checking::kFast;
+    options.nat = nat_settings();
+    nat::PoolSettings& pool = options.nat.pools[0];
+    const unsigned kind = GENERATE(0U, 1U, 2U);
+    if (kind == 0) {
+        pool.ports = {1024, 65535};
+        pool.port_block_size = 256;
+        pool.port_selection = nat::PortSelection::kDeterministic;
+        options.nat.policies[0].source = {{ip("100.64.0.0"), 24}};
+    } else if (kind == 1) {
+        pool.block_max_age = Seconds{60};
+        pool.keeps_first_block = true;
+    } else {
+        pool.port_selection = nat::PortSelection::kPreserve;
+    }
+    TestBed bed(options);
+    const size_t before = allocations();
+    for (unsigned round = 0; round < 4; ++round) {
+        open_sessions(bed, static_cast<uint16_t>(2000 + round));
+        work(bed);
+        bed.take();
+        bed.pass(100'000);
+        work(bed);
+    }
+    CHECK(allocations() == before);
+    CHECK(bed.totals().forwarded >= 4 * 2 * kHosts);
+}
+
+TEST_CASE(
     "full tables, dry pools and full rings allocate nothing", "[packet][allocation][pitfall-6]"
 ) {
     BedOptions options;

@@ -74,10 +74,10 @@ DETERMINISTIC = """\
 port-selection: deterministic
     overflow-pool: more
   - name: more
-    addresses: [203.0.113.128/30]"""
+    addresses: [203.0.113.64/30]"""
 
 
-@case("with port-selection: deterministic the file alone says who had a port", pool=DETERMINISTIC,
+@case("with port-selection: deterministic the file alone says who had a port", pool=DETERMINISTIC, addresses="203.0.113.0/28",
       sources="100.64.1.0/24, 100.64.2.0/24",
       tags="[rfc7422]", **PRESERVE)
 def deterministic(world):
@@ -94,6 +94,27 @@ def deterministic(world):
         rows = world.nat.show("who", "external", f"{address}:{port}")["who"]
         assert [(row["by"], row["internal-src-address"]) for row in rows] == [("formula", subscriber)], rows
         assert subscriber in world.nat.cli("who", address, str(port))
+
+
+@case("what is beyond a subscriber's own block is shown as the overflow pool's", pool=DETERMINISTIC, addresses="203.0.113.0/28",
+      sources="100.64.1.0/24, 100.64.2.0/24", tags="[rfc7422]", **PRESERVE)
+def overflow(world):
+    clients = [traffic.udp_socket(world.lab, "sub1", "100.64.1.21", 20000 + number) for number in range(300)]
+    for client in clients:
+        traffic.ask(client)
+    found = {(row["pool"], row["external-src-address"]) for row in world.nat.mappings("subscriber", "100.64.1.21")}
+    for client in clients:
+        client.close()
+    assert {pool for pool, _ in found} == {"main", "more"} and len(found) == 2, found
+    assert dict(found)["more"].startswith("203.0.113.6"), found
+    own, more = world.nat.show("pools")["pools"]
+    assert own["overflow-pool"] == "more" and own["port-selection"] == "deterministic", own
+    assert more["overflow-pool"] is None and more["ports-in-use"] >= 44 and more["blocks"]["granted"] >= 1, more
+    shown = world.nat.cli("show", "pools").splitlines()
+    assert "OVERFLOW" in shown[0] and "deterministic" in shown[1] and "more" in shown[1], shown
+    status, answer = world.lab.attempt("nat", [appliance.program_path(world.nat.build, "sekishod"), "--config",
+                                               world.nat.config, "--who", "100.64.1.21"], 10)
+    assert status == 0 and "beyond these ports of pool more" in answer, answer
 
 
 @case("who has an external port is told by the mapping that has it", **PRESERVE)

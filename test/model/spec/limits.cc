@@ -217,7 +217,7 @@ std::string Nat44::check_choice(
             wrong += sure && external != next ? "contiguity is not preserved; " : "";
         }
     }
-    return wrong + ports.take(subscriber, key.protocol, external, now);
+    return wrong + ports.take(subscriber, key.protocol, external, wish, now);
 }
 
 // ---- port overloading (RFC 7857 3): only where the session alone says whose a packet is

@@ -23,7 +23,9 @@ std::string name(const Endpoint& e) {
 Ports::Ports(const Pool& pool) : pool_(pool) {
     for (unsigned a = 0; a < pool.addresses && !pool.preserve; ++a) {
         for (unsigned port = pool.first_port; port <= pool.last_port; ++port) {
-            blocks_[{pool.first + a, port / pool.block_size}];
+            if (!pool.reserved.contains(static_cast<uint16_t>(port))) {
+                blocks_[{pool.first + a, port / pool.block_size}];
+            }
         }
     }
 }
@@ -41,17 +43,19 @@ Chance Ports::has_rested(const std::optional<Freed>& freed, Time now) const {
 }
 
 Chance Ports::may_give(Proto protocol, const Endpoint& external, Time now) const {
-    if (used_.contains({protocol, external})) {
+    if (used_.contains({protocol, external}) || pool_.reserved.contains(external.port)) {
         return Chance::kNo;
     }
     const auto found = freed_.find({protocol, external});
     return has_rested(found == freed_.end() ? std::nullopt : std::optional(found->second), now);
 }
 
-Chance Ports::own_port(Address subscriber, Proto protocol, Wish wish, Time now) const {
+Chance Ports::own_port(
+    Address subscriber, Proto protocol, Wish wish, Time now, std::optional<Address> at
+) const {
     Chance best = Chance::kNo;
     for (const auto& [block, state] : blocks_) {
-        if (state.owner != subscriber) {
+        if (state.owner != subscriber || (at && block.first != *at)) {
             continue;
         }
         const unsigned first =
@@ -141,7 +145,10 @@ Chance Ports::new_block(Address subscriber, Time now) const {
     return best;
 }
 
-std::string Ports::take(Address subscriber, Proto protocol, const Endpoint& external, Time now) {
+// NOLINTNEXTLINE(readability-function-size): who, what, and which would do
+std::string Ports::take(
+    Address subscriber, Proto protocol, const Endpoint& external, Wish wish, Time now
+) {
     const auto block = blocks_.find(block_of(external));
     const bool is_in_pool = pool_.has(external.address) && external.port >= pool_.first_port &&
                             external.port <= pool_.last_port &&
@@ -150,6 +157,14 @@ std::string Ports::take(Address subscriber, Proto protocol, const Endpoint& exte
         return name(external) + " is none of the pool's";
     }
     std::string wrong;
+    if (pool_.reserved.contains(external.port)) {
+        wrong += name(external) + " is reserved; ";
+    }
+    const auto paired = paired_.find(subscriber);
+    if (paired != paired_.end() && paired->second != external.address &&
+        own_port(subscriber, protocol, wish, now, paired->second) == Chance::kSure) {
+        wrong += name(external) + " was given, and there was a port at the paired address; ";
+    }
     if (!pool_.preserve && block->second.owner != subscriber) {
         wrong += name(external) + " lies in a block of somebody else's; ";
     }
@@ -200,6 +215,40 @@ std::string Ports::put_owner(const BlockName& block, std::optional<Address> owne
     return wrong;
 }
 
+// A subscriber is paired with the address of its first block, as long as it has any.
+std::string Ports::observe_pairing(const std::map<BlockName, Address>& owners, Time now) {
+    constexpr Time kRecallStands = 10;  // what was asked for in vain is not asked for again at once
+    std::string wrong;
+    std::erase_if(paired_, [&](const auto& p) {
+        return std::ranges::none_of(owners, [&](const auto& o) { return o.second == p.first; });
+    });
+    const auto is_there = [&](const auto& named) {
+        const auto& [block, state] = named;
+        const auto owner = owners.find(block);
+        if (!state.owner || owner == owners.end()) {
+            return !state.owner && owner == owners.end();
+        }
+        return *state.owner == owner->second && state.used.empty() &&
+               state.empty_since + kRecallStands < now &&
+               has_rested(state.rest, now) == Chance::kSure;
+    };
+    for (const auto& [block, owner] : owners) {
+        const auto known = blocks_.find(block);
+        if (known == blocks_.end() || known->second.owner == owner) {
+            continue;
+        }
+        const auto paired = paired_.insert({owner, block.first}).first;
+        const bool is_elsewhere = paired->second != block.first;
+        const bool was_one_left = std::ranges::any_of(blocks_, [&](const auto& named) {
+            return named.first.first == paired->second && is_there(named);
+        });
+        if (is_elsewhere && was_one_left) {
+            wrong += "a block of another address was granted, and the paired one had some; ";
+        }
+    }
+    return wrong;
+}
+
 std::string Ports::observe(const std::vector<HeldBlock>& held, Time now) {
     std::string wrong;
     std::map<BlockName, Address> owners;
@@ -215,6 +264,10 @@ std::string Ports::observe(const std::vector<HeldBlock>& held, Time now) {
         const bool is_right = !pool_.is_paired || address == b.address;
         wrong += is_right ? "" : "a subscriber has blocks of two addresses; ";
         wrong += ++count <= pool_.blocks_per_subscriber ? "" : "a subscriber has too many blocks; ";
+        wrong += blocks_.contains({b.address, b.number}) ? "" : "a block without ports is held; ";
+    }
+    if (pool_.is_soft) {
+        wrong += observe_pairing(owners, now);
     }
     for (const auto& [block, state] : blocks_) {
         const auto owner = owners.find(block);

@@ -36,7 +36,14 @@ class Ports {
     explicit Ports(const Pool& pool);
 
     // Whether a subscriber could be given a port out of its own blocks now.
-    Chance own_port(Address subscriber, Proto protocol, Wish wish, Time now) const;
+    // `at`: out of those of this address alone.
+    Chance own_port(
+        Address subscriber,
+        Proto protocol,
+        Wish wish,
+        Time now,
+        std::optional<Address> at = std::nullopt
+    ) const;
     // The same of a new block: free, or empty and rested with whoever has it.
     Chance new_block(Address subscriber, Time now) const;
     // The same of a pool without blocks; `paired`: where the subscriber has mappings.
@@ -55,7 +62,9 @@ class Ports {
     Chance may_give(Proto protocol, const Endpoint& external, Time now) const;
 
     // What is wrong with giving this one to this subscriber; empty if nothing is.
-    std::string take(Address subscriber, Proto protocol, const Endpoint& external, Time now);
+    std::string take(
+        Address subscriber, Proto protocol, const Endpoint& external, Wish wish, Time now
+    );
     // The mapping ended between `from` and `now`.
     void release(Proto protocol, const Endpoint& external, bool rests, Time from, Time now);
     // Who holds what now; what is wrong with that.
@@ -88,10 +97,12 @@ class Ports {
     }
     bool keeps_range(Proto protocol, uint16_t internal, uint16_t external) const;
     Chance has_rested(const std::optional<Freed>& freed, Time now) const;
+    std::string observe_pairing(const std::map<BlockName, Address>& owners, Time now);
     std::string put_owner(const BlockName& name, std::optional<Address> owner, Time now);
 
     const Pool& pool_;
     std::map<BlockName, Block> blocks_;
+    std::map<Address, Address> paired_;  // subscribers; where pairing is soft
     std::set<Name> used_;
     std::map<Name, Freed> freed_;
 };

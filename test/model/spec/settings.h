@@ -6,6 +6,7 @@
 
 #include <array>
 #include <functional>
+#include <set>
 #include <vector>
 
 #include "packet.h"
@@ -34,6 +35,8 @@ struct Pool {
     bool keeps_ranges =
         false;              // below 1024 to below 1024, others to others; of a pool that preserves
     bool is_paired = true;  // all of a subscriber's mappings have one address
+    bool is_soft = false;   // not paired, but others only while that one has nothing left
+    std::set<uint16_t> reserved{};  // nobody gets them
     bool parity = false;
     bool contiguity = false;
     Time quarantine = 120'000;

@@ -171,8 +171,9 @@ TEST_CASE("ports without blocks contradict what is about blocks", "[config]") {
         {"more addresses than there is memory for",
          16,
          "    addresses: [198.18.0.0/19]\n    port-selection: preserve",
-         "f:17:21: found port-selection: preserve in a pool of 8192 addresses, wanted at most 4096 "
-         "addresses"},
+         "f:17:21: found port-selection: preserve for as much as 8192 addresses in all pools, "
+         "wanted "
+         "at most 4096"},
         {"no blocks, so that none need fit",
          17,
          "    ports: 2000-2010\n    port-selection: preserve",

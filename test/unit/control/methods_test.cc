@@ -173,9 +173,14 @@ TEST_CASE(
 
     rig.inspector.pool_views = {{100, 7, 30, 4, 2}};
     REQUIRE(rig.call("show.pools") == Document::parse(R"({"pools": [{"name": "main",
-        "addresses": ["203.0.113.0-203.0.113.15"], "ports": "1024-65535", "port-block-size": 256,
-        "port-selection": "random", "port-ranges": "any", "pairing": "hard", "blocks": {"free": 100, "granted": 7},
-        "ports-in-use": 30, "ports-resting": 4, "addresses-draining": 0, "refused": 2}]})"));
+        "addresses": ["203.0.113.0-203.0.113.15"], "ports": "1024-65535", "reserved-ports": [],
+        "port-block-size": 256, "blocks-per-subscriber": 8, "port-selection": "random",
+        "port-ranges": "any", "port-parity": false, "port-contiguity": false, "pairing": "hard",
+        "overflow-pool": null, "port-quarantine": 120, "port-quarantine-ports": 0,
+        "block-release-delay": 60, "block-max-age": 0, "keep-first-block": false,
+        "blocks": {"free": 100, "granted": 7}, "ports-in-use": 30, "ports-resting": 4,
+         "addresses-draining": 0,
+        "ports-total": 3096576, "refused": 2}]})"));
 }
 
 TEST_CASE("show.log tells of the log and of each ring", "[control][log]") {

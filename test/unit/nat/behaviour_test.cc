@@ -261,4 +261,47 @@ TEST_CASE("a shared port is free when its last user has gone", "[nat][rfc7857-3]
     CHECK(c.shard().mapping_count() == 0);
 }
 
+TEST_CASE(
+    "however many share a port, others have mappings, and strangers are filtered",
+    "[nat][rfc7857-3][pitfall-4]"
+) {
+    Cluster c(overloading(1));
+    std::vector<MakeResult> made;
+    for (uint16_t n = 0; n < 3000; ++n) {
+        made.push_back(c.open(Protocol::kUdp, subscriber(1), 5000, kRemote, 1000 + n));
+        REQUIRE(made.back().kind == MakeResult::kMade);
+    }
+    const Session first = c.session_of(made.front(), subscriber(1));
+    const auto stranger = [&] { return c.inbound(first, kOther, 9).reason; };
+    const auto mapping_of = [&](const MakeResult& m) {
+        const Session& s = c.session_of(m, subscriber(1));
+        const FlowKey inbound = FlowKey::of(
+            {s.remote_address},
+            {s.external_address},
+            {s.remote_port},
+            {s.external_port},
+            Protocol::kUdp,
+            kExternalRealm
+        );
+        return c.shard().find_mapping_of_inbound(inbound).value == s.mapping;
+    };
+    CHECK(stranger() == DropReason::kFiltered);
+    for (const size_t n : {size_t{0}, size_t{1}, size_t{1500}, made.size() - 1}) {
+        CHECK(mapping_of(made[n]));
+    }
+    for (uint32_t n = 2; n < 200; ++n) {
+        CHECK(c.open(Protocol::kUdp, subscriber(n), 5000).kind == MakeResult::kMade);
+    }
+    for (size_t n = 0; n + 1 < made.size(); ++n) {
+        c.shard().clear_session(made[n].session, c.now);
+    }
+    c.shard().end_of_burst();
+    CHECK(stranger() == DropReason::kFiltered);
+    CHECK(mapping_of(made.back()));
+    c.shard().clear_session(made.back().session, c.now);
+    c.shard().end_of_burst();
+    CHECK(stranger() == DropReason::kNoMapping);
+    CHECK(c.shard().pool_view({0}, c.now).ports_in_use == 198);
+}
+
 }  // namespace sekisho::test

@@ -214,3 +214,119 @@ TEST_CASE("reserved ports are nobody's, and all others somebody's", "[nat][pitfa
         }
     }
 }
+
+TEST_CASE("a block stays too old, however long its mappings live", "[nat]") {
+    for (const bool keeps_first : {false, true}) {
+        nat::NatSettings settings = small(1024, 65535);
+        settings.pools[0].block_max_age = Seconds{600};
+        settings.pools[0].keeps_first_block = keeps_first;
+        settings.timeouts.udp = Seconds{500'000};
+        Cluster c(settings);
+        const MakeResult oldest = c.open(Protocol::kUdp, subscriber(1), 1);
+        const uint16_t first = Port{c.session_of(oldest, subscriber(1)).external_port}.host();
+        for (unsigned day = 1; day <= 52; ++day) {  // the clock comes round after 49.7 days
+            c.pass(86'400 * kSecond, 1'800'000);
+            c.shard().track(oldest.session, Direction::kOutbound, nullptr, c.now);
+            const uint16_t port = open(c, subscriber(1), static_cast<uint16_t>(1 + day));
+            CHECK(port / 64 != first / 64);
+            end(c, subscriber(1), static_cast<uint16_t>(1 + day));
+        }
+    }
+}
+
+TEST_CASE("an empty first block that is kept goes when it is too old", "[nat]") {
+    nat::NatSettings settings = small(1024, 65535);
+    settings.pools[0].block_max_age = Seconds{600};
+    settings.pools[0].keeps_first_block = true;
+    Cluster c(settings);
+    for (uint16_t x = 1; x <= 64; ++x) {
+        REQUIRE(open(c, subscriber(1), x) != 0);
+    }
+    c.pass(300 * kSecond);
+    REQUIRE(open(c, subscriber(1), 65) != 0);  // in a second one
+    for (uint16_t x = 1; x <= 64; ++x) {
+        end(c, subscriber(1), x);
+    }
+    c.pass(250 * kSecond);
+    CHECK(c.blocks(0).size() == 2);
+    c.pass(310 * kSecond);
+    CHECK(c.blocks(0).size() == 1);
+    CHECK(c.audit().empty());
+}
+
+TEST_CASE("a block that grows too old while it is empty waits for no release delay", "[nat]") {
+    nat::NatSettings settings = small(1024, 65535);
+    settings.pools[0].block_max_age = Seconds{600};
+    settings.pools[0].block_release_delay = Seconds{3600};
+    Cluster c(settings);
+    REQUIRE(open(c, subscriber(1), 1) != 0);
+    c.pass(200 * kSecond);
+    end(c, subscriber(1), 1);
+    c.pass(390 * kSecond);
+    CHECK(c.blocks(0).size() == 1);
+    c.pass(15 * kSecond);
+    CHECK(c.blocks(0).empty());
+    CHECK(c.audit().empty());
+}
+
+TEST_CASE(
+    "blocks that are too old leave a subscriber its number of others, and once as many in all",
+    "[nat][rfc6888-req4]"
+) {
+    for (const unsigned shards : {1U, 2U}) {
+        CAPTURE(shards);
+        nat::NatSettings settings = small(1024, 65535);
+        settings.pools[0].block_max_age = Seconds{600};
+        settings.pools[0].blocks_per_subscriber = 2;
+        Cluster c(settings, shards);
+        const unsigned shard = c.shard_of(subscriber(1));
+        uint16_t x = 0;
+        const auto open_many = [&] {
+            unsigned made = 0;
+            while (open(c, subscriber(1), static_cast<uint16_t>(x + 1)) != 0) {
+                ++x;
+                ++made;
+            }
+            return made;
+        };
+        CHECK(open_many() == 128);
+        c.pass(601 * kSecond);
+        CHECK(open_many() == 128);
+        CHECK(c.blocks(shard).size() == 4);
+        c.pass(601 * kSecond);
+        CHECK(
+            c.open(Protocol::kUdp, subscriber(1), 5000).reason == DropReason::kSubscriberPortLimit
+        );
+        // Nobody keeps a pool with one mapping in each of its blocks.
+        for (uint16_t i = 1; i <= x; ++i) {
+            if (i % 64 != 0) {
+                end(c, subscriber(1), i);
+            }
+        }
+        c.pass(601 * kSecond);
+        CHECK(
+            c.open(Protocol::kUdp, subscriber(1), 5000).reason == DropReason::kSubscriberPortLimit
+        );
+        end(c, subscriber(1), 64);
+        c.pass(260 * kSecond);
+        CHECK(c.blocks(shard).size() == 3);
+        CHECK(open(c, subscriber(1), 5000) != 0);
+        CHECK(c.audit().empty());
+    }
+}
+
+TEST_CASE("a shared port is found among however many reserved ones", "[nat][rfc7857-3]") {
+    nat::NatSettings settings = small(1024, 1024 + 127, 128);
+    settings.pools[0].reserved_ports = {{1024, 1024 + 119}};
+    settings.pools[0].blocks_per_subscriber = 1;
+    settings.policies[0].port_overloading = true;
+    settings.policies[0].mapping = nat::MappingBehaviour::kAddressAndPortDependent;
+    settings.policies[0].filtering = nat::FilteringBehaviour::kAddressAndPortDependent;
+    Cluster c(settings);
+    unsigned made = 0;
+    for (uint8_t remote = 1; remote <= 60; ++remote) {
+        const auto r = c.open(Protocol::kUdp, subscriber(1), 7, addr(198, 51, 100, remote));
+        made += r.kind == MakeResult::kMade;
+    }
+    CHECK(made == 60);
+}

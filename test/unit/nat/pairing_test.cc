@@ -164,3 +164,25 @@ TEST_CASE(
         CHECK(c.audit().empty());
     }
 }
+
+TEST_CASE(
+    "a block that is asked for ahead is called back from nobody", "[nat][rfc6888-req2-choice]"
+) {
+    nat::NatSettings settings = paired(Pairing::kNone, 1, 2);
+    settings.pools[0].port_quarantine = Seconds{0};
+    settings.pools[0].block_release_delay = Seconds{3600};
+    Cluster c(settings, 2);
+    const Ipv4Addr near = subscriber(2);  // on the address's home
+    const Ipv4Addr far = subscriber(1);
+    REQUIRE(c.shard_of(near) == 0);
+    const MakeResult r = c.open(Protocol::kUdp, near, 1);
+    REQUIRE(r.kind == MakeResult::kMade);
+    c.shard(0).clear_session(r.session, c.now);
+    REQUIRE(sum(open_many(c, far, 1, kBlock - 1)) == kBlock - 1);
+    c.deliver();
+    CHECK(c.blocks(0).size() == 1);
+    CHECK(c.blocks(1).size() == 1);
+    CHECK(sum(open_many(c, far, 1000, 2)) == 2);  // who needs it gets it
+    CHECK(c.blocks(1).size() == 2);
+    CHECK(c.audit().empty());
+}

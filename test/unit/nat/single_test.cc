@@ -357,3 +357,112 @@ TEST_CASE("mappings that end while the rings are full give their ports back late
     c.pass(2 * kQuarantineMs);
     CHECK(open(c, subscriber(2), 1024).port == 1024);
 }
+
+TEST_CASE(
+    "hosts that use well-known ports alone get them while the pool has some",
+    "[nat][rfc4787-req3a][pitfall-1]"
+) {
+    for (const Pairing pairing : {Pairing::kHard, Pairing::kSoft, Pairing::kNone}) {
+        for (const unsigned shards : {1U, 2U, 3U}) {
+            CAPTURE(static_cast<int>(pairing), shards);
+            nat::NatSettings settings = lab(4);
+            settings.pools[0].ports = {1000, 65535};
+            settings.pools[0].port_ranges = nat::PortRanges::kPreserve;
+            settings.pools[0].pairing = pairing;
+            Cluster c(settings, shards);
+            std::set<std::pair<uint32_t, uint16_t>> given;
+            for (uint32_t n = 0; n < 4 * 24; ++n) {
+                const External e = open(c, subscriber(n), 500);
+                CHECK((e.port >= 1000 && e.port < 1024));
+                given.insert({e.address.raw, e.port});
+            }
+            CHECK(given.size() == 4 * 24);
+            CHECK(c.open(Protocol::kUdp, subscriber(96), 500).reason == DropReason::kPoolExhausted);
+            CHECK(c.open(Protocol::kTcp, subscriber(96), 500).kind == MakeResult::kMade);
+        }
+    }
+}
+
+TEST_CASE(
+    "a host that wants a well-known port gets one though all blocks are granted",
+    "[nat][rfc4787-req3a]"
+) {
+    nat::NatSettings settings = lab(2);
+    settings.pools[0].ports = {1000, 2047};
+    settings.pools[0].port_block_size = 1024;
+    settings.pools[0].port_ranges = nat::PortRanges::kPreserve;
+    for (const unsigned shards : {1U, 2U}) {
+        CAPTURE(shards);
+        Cluster c(settings, shards);
+        REQUIRE(open(c, subscriber(1), 40000).port >= 1024);
+        REQUIRE(open(c, subscriber(2), 40000).port >= 1024);
+        CHECK(open(c, subscriber(3), 1001).port == 1001);
+    }
+}
+
+TEST_CASE(
+    "the last free port of many addresses is found, and again when all have rested",
+    "[nat][pitfall-1][pitfall-4]"
+) {
+    constexpr uint32_t kPorts = 200 * 4;
+    for (const Pairing pairing : {Pairing::kHard, Pairing::kNone}) {
+        for (const unsigned shards : {1U, 3U}) {
+            CAPTURE(static_cast<int>(pairing), shards);
+            nat::NatSettings settings = preserving(200, {4000, 4003});
+            settings.pools[0].pairing = pairing;
+            Cluster c(settings, shards);
+            for (unsigned round = 0; round < 2; ++round) {
+                unsigned made = 0;
+                for (uint32_t i = 0; i < kPorts; ++i) {
+                    made += open(c, subscriber(i), 4000).port != 0;
+                }
+                CHECK(made == kPorts);
+                const MakeResult refused = c.open(Protocol::kUdp, subscriber(kPorts), 4000);
+                CHECK(refused.reason == DropReason::kPoolExhausted);
+                c.pass(10, 1);
+                for (uint32_t i = 0; i < kPorts; ++i) {
+                    end_all(c, subscriber(i));
+                }
+                c.pass(2 * kQuarantineMs + 1000);
+            }
+        }
+    }
+}
+
+TEST_CASE(
+    "a port that is free again at any of many addresses is found at once", "[nat][pitfall-1]"
+) {
+    for (const Pairing pairing : {Pairing::kHard, Pairing::kNone}) {
+        for (const unsigned shards : {1U, 3U}) {
+            CAPTURE(static_cast<int>(pairing), shards);
+            nat::NatSettings settings = preserving(300, {4000, 4000});
+            settings.pools[0].pairing = pairing;
+            settings.pools[0].port_quarantine = Seconds{0};
+            Cluster c(settings, shards);
+            for (uint32_t i = 0; i < 300; ++i) {
+                REQUIRE(open(c, subscriber(i), 4000).port == 4000);
+            }
+            unsigned found = 0;
+            for (uint32_t i = 0; i < 40; ++i) {
+                end_all(c, subscriber(i * 131 % 300));
+                found += open(c, subscriber(1000 + i), 4000).port == 4000;
+            }
+            CHECK(found == 40);
+        }
+    }
+}
+
+TEST_CASE("who is refused a port of one protocol has those of the others", "[nat][rfc7857-5]") {
+    nat::NatSettings settings = preserving(1, {4000, 4009});
+    for (const unsigned shards : {1U, 2U}) {
+        CAPTURE(shards);
+        Cluster c(settings, shards);
+        for (uint16_t x = 4000; x < 4010; ++x) {
+            REQUIRE(open(c, subscriber(1), x).port == x);
+        }
+        const Ipv4Addr host = subscriber(3);
+        CHECK(c.open(Protocol::kUdp, host, 4000).reason == DropReason::kPoolExhausted);
+        CHECK(open(c, host, 4000, Protocol::kTcp).port == 4000);
+        CHECK(c.open(Protocol::kUdp, host, 4001).reason == DropReason::kPoolExhausted);
+    }
+}
