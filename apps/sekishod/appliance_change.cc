@@ -37,6 +37,10 @@ Result<std::chrono::nanoseconds> Appliance::change(const std::function<void()>& 
     if (!slow_gate_.while_all_rest(change_all, kPatience) || !rested) {
         return failure("a worker or the slow path does not come to rest; nothing was changed");
     }
+    if (directory_->waiting() > 0) {
+        log("{} addresses of pools have no room yet; they serve when as many others are drained",
+            directory_->waiting());
+    }
     return *rested;
 }
 

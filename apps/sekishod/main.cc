@@ -67,7 +67,7 @@ int failed_start() {
 }
 
 // The socket and the devices are claimed first: a second start by mistake must not touch the devices of the first.
-int run(const std::string& file, config::Config& config) {
+int run(const std::string& file, const config::MachineFacts& machine, config::Config& config) {
     log("version {}, {}", SEKISHO_VERSION, config.system.name);
     auto claim = control::SocketClaim::take(config.control.socket);
     if (!claim) {
@@ -89,7 +89,7 @@ int run(const std::string& file, config::Config& config) {
         log("{}", appliance.error().message);
         return failed_start();
     }
-    Reloader reloader(file, config, **appliance);
+    Reloader reloader(file, machine, config, **appliance);
     control::Methods methods((*appliance)->inspector(), config, [&](control::ReloadKind kind) {
         return reloader.reload(kind);
     });
@@ -125,7 +125,8 @@ int tell_who(const std::string& file, const std::string& whom) {
 }
 
 int main_with(const std::string& file, bool check_only) {
-    config::Checked checked = config::load(file, config::MachineFacts::of_this_machine());
+    const config::MachineFacts machine = config::MachineFacts::of_this_machine();
+    config::Checked checked = config::load(file, machine);
     if (!checked.config) {
         print_mistakes(checked);
         return 1;
@@ -134,7 +135,7 @@ int main_with(const std::string& file, bool check_only) {
         std::fputs((file + ": no mistakes\n").c_str(), stdout);
         return 0;
     }
-    return run(file, *checked.config);
+    return run(file, machine, *checked.config);
 }
 
 }  // namespace

@@ -14,14 +14,25 @@ namespace sekisho::daemon {
 
 class Reloader {
   public:
-    // `running` is what `appliance` was created with, read from `file`; both outlive it.
-    Reloader(std::string file, config::Config& running, Appliance& appliance)
-        : file_(std::move(file)), at_start_(running), running_(running), appliance_(appliance) {}
+    // `running` is what `appliance` was created with, read from `file`; both outlive it. `machine` is as it was then: by now
+    // this thread may use only the CPUs that the workers have left.
+    Reloader(
+        std::string file,
+        config::MachineFacts machine,
+        config::Config& running,
+        Appliance& appliance
+    )
+        : file_(std::move(file)),
+          machine_(std::move(machine)),
+          at_start_(running),
+          running_(running),
+          appliance_(appliance) {}
 
     control::Reloaded reload(control::ReloadKind kind);
 
   private:
     std::string file_;
+    const config::MachineFacts machine_;
     const config::Config at_start_;
     config::Config& running_;
     Appliance& appliance_;

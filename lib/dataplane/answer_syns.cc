@@ -30,15 +30,15 @@ unsigned Shard::answer_unsolicited_syns(Tick now) {
     return ended;
 }
 
-// Whether there is such a connection, or was. If the port's block has become another shard's, this one cannot say, and
-// silence is safe.
+// Whether there is such a connection, or was. If the port's block has become another shard's, or its address is the
+// appliance's no more, this one cannot say, and silence is safe.
 bool Shard::is_solicited(const UnsolicitedSyns::Syn& syn, Tick now) const {
     if (syn.solicited) {
         return true;
     }
     const FlowKey& key = syn.key;
     const ExternalIndex external = tables_.directory->find(key.destination());
-    if (tables_.directory->owner_of(external, key) != tables_.self) {
+    if (external.value == kNoIndex || tables_.directory->owner_of(external, key) != tables_.self) {
         return true;
     }
     const uint32_t found = nat_->session_index().find(syn.hash, [&](uint32_t value) {

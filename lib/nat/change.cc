@@ -40,6 +40,7 @@ void NatShard::change_settings(const TableShares& shares, Tick now) {
     build_policies();
     home_.follow(*settings_, *directory_);
     may_be_aged_ = max_age_of_any_ != 0 || directory_->are_any_draining();
+    swept_blocks_ = directory_->are_any_draining() ? 0 : kNoIndex;
     sessions_.set_limit(shares.sessions);
     mappings_.set_limit(shares.mappings);
     subscribers_.set_limit(shares.subscribers);
@@ -49,6 +50,9 @@ void NatShard::change_settings(const TableShares& shares, Tick now) {
 // Timers stand where the timeouts of before have put them. A few sessions a turn go where they belong, so that nobody
 // whose time is over keeps a port until then.
 void NatShard::sweep(Tick now, uint32_t budget) {
+    if (swept_ == kNoIndex) {
+        return;
+    }
     const uint32_t end = std::min(swept_ + budget, sessions_.high_water());
     for (; swept_ < end; ++swept_) {
         if ((sessions_[swept_].flags & flow::kLive) != 0) {
@@ -56,6 +60,30 @@ void NatShard::sweep(Tick now, uint32_t budget) {
         }
     }
     swept_ = end == sessions_.high_water() ? kNoIndex : swept_;
+}
+
+// An empty block at an address that was taken away waits for no release delay, nor for its subscriber's last mapping.
+void NatShard::sweep_blocks(Tick now, uint32_t budget) {
+    if (swept_blocks_ == kNoIndex) {
+        return;
+    }
+    const uint32_t end = std::min(swept_blocks_ + budget, blocks_.high_water());
+    for (; swept_blocks_ < end; ++swept_blocks_) {
+        const uint32_t block = swept_blocks_;
+        PortBlock& b = blocks_[block];
+        const bool is_to_go =
+            b.state != 0 && blocks_.is_empty(block) && !directory_->is_serving({b.external});
+        if (!is_to_go) {
+            continue;
+        }
+        if ((b.state & kBlockParked) == 0) {
+            empty_.remove(blocks_, block);
+            block_wheel_.cancel(block);
+        }
+        b.state = static_cast<uint8_t>(kBlockHeld | (b.state & kBlockAged));
+        note_empty(block, now);
+    }
+    swept_blocks_ = end == blocks_.high_water() ? kNoIndex : swept_blocks_;
 }
 
 }  // namespace sekisho::nat

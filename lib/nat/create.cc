@@ -334,8 +334,9 @@ void NatShard::advance(Tick now, uint32_t budget) {
     for (Pool& pool : pools_) {
         pool.clock.advance(now);  // so that the clock's wrap hides no epoch
     }
-    if (swept_ != kNoIndex) [[unlikely]] {
+    if ((swept_ & swept_blocks_) != kNoIndex) [[unlikely]] {
         sweep(now, budget);
+        sweep_blocks(now, budget);
     }
     session_wheel_.advance(now, budget, [&](uint32_t session) { fire_session(session, now); });
     block_wheel_.advance(now, budget, [&](uint32_t block) { fire_block(block, now); });

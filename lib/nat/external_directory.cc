@@ -137,18 +137,20 @@ bool ExternalDirectory::has_drained() const {
 // The place of one that is gone is taken first: all its blocks are at home. One that is still another pool's comes when that
 // has let it go.
 void ExternalDirectory::add_missing(PoolId pool, const PoolSettings& settings) {
+    uint32_t former = 0;
     for (const AddressRange& range : settings.addresses) {
         for (uint64_t a = range.first.host(); a <= range.last.host(); ++a) {
             const Ipv4Addr address = Ipv4Addr::from_host(static_cast<uint32_t>(a));
             if (find(address).value != kNoIndex) {
                 continue;
             }
-            const auto former = std::ranges::find_if(addresses_, [&](const ExternalAddress& known) {
-                return known.state == AddressState::kGone && known.pool == pool;
-            });
-            if (former != addresses_.end()) {
-                former->address = address;
-                former->state = AddressState::kServing;
+            while (former < addresses_.size() && (addresses_[former].state != AddressState::kGone ||
+                                                  addresses_[former].pool != pool)) {
+                ++former;
+            }
+            if (former < addresses_.size()) {
+                addresses_[former].address = address;
+                addresses_[former].state = AddressState::kServing;
             } else if (addresses_.size() < capacity_) {
                 add(pool, {address, address}, shift_of(settings));
             } else {

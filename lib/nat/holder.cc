@@ -307,10 +307,12 @@ bool NatShard::is_awaited(const ShardMessage& answer) const {
            s.wait != BlockWait::kNone;
 }
 
+// What was granted while its address was taken away goes back: the address may be gone by now, and found no more.
 void NatShard::take_in(const ShardMessage& grant, Tick now) {
     const bool is_wanted = is_awaited(grant);
+    const bool serves = directory_->is_serving(grant.external);
     const uint32_t block =
-        is_wanted
+        is_wanted && serves
             ? blocks_.allocate(
                   grant.external, grant.block, grant.subscriber, clock_of(grant.pool, now).epoch()
               )
@@ -320,8 +322,11 @@ void NatShard::take_in(const ShardMessage& grant, Tick now) {
         back.kind = MessageKind::kBlockReturn;
         back.from = shard_;
         dispatch((*directory_)[grant.external].home, back, now);
-        if (is_wanted) {
+        if (is_wanted && serves) {
             accept_refusal(grant, now);
+        } else if (is_wanted) {
+            end_wait(grant.subscriber);  // whoever waits asks anew, for another address
+            release_subscriber_if_idle(grant.subscriber);
         }
         return;
     }

@@ -279,6 +279,7 @@ class NatShard {
     void fire_session(uint32_t session, Tick now);
     // change.cc
     void sweep(Tick now, uint32_t budget);
+    void sweep_blocks(Tick now, uint32_t budget);
     // track.cc
     void track_tcp(uint32_t session, Direction direction, const uint8_t* tcp, Tick now);
     void change_state(uint32_t session, SessionState next, Direction direction, Tick now);
@@ -503,6 +504,7 @@ class NatShard {
     static_assert(static_cast<size_t>(SessionState::kCount) <= 16);
     flow::TimingWheel session_wheel_;
     uint32_t swept_ = kNoIndex;  // sessions before it have their timers by the timeouts of today
+    uint32_t swept_blocks_ = kNoIndex;  // empty blocks before it go home, if their address does
 
     flow::FlowIndex mapping_index_;  // values: mapping << 1 | side (0 internal, 1 external)
     flow::RecordPool<Mapping> mappings_;

@@ -69,6 +69,25 @@ TEST_CASE("a SYN that is sent again while it is held is answered once", "[packet
     });
 }
 
+TEST_CASE(
+    "a SYN that is held while its address is taken from the pool ends in silence", "[packet][syns]"
+) {
+    run_everywhere({}, [](TestBed& bed, Story& story) {
+        bed.push_external(syn(bed, ip(kOther), 4000, kNobody));
+        bed.run();
+        REQUIRE(waiting(bed) == 1);
+        nat::NatSettings settings = bed.settings();
+        const Ipv4Addr rest = Ipv4Addr::of(203, 0, 113, 1);
+        settings.pools[0].addresses = {{rest, rest}};
+        bed.directory().follow(settings);
+        REQUIRE(bed.directory().find(kNobody.address).value == kNoIndex);
+        bed.advance(20 * kSecond);
+        CHECK(bed.take().empty());
+        CHECK(waiting(bed) == 0);
+        story.step(bed);
+    });
+}
+
 TEST_CASE("each pool says for itself whether a SYN is answered", "[packet][syns]") {
     BedOptions options;
     options.nat = nat_settings();

@@ -1,5 +1,6 @@
 """The configuration's file is changed and read again while traffic passes."""
 import json
+import os
 import threading
 import time
 
@@ -109,6 +110,13 @@ def addresses(world):
     rewrite(world, ("addresses: [203.0.113.8]", "addresses: [203.0.113.0/30]"))
     reload(world)
     assert traffic.ask(clients[0])[0] in {"203.0.113.0", "203.0.113.1", "203.0.113.2", "203.0.113.3"}
+
+
+@case("a worker on a CPU of its own hinders no change of settings",
+      workers=f"[{max(os.sched_getaffinity(0))}]", more="timeouts: {udp: 300}")
+def own_cpu(world):
+    rewrite(world, ("{udp: 300}", "{udp: 120}"))
+    assert reload(world)["changed"] == [{"setting": "timeouts.udp", "from": "300", "to": "120"}]
 
 
 @case("a file with mistakes, or with what wants a restart, changes nothing", workers="1")

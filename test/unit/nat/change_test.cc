@@ -256,3 +256,87 @@ TEST_CASE("addresses come and go for ever", "[nat][change]") {
     }
     CHECK(free == 4 * 252);
 }
+
+TEST_CASE(
+    "a subscriber whose blocks drain gets others, however many it may have", "[nat][change]"
+) {
+    for (const unsigned shards : {1U, 3U}) {
+        INFO(shards);
+        nat::NatSettings settings = lab(3);
+        settings.pools[0].blocks_per_subscriber = 1;
+        Cluster c(settings, shards);
+        const MakeResult first = c.open(Protocol::kUdp, subscriber(1), 5000);
+        REQUIRE(first.kind == MakeResult::kMade);
+        const uint8_t number = static_cast<uint8_t>(external_of(c, first, subscriber(1)).host());
+        const uint8_t other = number == 1 ? 2 : 1;
+        c.change([&](nat::NatSettings& s) { s.pools[0].addresses = {range(other, other)}; }, kAll);
+        unsigned made = 0;
+        for (uint16_t n = 0; n < 300; ++n) {
+            const uint16_t inside = static_cast<uint16_t>(6000 + n);
+            made += c.open(Protocol::kUdp, subscriber(1), inside).kind == MakeResult::kMade ? 1 : 0;
+        }
+        CHECK(made == 256);  // one block, not one a try
+        CHECK(c.audit() == "");
+    }
+}
+
+TEST_CASE("a block that is granted while its address goes is nobody's", "[nat][change]") {
+    for (const auto protocol : {Protocol::kTcp, Protocol::kUdp}) {
+        Cluster c(lab(2), 2);  // 203.0.113.1 is at home on shard 0, .2 on shard 1
+        c.change([](nat::NatSettings& s) { s.pools[0].addresses = {range(2, 2)}; }, kAll);
+        const FlowKey key =
+            FlowKey::of(subscriber(2), kRemote, port(5000), port(80), protocol, kInternalRealm);
+        const auto open = [&] {
+            return c.shard(0).make_outbound(key, Cluster::kind_of(protocol), packet::kSyn, c.now);
+        };
+        REQUIRE(open().kind == MakeResult::kHold);
+        while (c.under_way() > 0 &&
+               c.messages().front().second.kind != nat::MessageKind::kBlockGrant) {
+            c.deliver_one();
+        }
+        REQUIRE(c.under_way() == 1);
+        c.change([](nat::NatSettings& s) { s.pools[0].addresses = {range(1, 1)}; }, kAll);
+        c.deliver();
+        CHECK(c.waits_over == 1);
+        const MakeResult made = open();
+        REQUIRE(made.kind == MakeResult::kMade);
+        CHECK(external_of(c, made, subscriber(2)) == addr(203, 0, 113, 1));
+        CHECK(c.audit() == "");
+    }
+}
+
+TEST_CASE(
+    "empty blocks of an address that is taken away wait for no delay and no subscriber",
+    "[nat][change]"
+) {
+    const bool is_kept = GENERATE(false, true);
+    for (const unsigned shards : {1U, 3U}) {
+        INFO((is_kept ? "kept, " : "delayed, ") << shards);
+        nat::NatSettings settings = lab(2);
+        settings.pools[0].port_block_size = 64;
+        settings.pools[0].keeps_first_block = is_kept;
+        settings.pools[0].block_release_delay = Seconds{3600};
+        settings.timeouts.udp = Seconds{7200};
+        Cluster c(settings, shards);
+        std::vector<MakeResult> made;
+        for (uint16_t n = 0; n < 65; ++n) {
+            made.push_back(c.open(Protocol::kUdp, subscriber(1), static_cast<uint16_t>(5000 + n)));
+            REQUIRE(made.back().kind == MakeResult::kMade);
+        }
+        const Ipv4Addr left = external_of(c, made[0], subscriber(1));
+        nat::NatShard& holder = c.shard(c.shard_of(subscriber(1)));
+        for (uint16_t n = is_kept ? 0 : 1; n < 64; ++n) {
+            holder.clear_session(made[n].session, c.now);
+        }
+        holder.clear_session(made[is_kept ? 1 : 64].session, c.now);
+        holder.end_of_burst();
+        c.pass(10 * kSecond);
+        const size_t before = c.blocks(c.shard_of(subscriber(1))).size();
+        REQUIRE(before == 2);
+        const uint8_t other = left == addr(203, 0, 113, 1) ? 2 : 1;
+        c.change([&](nat::NatSettings& s) { s.pools[0].addresses = {range(other, other)}; }, kAll);
+        c.pass(300 * kSecond);
+        CHECK(c.blocks(c.shard_of(subscriber(1))).size() == 1);
+        CHECK(c.audit() == "");
+    }
+}
