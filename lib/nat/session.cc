@@ -67,6 +67,7 @@ uint32_t NatShard::make_session(
         return kNoIndex;
     }
     const uint32_t index = sessions_.allocate();
+    session_wheel_.prefetch(index);
     Mapping& m = mappings_[mapping];
     Session& s = sessions_[index];
     translate(s, m, mapping, remote.target.address, remote.target.port);
