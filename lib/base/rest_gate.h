@@ -81,13 +81,16 @@ class RestGate {
     }
 
     bool wait_for_all(std::chrono::steady_clock::time_point end) const {
-        for (unsigned member = 0; member < members_; ++member) {
-            while (!away_[member].is_set.load(std::memory_order_seq_cst)) {
-                if (std::chrono::steady_clock::now() > end) {
-                    return false;
-                }
-                std::this_thread::yield();  // members may be more than there are CPUs
+        unsigned member = 0;
+        while (member < members_) {
+            if (away_[member].is_set.load(std::memory_order_seq_cst)) {
+                ++member;
+                continue;
             }
+            if (std::chrono::steady_clock::now() > end) {
+                return false;
+            }
+            std::this_thread::yield();  // members may be more than there are CPUs
         }
         return true;
     }

@@ -82,20 +82,17 @@ bool has_room(
 // Of addresses of which nothing is given away the first will do.
 bool has_room(const nat::PoolSettings& pool, const GivenAway& taken) {
     const std::vector<uint64_t> reserved = nat::reserved_bits(pool);
-    for (const nat::AddressRange& range : pool.addresses) {
-        uint64_t met = 0;
-        for (auto at = taken.lower_bound(range.first); at != taken.end() && at->first <= range.last;
-             ++at) {
-            ++met;
-            if (has_room(pool, reserved, at->second)) {
-                return true;
-            }
-        }
-        if (met < range.size() && has_room(pool, reserved, std::vector<nat::PortRange>{})) {
+    return std::ranges::any_of(pool.addresses, [&](const nat::AddressRange& range) {
+        const auto begin = taken.lower_bound(range.first);
+        const auto end = taken.upper_bound(range.last);
+        if (std::any_of(begin, end, [&](const auto& at) {
+                return has_room(pool, reserved, at.second);
+            })) {
             return true;
         }
-    }
-    return false;
+        const auto met = static_cast<uint64_t>(std::distance(begin, end));
+        return met < range.size() && has_room(pool, reserved, std::vector<nat::PortRange>{});
+    });
 }
 
 }  // namespace

@@ -99,6 +99,14 @@ std::optional<nat::RemoteEndpoint> target_of(const PacketMeta& meta, const Stage
     return redirects == nullptr || is_to_us ? std::nullopt : redirects->target_of(meta.key);
 }
 
+Ipv4Addr new_destination_of(const PacketMeta& meta, const StageTables& tables) {
+    if (tables.nat->redirects() == nullptr) [[likely]] {
+        return meta.key.destination();
+    }
+    const auto target = target_of(meta, tables);
+    return target ? target->address : meta.key.destination();
+}
+
 // NOLINTNEXTLINE(readability-function-size): what was foreseen goes with the packet
 void judge_outbound(
     Burst& burst,
@@ -111,11 +119,7 @@ void judge_outbound(
     if (tables.is_ours(meta.key.source())) {
         return drop(meta, DropReason::kSpoofedSource);
     }
-    Ipv4Addr destination = meta.key.destination();
-    if (tables.nat->redirects() != nullptr) [[unlikely]] {
-        const auto target = target_of(meta, tables);
-        destination = target ? target->address : destination;
-    }
+    const Ipv4Addr destination = new_destination_of(meta, tables);
     HopResult hop = HopResult::none(DropReason::kNoRoute);
     const bool is_pool = tables.is_pool(destination);
     if (!is_pool || meta.kind == PacketKind::kIcmpQuery) {

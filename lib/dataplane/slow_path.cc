@@ -186,9 +186,8 @@ void SlowPath::State::send(
 // 1027).
 bool SlowPath::State::answers_for(LinkId id, Ipv4Addr target) const {
     const Link& link = network.link(id);
-    return network.is_own_on(id, target) ||
-           (link.proxy_arp && link.side == config::Side::kExternal &&
-            directory.is_answered(target));
+    const bool stands_for_pools = link.proxy_arp && link.side == config::Side::kExternal;
+    return network.is_own_on(id, target) || (stands_for_pools && directory.is_answered(target));
 }
 
 // Somebody else claims an address of ours (RFC 5227 2.4). Frames that a bridge sends back to us are

@@ -134,28 +134,36 @@ bool ExternalDirectory::has_drained() const {
     return false;
 }
 
+// The first one of the pool from `from` on whose place is free; the number of addresses if there is none.
+uint32_t ExternalDirectory::next_gone(PoolId pool, uint32_t from) const {
+    while (from < addresses_.size() &&
+           (addresses_[from].state != AddressState::kGone || addresses_[from].pool != pool)) {
+        ++from;
+    }
+    return from;
+}
+
 // The place of one that is gone is taken first: all its blocks are at home. One that is still another pool's comes when that
 // has let it go.
 void ExternalDirectory::add_missing(PoolId pool, const PoolSettings& settings) {
     uint32_t former = 0;
+    const auto add_one = [&](Ipv4Addr address) {
+        if (find(address).value != kNoIndex) {
+            return;
+        }
+        former = next_gone(pool, former);
+        if (former < addresses_.size()) {
+            addresses_[former].address = address;
+            addresses_[former].state = AddressState::kServing;
+        } else if (addresses_.size() < capacity_) {
+            add(pool, {address, address}, shift_of(settings));
+        } else {
+            ++waiting_;
+        }
+    };
     for (const AddressRange& range : settings.addresses) {
         for (uint64_t a = range.first.host(); a <= range.last.host(); ++a) {
-            const Ipv4Addr address = Ipv4Addr::from_host(static_cast<uint32_t>(a));
-            if (find(address).value != kNoIndex) {
-                continue;
-            }
-            while (former < addresses_.size() && (addresses_[former].state != AddressState::kGone ||
-                                                  addresses_[former].pool != pool)) {
-                ++former;
-            }
-            if (former < addresses_.size()) {
-                addresses_[former].address = address;
-                addresses_[former].state = AddressState::kServing;
-            } else if (addresses_.size() < capacity_) {
-                add(pool, {address, address}, shift_of(settings));
-            } else {
-                ++waiting_;
-            }
+            add_one(Ipv4Addr::from_host(static_cast<uint32_t>(a)));
         }
     }
 }

@@ -143,6 +143,7 @@ class ExternalDirectory {
     static constexpr size_t kSpareAddresses = 64;
     void add(PoolId pool, AddressRange range, uint8_t shift);
     void add_missing(PoolId pool, const PoolSettings& settings);
+    uint32_t next_gone(PoolId pool, uint32_t from) const;
     void index_addresses();
     void reserve_statics(const NatSettings& settings);
     void mark_singles(const NatSettings& settings);

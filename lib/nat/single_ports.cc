@@ -200,33 +200,41 @@ uint64_t SinglePorts::candidates(uint32_t kinds, size_t word) const {
     return bits;
 }
 
+// What rested in the epochs before may be free by now.
+void SinglePorts::give_all_a_chance(Part& part, uint32_t epoch) {
+    part.epoch = epoch;
+    for (std::vector<uint64_t>& kind : may_have_) {
+        for (uint32_t i = part.first; i < part.first + part.count; ++i) {
+            kind[i / 64] |= uint64_t{1} << (i % 64);
+        }
+    }
+}
+
+// `end` or above: there is none.
+uint32_t SinglePorts::find_address(uint32_t kinds, uint32_t from, uint32_t end) const {
+    uint64_t mask = ~uint64_t{0} << (from % 64);
+    for (uint32_t word = from / 64; word * 64 < end; ++word) {
+        const uint64_t bits = candidates(kinds, word) & mask;
+        if (bits != 0) {
+            return word * 64 + static_cast<uint32_t>(std::countr_zero(bits));
+        }
+        mask = ~uint64_t{0};
+    }
+    return end;
+}
+
 ExternalIndex SinglePorts::next_address(
     PoolId pool, const SingleWish& wish, const RestClock& clock
 ) {
     Part& part = parts_[pool.value];
     const uint32_t end = part.first + part.count;
     if (part.epoch != clock.epochs()) {
-        part.epoch = clock.epochs();
-        for (uint32_t i = part.first; i < end; ++i) {
-            for (std::vector<uint64_t>& kind : may_have_) {
-                kind[i / 64] |= uint64_t{1} << (i % 64);
-            }
-        }
+        give_all_a_chance(part, clock.epochs());
     }
     const uint32_t kinds = kinds_of(wish);
-    const auto find_from = [&](uint32_t from) {
-        uint64_t mask = ~uint64_t{0} << (from % 64);
-        for (uint32_t word = from / 64; word * 64 < end; ++word) {
-            const uint64_t bits = candidates(kinds, word) & mask;
-            if (bits != 0) {
-                return word * 64 + static_cast<uint32_t>(std::countr_zero(bits));
-            }
-            mask = ~uint64_t{0};
-        }
-        return end;
-    };
-    uint32_t found = part.hand < part.count ? find_from(part.first + part.hand) : end;
-    found = found < end ? found : find_from(part.first);
+    uint32_t found =
+        part.hand < part.count ? find_address(kinds, part.first + part.hand, end) : end;
+    found = found < end ? found : find_address(kinds, part.first, end);
     if (found >= end) {
         return {kNoIndex};
     }

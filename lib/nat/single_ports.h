@@ -77,6 +77,8 @@ class SinglePorts {
     }
     static uint32_t kinds_of(const SingleWish& wish);
     uint64_t candidates(uint32_t kinds, size_t word) const;
+    uint32_t find_address(uint32_t kinds, uint32_t from, uint32_t end) const;
+    void give_all_a_chance(Part& part, uint32_t epoch);
     struct Address {
         size_t first_word = 0;
         uint32_t words = 0;  // of one bitmap; 0: it has no such ports
