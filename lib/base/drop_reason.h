@@ -26,7 +26,7 @@
     X(kMartianSource,      "martian-source",       "the source cannot be a unicast host's address", "RFC 1812 5.3.7") \
     X(kMartianDestination, "martian-destination",  "the destination is not a routable unicast address", "RFC 1812 5.3.7") \
     X(kMulticast,          "multicast",            "the destination is a multicast address", "RFC 1112")              \
-    X(kSpoofedSource,      "spoofed-source",       "the source is one of the appliance's or its pools' own addresses", "RFC 2827") \
+    X(kSpoofedSource,      "spoofed-source",       "the source is an own or a pool's address, or none of the side from which the packet came", "RFC 2827") \
     X(kSourceRouted,       "source-routed",        "the IPv4 header carries a source route option", "RFC 7126")       \
     X(kTtlExceeded,        "ttl-exceeded",         "the time to live ran out here", "RFC 1812 5.3.1")                 \
     X(kFragment,           "fragment",             "a fragment of an ICMP error or of a packet to the appliance", "RFC 1122 3.3.2") \

@@ -108,6 +108,7 @@ void adopt_pool(
     next.port_quarantine_ports = wanted.port_quarantine_ports;
     next.block_release_delay = wanted.block_release_delay;
     next.unsolicited_syn = wanted.unsolicited_syn;
+    next.answers_pings = wanted.answers_pings;
     if (wanted.blocks_per_subscriber <= at_start.blocks_per_subscriber) {
         next.blocks_per_subscriber = wanted.blocks_per_subscriber;
     }

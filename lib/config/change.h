@@ -3,7 +3,7 @@
 //   At once   timeouts but that of fragments (those by remote port where the ports stay); limits of the tables up to what
 //             they were made for at the start, unreplied-make-room; of each pool that gives out blocks only the addresses (but
 //             a link's own), the quarantine, the release delay, the
-//             blocks of a subscriber up to those at the start, the answer to unsolicited SYNs; of each policy the limits and
+//             blocks of a subscriber up to those at the start, the answers to unsolicited SYNs and pings; of each policy the limits and
 //             the refusal. Pools and policies are the same if name and place are.
 //   Restart   everything else.
 //   Thread    any; touches nothing. Cost: linear in the configurations.

@@ -260,6 +260,9 @@ void read_pool(
     read_placed(map, "pairing", kPairings, pool.pairing, places.pairing, mistakes);
     read_parity(map, pool, places, mistakes);
     read_choice(map, "unsolicited-syn", kUnsolicitedSyns, pool.unsolicited_syn, mistakes);
+    if (const Node* node = map.find("answer-pings")) {
+        pool.answers_pings = read_boolean(*node, mistakes).value_or(false);
+    }
 }
 
 void read_policy_realm(

@@ -85,6 +85,7 @@ inline constexpr Key kPoolKeys[] = {
     {"port-parity"},
     {"port-contiguity"},
     {"unsolicited-syn"},
+    {"answer-pings"},
 };
 inline constexpr Key kPolicyKeys[] = {
     {"name", true},

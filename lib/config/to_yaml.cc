@@ -222,11 +222,12 @@ void write_pool(const Config& config, const nat::PoolSettings& pool, Out out) {
     fmt::format_to(
         out,
         "    pairing: {}\n    port-parity: {}\n    port-contiguity: {}\n    "
-        "unsolicited-syn: {}\n",
+        "unsolicited-syn: {}\n    answer-pings: {}\n",
         name_of(pool.pairing),
         pool.port_parity,
         pool.port_contiguity,
-        pool.unsolicited_syn == nat::UnsolicitedSyn::kSilent ? "silent" : "port-unreachable"
+        pool.unsolicited_syn == nat::UnsolicitedSyn::kSilent ? "silent" : "port-unreachable",
+        pool.answers_pings
     );
 }
 

@@ -125,6 +125,7 @@ Document counters_object(const dataplane::CounterTotals& c) {
         {"untranslated", c.untranslated},
         {"syns-waiting", c.syns_waiting},
         {"syns-answered", c.syns_answered},
+        {"pings-answered", c.pings_answered},
     };
 }
 

@@ -261,7 +261,12 @@ std::string counters_text(const Document& c) {
     }
     row("= out", out);
     for (const char* name :
-         {"handed-off", "punted", "untranslated", "syns-waiting", "syns-answered"}) {
+         {"handed-off",
+          "punted",
+          "untranslated",
+          "syns-waiting",
+          "syns-answered",
+          "pings-answered"}) {
         row(name, number_of(c, name));
     }
     std::string text = table.take();

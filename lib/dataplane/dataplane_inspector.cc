@@ -168,6 +168,7 @@ CounterTotals DataplaneInspector::totals() const {
         }
     }
     sum.held += plan_.slow_path->held();
+    sum.pings_answered = plan_.slow_path->counters().echo_answers.read();
     return sum;
 }
 
@@ -181,6 +182,7 @@ CounterTotals DataplaneInspector::counters() {
     since.untranslated -= baseline_.untranslated;
     since.punted -= baseline_.punted;
     since.syns_answered -= baseline_.syns_answered;
+    since.pings_answered -= baseline_.pings_answered;
     for (size_t reason = 0; reason < base::kDropReasonCount; ++reason) {
         since.dropped[reason] -= baseline_.dropped[reason];
     }

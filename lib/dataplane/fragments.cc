@@ -180,7 +180,7 @@ void judge_later_fragment(Burst& burst, uint32_t i, const StageTables& tables, T
         return;
     }
     const bool hairpin = (burst.batch.ref[i].flags & packet::kHairpin) != 0;
-    if (!hairpin && tables.is_ours(key.source())) {
+    if (!hairpin && inbound && is_forged(key.source(), meta.direction, tables)) {
         return drop(meta, DropReason::kSpoofedSource);
     }
     // Of a static mapping, an echo reply has no session that its later fragments could follow.

@@ -107,6 +107,18 @@ Ipv4Addr new_destination_of(const PacketMeta& meta, const StageTables& tables) {
     return target ? target->address : meta.key.destination();
 }
 
+// Of a subscriber who is known the answer is known, too. Who has no policy is told so.
+bool is_forged_outbound(
+    const FlowKey& key, const nat::NatShard::Newcomer& newcomer, const StageTables& tables
+) {
+    const bool is_known =
+        newcomer.subscriber != kNoIndex &&
+        tables.nat->subscriber_address(SubscriberIndex{newcomer.subscriber}) == key.source();
+    return !is_known && is_forged(key.source(), Direction::kOutbound, tables) &&
+           (tables.is_ours(key.source()) ||
+            nat::find_policy(tables.nat->settings(), key.source(), key.realm()) != nat::kNoPolicy);
+}
+
 // NOLINTNEXTLINE(readability-function-size): what was foreseen goes with the packet
 void judge_outbound(
     Burst& burst,
@@ -116,7 +128,7 @@ void judge_outbound(
     Tick now
 ) {
     PacketMeta& meta = burst.batch.meta[i];
-    if (tables.is_ours(meta.key.source())) {
+    if (is_forged_outbound(meta.key, newcomer, tables)) {
         return drop(meta, DropReason::kSpoofedSource);
     }
     const Ipv4Addr destination = new_destination_of(meta, tables);
@@ -180,24 +192,34 @@ void judge_outbound(
     }
 }
 
+// A ping that nobody inside gets, from wherever, to an address of a pool that answers. It comes whole, as at own addresses.
+bool is_ping_to_pool(const PacketRef& ref, const PacketMeta& meta, const StageTables& tables) {
+    const ExternalIndex external = tables.directory->find(meta.key.destination());
+    const PoolId pool = (*tables.directory)[external].pool;
+    return ref.fragment == 0 && tables.nat->settings().pools[pool.value].answers_pings;
+}
+
 // Of an own address that is a pool's too, what no subscriber has is the appliance's to answer: pings, and UDP, so that a
 // traceroute ends. TCP waits for its subscriber as at any pool address (RFC 5382 REQ-4).
 bool is_for_us(
     const PacketRef& ref, const PacketMeta& meta, DropReason reason, const StageTables& tables
 ) {
-    const bool is_unknown =
-        reason == DropReason::kNoMapping || reason == DropReason::kIcmpNoSession;
-    const bool is_asked =
-        meta.kind == PacketKind::kUdp ||
-        (meta.kind == PacketKind::kIcmpQuery && (meta.tcp_flags & packet::kIcmpReply) == 0);
-    return is_unknown && is_asked && (ref.flags & packet::kHairpin) == 0 &&
-           tables.network->is_own(meta.key.destination());
+    if (reason != DropReason::kNoMapping && reason != DropReason::kIcmpNoSession) {
+        return false;
+    }
+    const bool is_ping =
+        meta.kind == PacketKind::kIcmpQuery && (meta.tcp_flags & packet::kIcmpReply) == 0;
+    if (tables.network->is_own(meta.key.destination())) {
+        const bool is_asked = is_ping || meta.kind == PacketKind::kUdp;
+        return is_asked && (ref.flags & packet::kHairpin) == 0;
+    }
+    return is_ping && is_ping_to_pool(ref, meta, tables);
 }
 
 void judge_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
     PacketMeta& meta = burst.batch.meta[i];
     const bool hairpin = (burst.batch.ref[i].flags & packet::kHairpin) != 0;
-    if (!hairpin && tables.is_ours(meta.key.source())) {
+    if (!hairpin && is_forged(meta.key.source(), Direction::kInbound, tables)) {
         return drop(meta, DropReason::kSpoofedSource);
     }
     if (!tables.is_pool(meta.key.destination())) {

@@ -4,9 +4,9 @@ namespace sekisho::dataplane {
 namespace {
 
 // No error is ever owed for an ICMP error or a later fragment (RFC 1122 3.2.2),
-// or to a source that is ours, because it is forged.
+// or to a source that is forged.
 void expire(const PacketRef& ref, PacketMeta& meta, const StageTables& tables) {
-    if (tables.is_ours(source_of(ref, meta))) {
+    if (is_forged(source_of(ref, meta), meta.direction, tables)) {
         meta.verdict = Verdict::kDrop;
         meta.reason = DropReason::kSpoofedSource;
         return;

@@ -54,6 +54,7 @@ struct SlowPath::State {
           secret(draw_secret()),
           neighbours(the_network, outbox, settings, counters, secret),
           echoes(settings.echo_per_second),
+          pool_echoes(settings.pool_echo_per_second),
           errors(settings.errors_per_second),
           unsolicited(settings.unsolicited_per_second),
           errors_by_source(settings.errors_per_source_per_second, secret) {}
@@ -70,7 +71,7 @@ struct SlowPath::State {
     bool is_conflict(const Punt& punt, const packet::ArpView& arp);
     void answer_arp(ShardId from, const Punt& punt, const packet::ArpView& request);
     void handle_to_appliance(ShardId from, const Punt& punt, Tick now);
-    void answer_echo(ShardId from, const Punt& punt, Tick now);
+    void answer_echo(ShardId from, const Punt& punt, Ipv4Addr asked, Tick now);
     void handle_error(ShardId from, const Punt& punt, Tick now);
     Ipv4Addr speaker_of(const Punt& punt, const packet::Ipv4View& ip) const;
     bool make_error(PacketRef& packet, const Punt& punt, const IcmpErrorKind& kind, Tick now);
@@ -86,6 +87,7 @@ struct SlowPath::State {
     HashSecret secret;
     NeighbourTable neighbours;
     TokenBucket echoes;
+    TokenBucket pool_echoes;
     TokenBucket errors;
     TokenBucket unsolicited;  // errors about SYNs
     SourceLimiter errors_by_source;
@@ -260,13 +262,15 @@ void SlowPath::State::handle_to_appliance(ShardId from, const Punt& punt, Tick n
     if (ip->is_fragment()) {
         return give_back(from, punt, Back::kDropped, DropReason::kFragment);
     }
-    if (network.is_own(ip->source())) {
+    // A hairpin's own source is a subscriber, where the link's address is a pool.
+    const bool is_hairpin = (punt.packet.flags & packet::kHairpin) != 0;
+    if (network.is_own(ip->source()) && !is_hairpin) {
         return give_back(from, punt, Back::kDropped, DropReason::kSpoofedSource);
     }
     const packet::Bytes payload = ip->payload();
     if (ip->protocol() == static_cast<uint8_t>(Protocol::kIcmp) && !payload.empty() &&
         payload[0] == packet::kIcmpEchoRequest && !is_mutated(Mutation::kRfc5508Req10aEcho)) {
-        return answer_echo(from, punt, now);
+        return answer_echo(from, punt, ip->destination(), now);
     }
     if (ip->protocol() != static_cast<uint8_t>(Protocol::kUdp)) {
         return give_back(from, punt, Back::kDropped, DropReason::kToAppliance);
@@ -283,8 +287,9 @@ void SlowPath::State::handle_to_appliance(ShardId from, const Punt& punt, Tick n
     send(from, punt, packet, Back::kAnswer, punt.l3_offset);
 }
 
-void SlowPath::State::answer_echo(ShardId from, const Punt& punt, Tick now) {
-    if (!echoes.take(now)) {
+void SlowPath::State::answer_echo(ShardId from, const Punt& punt, Ipv4Addr asked, Tick now) {
+    TokenBucket& bucket = network.is_own(asked) ? echoes : pool_echoes;
+    if (!bucket.take(now)) {
         return give_back(from, punt, Back::kDropped, DropReason::kRateLimited);
     }
     PacketRef packet = punt.packet;
@@ -324,7 +329,6 @@ void SlowPath::State::handle_error(ShardId from, const Punt& punt, Tick now) {
         has_body ? packet::Bytes(punt.packet.data, length).subspan(punt.l3_offset) : packet::Bytes()
     );
     const auto kind = error_of(static_cast<DropReason>(punt.reason), punt.detail);
-    // A hairpin's own source is a subscriber, where the link's address is a pool.
     const bool is_hairpin = (punt.packet.flags & packet::kHairpin) != 0;
     if (!ip || !kind || !may_be_answered(*ip, network, is_hairpin)) {
         counters.errors_suppressed.add(1);

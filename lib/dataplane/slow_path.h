@@ -51,6 +51,7 @@ struct SlowPathSettings {
     uint32_t errors_per_second = 1000;
     uint32_t errors_per_source_per_second = 50;
     uint32_t echo_per_second = 1000;
+    uint32_t pool_echo_per_second = 1000;  // of pings to pool addresses: outsiders' alone
     // Errors about unsolicited SYNs have a bucket of their own: outsiders can ask for any number.
     uint32_t unsolicited_per_second = 250;
     uint32_t reachable_ms = 30000;  // after which a used entry is probed again
@@ -59,8 +60,8 @@ struct SlowPathSettings {
 };
 
 struct SlowPathCounters {
-    Counter arp_answers;  // for own addresses and by proxy
-    Counter echo_answers;
+    Counter arp_answers;   // for own addresses and by proxy
+    Counter echo_answers;  // for own addresses and pools' ones
     Counter errors_sent;
     Counter errors_suppressed;  // over the limit, or never to be answered
     Counter resolutions;        // begun

@@ -152,6 +152,10 @@ class HopResult {
 };
 HopResult find_hop(const StageTables& tables, Ipv4Addr destination, Direction direction);
 
+// Whether nobody on the side from which a packet came can have sent it with this source address: it is the appliance's or a
+// pool's, or the route to it does not lead back there (RFC 2827, RFC 3704). Not of hairpins on their second half.
+bool is_forged(Ipv4Addr source, Direction direction, const StageTables& tables);
+
 // The neighbour that a session may remember for packets to `destination` by `hop`, or 0: not resolved, or an entry that may
 // come to stand for somebody else.
 NeighbourId known_neighbour(const StageTables& tables, const Hop& hop, Ipv4Addr destination);

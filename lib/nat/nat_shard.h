@@ -223,6 +223,7 @@ class NatShard {
         return settings_->pools[pool.value].unsolicited_syn == UnsolicitedSyn::kPortUnreachable ||
                is_mutated(Mutation::kRfc5382Req4a);
     }
+    const NatSettings& settings() const { return *settings_; }
     // Whether a block lies free at its home here.
     bool is_free_at_home(ExternalIndex external, uint16_t block) const;
     const RemoteClaims& claims() const { return directory_->claims(); }  // of all shards

@@ -88,6 +88,7 @@ struct PoolSettings {
     bool keeps_first_block = false;           // while its subscriber has a mapping
     Seconds block_release_delay{60};  // how long an empty, rested block stays with its subscriber
     UnsolicitedSyn unsolicited_syn = UnsolicitedSyn::kPortUnreachable;
+    bool answers_pings = false;  // to an address of it, where no host inside gets them
     uint64_t address_count() const {
         uint64_t count = 0;
         for (const AddressRange& range : addresses) {

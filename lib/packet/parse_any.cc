@@ -438,6 +438,12 @@ bool walk_tags(const uint8_t* data, size_t length, Tags& tags) {
     return true;
 }
 
+// What a group's frame says, if it is all that is wrong with it.
+bool is_multicast(const Cursor& c) {
+    const size_t destination = c.l3 + offset::kIpDestination;
+    return destination < c.length && c.data[destination] >= 224 && c.data[destination] < 240;
+}
+
 // A frame that is not for this station, or not IPv4.
 void parse_unusual_frame(const Cursor& c, const LinkView& link, uint16_t type) {
     const MacAddr destination = load_mac(c.data);
@@ -447,7 +453,7 @@ void parse_unusual_frame(const Cursor& c, const LinkView& link, uint16_t type) {
         return drop(*c.meta, DropReason::kForeignMac);
     }
     if (type == kRawIpv4) {
-        return drop(*c.meta, DropReason::kLinkBroadcast);
+        return drop(*c.meta, is_multicast(c) ? DropReason::kMulticast : DropReason::kLinkBroadcast);
     }
     if (type != kRawArp) {
         return drop(*c.meta, DropReason::kNotIpv4);

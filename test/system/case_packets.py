@@ -89,11 +89,11 @@ def malformed_packets(world):
     check_each(world, malformed())
 
 
-def check_each(world, table):
-    sender = world.lab.raw("sub1", "eth0")
+def check_each(world, table, name="sub1"):
+    sender = world.lab.raw(name, "eth0")
     wrong = []
     for reason, packet, more in table:
-        frame = frame_to_appliance(world.lab, "sub1", packet, **more)
+        frame = frame_to_appliance(world.lab, name, packet, **more)
         try:
             with drops(world.nat, seconds=1, **{reason: 1}):
                 sender.send(frame)
@@ -117,6 +117,33 @@ def not_forwarded(world):
     packet = IP(src=town.SERVER, dst="172.31.9.9", ttl=64) / udp()
     with drops(world.nat, not_forwarded=1):
         sender.send(frame_to_appliance(world.lab, "net", packet))
+
+
+@case("inside addresses from outside, source routes and multicast are stopped from either side")
+def hygiene(world):
+    client = traffic.udp_socket(world.lab, "sub1", INSIDE, 2727)
+    pool, port = traffic.ask(client)
+    inside = {"sub1": ip(), "net": IP(src=town.SERVER, dst=pool, ttl=64)}
+    group = "01:00:5e:01:02:03"
+    table = {
+        "net": [
+            ("spoofed-source", IP(src="100.64.1.3", dst=pool) / UDP(sport=7, dport=port) / Raw(b"x"), {}),
+            ("spoofed-source", IP(src=town.ROUTED[0], dst=pool) / UDP(sport=7, dport=port) / Raw(b"x"), {}),
+            ("spoofed-source", IP(src=pool, dst=pool) / UDP(sport=port, dport=port) / Raw(b"x"), {}),
+        ],
+        "sub1": [("no-policy", ip(src=town.OTHER_SERVER) / udp(), {})],
+    }
+    for name, header in inside.items():
+        routed = header.copy()
+        routed.options = [IPOption_LSRR(routers=["192.0.2.99"])]
+        to_group = header.copy()
+        to_group.dst = "239.1.2.3"
+        table[name] += [("source-routed", routed / udp(), {}), ("multicast", to_group / udp(), {"dst": group})]
+    before = world.nat.show("status")["sessions"]["used"]
+    for name, rows in table.items():
+        check_each(world, rows, name)
+    assert world.nat.show("status")["sessions"]["used"] == before
+    assert traffic.hears_nothing(client), "a forged datagram has arrived"
 
 
 @case("a flood of noise leaves the appliance whole")

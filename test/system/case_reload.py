@@ -112,6 +112,25 @@ def addresses(world):
     assert traffic.ask(clients[0])[0] in {"203.0.113.0", "203.0.113.1", "203.0.113.2", "203.0.113.3"}
 
 
+@case("a pool answers pings once it is told to, from outside and from inside", pool="answer-pings: false",
+      workers="2", system="shards: 3")
+def pings(world):
+    asked = [("net", town.SERVER, "203.0.113.7"), ("net", town.OTHER_SERVER, "203.0.113.70"),
+             ("sub1", "100.64.1.3", "203.0.113.8")]
+
+    def received():
+        return [traffic.ping(world.lab, *who, count=2)[1].count("bytes from") for who in asked]
+
+    assert received() == [0, 0, 0]
+    rewrite(world, ("answer-pings: false", "answer-pings: true"))
+    assert [change["setting"] for change in reload(world)["changed"]] == ["pools.main.answer-pings"]
+    before = world.nat.counters()["pings-answered"]
+    assert received() == [2, 2, 2]
+    assert world.nat.counters()["pings-answered"] == before + 6
+    assert "pings-answered" in world.nat.cli("show", "counters")
+    assert traffic.ask(traffic.udp_socket(world.lab, "sub1", "100.64.1.3")), "nothing passes any more"
+
+
 @case("a worker on a CPU of its own hinders no change of settings",
       workers=f"[{max(os.sched_getaffinity(0))}]", more="timeouts: {udp: 300}")
 def own_cpu(world):

@@ -61,7 +61,9 @@ Outcome Nat44::receive(Side from, const Packet& p, Time now) {
         return drop(*reason);
     }
     if (p.ttl <= 1) {  // RFC 1812 5.3.1; nothing is owed to a forged source, or about an error
-        if (is_pool(p.from.address) || is_own(p.from.address)) {
+        const bool is_inside = settings_.is_routed_inside(p.from.address);
+        const bool is_other_side = (from == Side::kInside) != is_inside;
+        if (is_pool(p.from.address) || is_own(p.from.address) || is_other_side) {
             return drop(DropReason::kSpoofedSource);
         }
         return p.is_error() ? drop(DropReason::kTtlExceeded)
@@ -147,7 +149,9 @@ Outcome Nat44::leave(const Packet& translated, Time now) {
 // ---- from outside
 
 Outcome Nat44::inbound(const Packet& p, bool is_hairpin, Time now) {
-    if (!is_hairpin && (is_pool(p.from.address) || is_own(p.from.address))) {
+    const bool is_forged = is_pool(p.from.address) || is_own(p.from.address) ||
+                           settings_.is_routed_inside(p.from.address);
+    if (!is_hairpin && is_forged) {
         return drop(DropReason::kSpoofedSource);
     }
     if (!is_pool(p.to.address)) {

@@ -71,6 +71,7 @@ TEST_CASE("each setting that may change at once does, by its name", "[config][ch
          {"limits.unreplied-make-room", "false", "true"}},
         {"    port-quarantine: 60\n", "", "", {"pools.main.port-quarantine", "120", "60"}},
         {"    block-release-delay: 10\n", "", "", {"pools.main.block-release-delay", "60", "10"}},
+        {"    answer-pings: true\n", "", "", {"pools.main.answer-pings", "false", "true"}},
         {"    blocks-per-subscriber: 4\n", "", "", {"pools.main.blocks-per-subscriber", "8", "4"}},
         {"", "    limits: {sessions: 100}\n", "", {"policies.all.limits.sessions", "4096", "100"}},
     };

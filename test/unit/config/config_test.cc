@@ -294,6 +294,9 @@ TEST_CASE("every setting reaches its value", "[config]") {
     const Config silent = must_parse(base_with(17, "    unsolicited-syn: silent"));
     CHECK(silent.nat.pools[0].unsolicited_syn == nat::UnsolicitedSyn::kSilent);
     CHECK(must_parse(to_yaml(silent)).nat == silent.nat);
+    const Config answering = must_parse(base_with(17, "    answer-pings: true"));
+    CHECK(answering.nat.pools[0].answers_pings);
+    CHECK(must_parse(to_yaml(answering)).nat == answering.nat);
 
     const Config e = must_parse(
         base_with(

@@ -42,8 +42,8 @@ TEST_CASE("keys are checked against the schema", "[config]") {
          "f:15:5: found \"main\", wanted a map with name, addresses, ports, port-block-size, "
          "blocks-per-subscriber, port-selection, port-ranges, overflow-pool, port-quarantine, "
          "port-quarantine-ports, reserved-ports, reserved-addresses, block-release-delay, "
-         "block-max-age, keep-first-block, pairing, port-parity, port-contiguity and "
-         "unsolicited-syn"},
+         "block-max-age, keep-first-block, pairing, port-parity, port-contiguity, "
+         "unsolicited-syn and answer-pings"},
         {"a map in place of a list",
          20,
          "    source: {a: 1}",

@@ -63,25 +63,27 @@ TEST_CASE("the counters' table shows that nothing is lost", "[control][cli]") {
     TextView view = view_of("show counters");
     Document counters = Document::parse(R"({"received": 100, "generated": 5, "forwarded": 90,
         "consumed": 8, "held": 4, "dropped": {"no-policy": 2, "filtered": 1}, "handed-off": 2,
-        "punted": 1, "untranslated": 9, "syns-waiting": 7, "syns-answered": 6})");
+        "punted": 1, "untranslated": 9, "syns-waiting": 7, "syns-answered": 6,
+        "pings-answered": 5})");
     REQUIRE(
         view.render(counters) ==
-        "PACKETS        COUNT\n"
-        "received         100\n"
-        "generated          5\n"
-        "= in             105\n"
-        "forwarded         90\n"
-        "consumed           8\n"
-        "held               4\n"
-        "dropped            3\n"
-        "  no-policy        2\n"
-        "  filtered         1\n"
-        "= out            105\n"
-        "handed-off         2\n"
-        "punted             1\n"
-        "untranslated       9\n"
-        "syns-waiting       7\n"
-        "syns-answered      6\n"
+        "PACKETS         COUNT\n"
+        "received          100\n"
+        "generated           5\n"
+        "= in              105\n"
+        "forwarded          90\n"
+        "consumed            8\n"
+        "held                4\n"
+        "dropped             3\n"
+        "  no-policy         2\n"
+        "  filtered          1\n"
+        "= out             105\n"
+        "handed-off          2\n"
+        "punted              1\n"
+        "untranslated        9\n"
+        "syns-waiting        7\n"
+        "syns-answered       6\n"
+        "pings-answered      5\n"
         "\nin = out: every packet is accounted for\n"
     );
     counters["received"] = 102;
