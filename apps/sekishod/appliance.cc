@@ -197,6 +197,9 @@ Result<void> Appliance::probe_devices() {
         );
         device_plans_.push_back(plan);
     }
+    for (const config::MulticastSettings& entry : config_.multicast) {
+        device_plans_[device_of_link_[entry.from.value]].takes_groups = true;
+    }
     if (auto done = start_eal(); !done) {
         return done;
     }

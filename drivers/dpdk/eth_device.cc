@@ -269,6 +269,9 @@ Result<void> EthDevice::bring_up(const EthDevicePlan& plan, Eal& eal) {
         ));
     }
     started_ = status == 0;
+    if (plan.takes_groups && rte_eth_allmulticast_enable(port_) != 0) {
+        eal.logged();  // a driver that cannot filter them takes them all
+    }
     if (started_ && set_rss(plan)) {
         steering_ += ", table programmed";
     }

@@ -34,6 +34,7 @@ struct EthDevicePlan {
     LinkId first_link;
     config::Side side = config::Side::kInternal;
     uint16_t mtu = 1500;
+    bool takes_groups = false;                  // frames to all groups, not only the station's
     unsigned queues = 1;                        // wished for
     std::vector<MbufStore*> stores;             // of the worker that owns queue i
     const ToeplitzKey* toeplitz_key = nullptr;  // for RSS

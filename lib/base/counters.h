@@ -34,6 +34,7 @@ struct alignas(64) PacketCounters {
     Counter handed_off;    // passed to another shard (each pass counts; no end of a packet)
     Counter punted;        // passed to the slow path (no end of a packet)
     Counter untranslated;  // exempt from translation (no end of a packet)
+    Counter multicast;     // to groups that the configuration lets pass (no end of a packet)
     std::array<Counter, kDropReasonCount> dropped;
 
     void drop(DropReason r, uint64_t n = 1) { dropped[static_cast<size_t>(r)].add(n); }

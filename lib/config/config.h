@@ -94,6 +94,14 @@ struct NeighbourSettings {  // one whose link address is written down: never ask
     friend bool operator==(const NeighbourSettings&, const NeighbourSettings&) = default;
 };
 
+// Groups whose packets go on, as they are, from one link to one on the internal side.
+struct MulticastSettings {
+    Ipv4Prefix groups;
+    LinkId from;
+    LinkId to;
+    friend bool operator==(const MulticastSettings&, const MulticastSettings&) = default;
+};
+
 struct ControlSettings {
     std::string socket = "/run/sekisho/sekisho.sock";
     friend bool operator==(const ControlSettings&, const ControlSettings&) = default;
@@ -112,6 +120,7 @@ struct Config {
     std::vector<LinkSettings> links;  // by LinkId
     std::vector<RouteSettings> routes;
     std::vector<NeighbourSettings> neighbours;
+    std::vector<MulticastSettings> multicast;
     nat::NatSettings nat;
     LogSettings log;
     ControlSettings control;

@@ -113,6 +113,7 @@ void read_realms(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_links(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_routes(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_neighbours(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_multicast(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_pools(const Node& node, Draft& draft, Mistakes& mistakes);
 // Of a pool.
 void read_reserved_addresses(

@@ -39,6 +39,7 @@ void read_sections(const Map& top, const MachineFacts& machine, Draft& draft, Mi
         {"links", read_links},
         {"routes", read_routes},
         {"neighbours", read_neighbours},
+        {"multicast", read_multicast},
         {"pools", read_pools},
         {"policies", read_policies},
         {"static-mappings", read_static_mappings},

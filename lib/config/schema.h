@@ -41,6 +41,7 @@ inline constexpr Key kTopKeys[] = {
     {"links", true},
     {"routes"},
     {"neighbours"},
+    {"multicast"},
     {"pools", true},
     {"policies", true},
     {"static-mappings"},
@@ -65,6 +66,7 @@ inline constexpr Key kLinkKeys[] = {
 };
 inline constexpr Key kRouteKeys[] = {{"prefix", true}, {"next-hop", true}};
 inline constexpr Key kNeighbourKeys[] = {{"address", true}, {"mac", true}};
+inline constexpr Key kMulticastKeys[] = {{"groups", true}, {"from", true}, {"to", true}};
 inline constexpr Key kPoolKeys[] = {
     {"name", true},
     {"addresses", true},
@@ -178,6 +180,7 @@ inline constexpr Section kRealm{"a realm", kRealmKeys};
 inline constexpr Section kLink{"a link", kLinkKeys};
 inline constexpr Section kRoute{"a route", kRouteKeys};
 inline constexpr Section kNeighbour{"a neighbour", kNeighbourKeys};
+inline constexpr Section kMulticast{"an entry of multicast", kMulticastKeys};
 inline constexpr Section kPool{"a pool", kPoolKeys};
 inline constexpr Section kPolicy{"a policy", kPolicyKeys};
 inline constexpr Section kExemption{"an exemption", kExemptionKeys};
@@ -201,6 +204,7 @@ inline constexpr const Section* kSections[] = {
     &kLink,
     &kRoute,
     &kNeighbour,
+    &kMulticast,
     &kPool,
     &kPolicy,
     &kExemption,
@@ -222,6 +226,7 @@ inline constexpr size_t kMaxRealms = 64;
 inline constexpr size_t kMaxLinks = 255;  // LinkId has 8 bits
 inline constexpr size_t kMaxLinkAddresses = 64;
 inline constexpr size_t kMaxNeighbours = 4096;
+inline constexpr size_t kMaxMulticast = 1024;
 inline constexpr size_t kMaxPools = 1024;
 inline constexpr size_t kMaxPolicies = 1024;
 inline constexpr size_t kMaxStaticMappings = 65536;

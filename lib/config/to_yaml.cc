@@ -495,6 +495,16 @@ std::string to_yaml(const Config& config) {
             out, "  - {{address: {}, mac: \"{}\"}}\n", format(neighbour.address), neighbour.mac
         );
     }
+    text += config.multicast.empty() ? "" : "\nmulticast:\n";
+    for (const MulticastSettings& entry : config.multicast) {
+        fmt::format_to(
+            out,
+            "  - {{groups: {}, from: {}, to: {}}}\n",
+            format(entry.groups),
+            scalar(config.links[entry.from.value].name),
+            scalar(config.links[entry.to.value].name)
+        );
+    }
     text += "\npools:\n";
     for (const nat::PoolSettings& pool : config.nat.pools) {
         write_pool(config, pool, out);

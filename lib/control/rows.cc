@@ -123,6 +123,7 @@ Document counters_object(const dataplane::CounterTotals& c) {
         {"handed-off", c.handed_off},
         {"punted", c.punted},
         {"untranslated", c.untranslated},
+        {"multicast", c.multicast},
         {"syns-waiting", c.syns_waiting},
         {"syns-answered", c.syns_answered},
         {"pings-answered", c.pings_answered},

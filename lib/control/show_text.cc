@@ -264,6 +264,7 @@ std::string counters_text(const Document& c) {
          {"handed-off",
           "punted",
           "untranslated",
+          "multicast",
           "syns-waiting",
           "syns-answered",
           "pings-answered"}) {

@@ -159,6 +159,7 @@ CounterTotals DataplaneInspector::totals() const {
         sum.consumed += counters.consumed.read();
         sum.handed_off += counters.handed_off.read();
         sum.untranslated += counters.untranslated.read();
+        sum.multicast += counters.multicast.read();
         sum.punted += counters.punted.read();
         sum.held += shard->held();
         sum.syns_waiting += shard->unsolicited_syns().size();
@@ -180,6 +181,7 @@ CounterTotals DataplaneInspector::counters() {
     since.consumed -= baseline_.consumed;
     since.handed_off -= baseline_.handed_off;
     since.untranslated -= baseline_.untranslated;
+    since.multicast -= baseline_.multicast;
     since.punted -= baseline_.punted;
     since.syns_answered -= baseline_.syns_answered;
     since.pings_answered -= baseline_.pings_answered;

@@ -27,6 +27,9 @@ void Shard::finish_unusual(Burst& burst, uint32_t i) {
     const PacketMeta& meta = burst.batch.meta[i];
     switch (meta.verdict) {
         case Verdict::kDrop:
+            if (meta.reason == DropReason::kMulticast && pass_multicast(ref, meta)) {
+                return;
+            }
             counters_.drop(meta.reason);
             free_later(ref);
             return;

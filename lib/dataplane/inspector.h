@@ -26,6 +26,7 @@ struct CounterTotals {
     uint64_t received = 0, generated = 0, forwarded = 0, consumed = 0, held = 0, handed_off = 0,
              punted = 0, untranslated = 0;
     uint64_t syns_waiting = 0, syns_answered = 0;  // unsolicited ones (RFC 5382 REQ-4)
+    uint64_t multicast = 0;                        // to groups that may pass
     uint64_t pings_answered = 0;                   // to own addresses and to pools that answer
     std::array<uint64_t, base::kDropReasonCount> dropped{};
 };

@@ -57,7 +57,9 @@ Network::Network(
     const std::vector<unsigned>& device_of_link,
     const std::vector<MacAddr>& macs
 )
-    : static_neighbours_(config.neighbours), own_(count_addresses(config)) {
+    : static_neighbours_(config.neighbours),
+      multicast_(config.multicast),
+      own_(count_addresses(config)) {
     add_links(config, device_of_link, macs);
     for (size_t i = 0; i < links_.size(); ++i) {
         const LinkId id{static_cast<uint8_t>(i)};
@@ -224,6 +226,15 @@ Ipv4Addr Network::own_address(LinkId id, Ipv4Addr peer) const {
         }
     }
     return addresses.empty() ? Ipv4Addr{} : addresses.front().address;
+}
+
+std::optional<LinkId> Network::find_multicast(LinkId from, Ipv4Addr group) const {
+    for (const config::MulticastSettings& entry : multicast_) {
+        if (entry.from == from && entry.groups.contains(group)) {
+            return entry.to;
+        }
+    }
+    return std::nullopt;
 }
 
 std::vector<packet::LinkView> Network::link_views() const {

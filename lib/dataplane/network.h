@@ -72,6 +72,8 @@ class Network {
     // The own address with which the appliance speaks on a link to `peer`: the one whose prefix
     // holds it, else the first; 0.0.0.0 if the link has none.
     Ipv4Addr own_address(LinkId link, Ipv4Addr peer) const;
+    // The link on which packets to a group go on that came on `from`; nothing: they are dropped.
+    std::optional<LinkId> find_multicast(LinkId from, Ipv4Addr group) const;
     // What the parse stage must know of each link, by LinkId.
     std::vector<packet::LinkView> link_views() const;
 
@@ -128,6 +130,7 @@ class Network {
     std::vector<Link> links_;
     std::vector<RouteEntry> routes_;
     std::vector<config::NeighbourSettings> static_neighbours_;
+    std::vector<config::MulticastSettings> multicast_;
     // What routes_ mean, as runs of addresses that go the same way: where each run begins, host order, ascending from 0,
     // and the index in routes_ or kNoIndex.
     std::vector<uint32_t> run_starts_;

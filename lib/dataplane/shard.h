@@ -94,6 +94,11 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     // finish.cc: every packet of the burst leaves by its verdict.
     void finish(Burst& burst);
     void finish_unusual(Burst& burst, uint32_t i);
+    // multicast.cc: what the configuration lets pass.
+    bool pass_multicast(PacketRef& ref, const PacketMeta& meta);
+    std::optional<DropReason> why_no_multicast(
+        const PacketRef& ref, const PacketMeta& meta, const Link& to
+    ) const;
     void hand_off_all(Batch& batch);
     void hold(Burst& burst, uint32_t i);
     void punt_neighbour(Burst& burst, uint32_t i);

@@ -7,7 +7,7 @@
 //             `lowest_ttl` and `fragments`; PacketRef::in_link (see below) and the first two FragmentMarks; PacketRef::length and frame_length are cut to the end
 //             of the IPv4 packet, so padding is not forwarded.
 //   Verdicts  kPending: IPv4 TCP, UDP, ICMP echo or ICMP error, well-formed. kPuntNeighbour: ARP.
-//             kDrop with its reason: everything else. TTL 0 is dropped here; TTL 1 is left to the
+//             kDrop with its reason: everything else (of kMulticast with l3_offset, l3_length and direction). TTL 0 is dropped here; TTL 1 is left to the
 //             later stages (own addresses still get it).
 //   Fragments the first must hold its whole transport header (RFC 1858, 3128); lengths and offsets must be possible. What
 //             they are to each other is the table's to judge (dataplane/fragment_table.h).

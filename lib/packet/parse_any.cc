@@ -41,16 +41,8 @@ bool is_unicast(uint8_t first) {
     return static_cast<uint8_t>(first - 1) < 223 && first != 127;
 }
 
-void drop_martian(PacketMeta& meta, uint64_t addresses) {
-    const auto source = static_cast<uint8_t>(addresses);
-    const auto destination = static_cast<uint8_t>(addresses >> 32);
-    if (!is_unicast(source)) {
-        drop(meta, DropReason::kMartianSource);
-    } else if (destination >= 224 && destination < 240) {
-        drop(meta, DropReason::kMulticast);
-    } else {
-        drop(meta, DropReason::kMartianDestination);
-    }
+constexpr bool is_group(uint8_t first) {
+    return first >= 224 && first < 240;
 }
 
 // What is known of a packet while it is parsed.
@@ -77,6 +69,20 @@ struct Transport {
     uint32_t ports;
     uint32_t quote_offset = 0;
 };
+
+// A packet to a group is dropped, too, unless the configuration has a way for it: it may, as its header is whole.
+void drop_martian(const Cursor& c) {
+    if (!is_unicast(static_cast<uint8_t>(c.addresses))) {
+        return drop(*c.meta, DropReason::kMartianSource);
+    }
+    if (!is_group(static_cast<uint8_t>(c.addresses >> 32))) {
+        return drop(*c.meta, DropReason::kMartianDestination);
+    }
+    drop(*c.meta, DropReason::kMulticast);
+    c.meta->l3_offset = static_cast<uint16_t>(c.l3);
+    c.meta->l3_length = static_cast<uint16_t>(c.l4 - c.l3 + c.payload);
+    c.meta->direction = c.direction;
+}
 
 void pass(const Cursor& c, const Transport& t) {
     PacketMeta& meta = *c.meta;
@@ -334,7 +340,7 @@ void parse_l3_payload(Cursor& c, uint64_t word0, uint32_t word8) {
     const auto source = static_cast<uint8_t>(c.addresses);
     const auto destination = static_cast<uint8_t>(c.addresses >> 32);
     if (!is_unicast(source) || !is_unicast(destination)) {
-        return drop_martian(*c.meta, c.addresses);
+        return drop_martian(c);
     }
     const auto protocol = static_cast<uint8_t>(word8 >> 8);
     c.ttl = static_cast<uint8_t>(word8);
@@ -438,10 +444,11 @@ bool walk_tags(const uint8_t* data, size_t length, Tags& tags) {
     return true;
 }
 
-// What a group's frame says, if it is all that is wrong with it.
-bool is_multicast(const Cursor& c) {
+// A group's frame with a packet to a group.
+bool is_multicast(const Cursor& c, uint16_t type) {
     const size_t destination = c.l3 + offset::kIpDestination;
-    return destination < c.length && c.data[destination] >= 224 && c.data[destination] < 240;
+    return type == kRawIpv4 && (c.data[0] & kGroupBit) != 0 && destination < c.length &&
+           is_group(c.data[destination]);
 }
 
 // A frame that is not for this station, or not IPv4.
@@ -453,7 +460,7 @@ void parse_unusual_frame(const Cursor& c, const LinkView& link, uint16_t type) {
         return drop(*c.meta, DropReason::kForeignMac);
     }
     if (type == kRawIpv4) {
-        return drop(*c.meta, is_multicast(c) ? DropReason::kMulticast : DropReason::kLinkBroadcast);
+        return drop(*c.meta, DropReason::kLinkBroadcast);
     }
     if (type != kRawArp) {
         return drop(*c.meta, DropReason::kNotIpv4);
@@ -547,7 +554,7 @@ void parse_any(PacketRef& ref, PacketMeta& meta, std::span<const LinkView> links
 
     const bool checked = (flags & (kHairpin | kCounted)) != 0;
     const bool for_us = checked || load_mac(data) == link->mac;
-    if (!for_us || tags.type != kRawIpv4) {
+    if ((!for_us || tags.type != kRawIpv4) && !is_multicast(c, tags.type)) {
         return parse_unusual_frame(c, *link, tags.type);
     }
     parse_ipv4(c);

@@ -137,4 +137,39 @@ TEST_CASE(
     CHECK(events.front().empty());
 }
 
+TEST_CASE(
+    "groups that the configuration names pass from link to link, and no others", "[packet][hygiene]"
+) {
+    BedOptions options;
+    options.nat = nat_settings();
+    options.internal_vlans = GENERATE(std::vector<uint16_t>{}, std::vector<uint16_t>{7});
+    options.internal_mtu = 1400;
+    options.multicast = {{Ipv4Prefix{ip("239.1.0.0"), 16}, kExternalLink, kInternalLink}};
+    run_everywhere(options, [](TestBed& bed, Story& story) {
+        const MacAddr group{{0x01, 0x00, 0x5e, 0x01, 0x82, 0x03}};
+        const auto to = [&](const char* address) {
+            return frame().mac(kHostMac, group).ipv4(kServer, address).udp(5004, 5004).ttl(9);
+        };
+        const Decoded sent = inward(bed, to("239.1.130.3").payload("on air"));
+        CHECK(sent.to == group);
+        CHECK(sent.from == bed.mac(kInternalLink));
+        CHECK(sent.source == ip(kServer));
+        CHECK(sent.destination == ip("239.1.130.3"));
+        CHECK(sent.ttl == 8);
+        CHECK(std::string(sent.payload.begin(), sent.payload.end()) == "on air");
+        const auto refuse = [&](const PacketBuilder& packet, DropReason reason) {
+            check_refused(bed, kExternalLink, packet, reason);
+        };
+        refuse(to("239.2.0.1"), DropReason::kMulticast);
+        refuse(to("239.1.0.1").ttl(1), DropReason::kTtlExceeded);
+        refuse(to("239.1.0.1").payload_size(1400), DropReason::kTooBig);
+        refuse(to("239.1.0.1").ipv4("100.64.0.9", "239.1.0.1"), DropReason::kSpoofedSource);
+        refuse(to("239.1.0.1").ip_checksum(1), DropReason::kBadIpChecksum);
+        refuse(to("239.1.0.1").ip_options({131, 3, 4}), DropReason::kSourceRouted);
+        refuse(to("192.0.2.9"), DropReason::kLinkBroadcast);
+        CHECK(bed.session_count() == 0);
+        story.step(bed);
+    });
+}
+
 }  // namespace sekisho::test

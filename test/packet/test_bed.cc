@@ -178,6 +178,7 @@ void TestBed::build_network() {
         {Ipv4Prefix{ip("10.0.0.0"), 8}, ip("100.64.0.2"), kInternalLink},
     };
     config.nat = options_.nat;
+    config.multicast = options_.multicast;
     network_ = std::make_unique<dataplane::Network>(config, std::vector<unsigned>{0, 1}, macs_);
 }
 

@@ -87,6 +87,7 @@ struct BedOptions {
     uint16_t external_mtu = 1500;
     uint16_t internal_mtu = 1500;
     std::vector<uint16_t> internal_vlans;
+    std::vector<config::MulticastSettings> multicast;
     HeapStore::Checking checking = HeapStore::Checking::kFull;
 };
 

@@ -1,6 +1,7 @@
 """Frames that no honest stack sends, and packets at their limits: each ends as one named drop."""
 import random
 import re
+import socket
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_LSRR
 from scapy.layers.l2 import ARP, Dot1Q, Ether
@@ -144,6 +145,28 @@ def hygiene(world):
         check_each(world, rows, name)
     assert world.nat.show("status")["sessions"]["used"] == before
     assert traffic.hears_nothing(client), "a forged datagram has arrived"
+
+
+@case("groups that the configuration names reach the subscribers who have joined, and no others do",
+      more="multicast: [{groups: 239.1.0.0/16, from: ext0, to: int0}]")
+def multicast(world):
+    heard = {}
+    for group in ("239.1.2.3", "239.2.2.3"):
+        heard[group] = world.lab.socket("sub1", kind=socket.SOCK_DGRAM, source=(group, 5004))
+        joins = socket.inet_aton(group) + socket.inet_aton("100.64.0.11")
+        heard[group].setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, joins)
+    sender = traffic.udp_socket(world.lab, "net", town.ROUTER, 5005)
+    sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(town.ROUTER))
+    sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 5)
+    with drops(world.nat, multicast=3):
+        for group in heard:
+            for number in range(3):
+                sender.sendto(f"{group} {number}".encode(), (group, 5004))
+    for number in range(3):
+        assert heard["239.1.2.3"].recvfrom(100) == (f"239.1.2.3 {number}".encode(), (town.ROUTER, 5005))
+    assert traffic.hears_nothing(heard["239.2.2.3"])
+    assert world.nat.counters()["multicast"] == 3
+    assert world.nat.show("status")["sessions"]["used"] == 0
 
 
 @case("a flood of noise leaves the appliance whole")

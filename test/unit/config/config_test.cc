@@ -294,6 +294,14 @@ TEST_CASE("every setting reaches its value", "[config]") {
     const Config silent = must_parse(base_with(17, "    unsolicited-syn: silent"));
     CHECK(silent.nat.pools[0].unsolicited_syn == nat::UnsolicitedSyn::kSilent);
     CHECK(must_parse(to_yaml(silent)).nat == silent.nat);
+    const Config groups =
+        must_parse(base_with(22, "multicast: [{groups: 239.1.0.0/16, from: ext0, to: int0}]"));
+    CHECK(
+        groups.multicast ==
+        std::vector<MulticastSettings>{
+            {Ipv4Prefix{Ipv4Addr::of(239, 1, 0, 0), 16}, LinkId{1}, LinkId{0}}}
+    );
+    CHECK(must_parse(to_yaml(groups)).multicast == groups.multicast);
     const Config answering = must_parse(base_with(17, "    answer-pings: true"));
     CHECK(answering.nat.pools[0].answers_pings);
     CHECK(must_parse(to_yaml(answering)).nat == answering.nat);
@@ -464,13 +472,13 @@ TEST_CASE("a text that is no configuration is one mistake", "[config]") {
         {"a scalar",
          "hello\n",
          "f:1:1: found \"hello\", wanted a map with system, realms, links, routes, neighbours, "
-         "pools, "
+         "multicast, pools, "
          "policies, static-mappings, destination-nat, trigger-forwards, timeouts, limits, log and "
          "control"},
         {"a list",
          "- a\n",
-         "f:1:1: found a list, wanted a map with system, realms, links, routes, neighbours, pools, "
-         "policies, static-mappings, destination-nat, trigger-forwards, "
+         "f:1:1: found a list, wanted a map with system, realms, links, routes, neighbours, "
+         "multicast, pools, policies, static-mappings, destination-nat, trigger-forwards, "
          "timeouts, limits, log and control"},
         {"a list that is not closed",
          "links:\n  - [1, 2\n",

@@ -40,6 +40,7 @@ TEST_CASE("the reference describes every key of every map", "[config][documentat
         {&kLink, "links"},
         {&kRoute, "routes"},
         {&kNeighbour, "neighbours"},
+        {&kMulticast, "multicast"},
         {&kPool, "pools"},
         {&kPolicy, "policies"},
         {&kExemption, "policies: exempt"},

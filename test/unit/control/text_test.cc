@@ -63,7 +63,7 @@ TEST_CASE("the counters' table shows that nothing is lost", "[control][cli]") {
     TextView view = view_of("show counters");
     Document counters = Document::parse(R"({"received": 100, "generated": 5, "forwarded": 90,
         "consumed": 8, "held": 4, "dropped": {"no-policy": 2, "filtered": 1}, "handed-off": 2,
-        "punted": 1, "untranslated": 9, "syns-waiting": 7, "syns-answered": 6,
+        "punted": 1, "untranslated": 9, "multicast": 4, "syns-waiting": 7, "syns-answered": 6,
         "pings-answered": 5})");
     REQUIRE(
         view.render(counters) ==
@@ -81,6 +81,7 @@ TEST_CASE("the counters' table shows that nothing is lost", "[control][cli]") {
         "handed-off          2\n"
         "punted              1\n"
         "untranslated        9\n"
+        "multicast           4\n"
         "syns-waiting        7\n"
         "syns-answered       6\n"
         "pings-answered      5\n"
