@@ -263,7 +263,7 @@ TEST_CASE(
 
 TEST_CASE(
     "fragments of anything, with their table full, leave full tables as they are",
-    "[packet][flood][rfc4787-req14a][rfc6888-req11d]"
+    "[packet][flood][rfc4787-req14a]"
 ) {
     check_untouched_by(
         [](TestBed& bed, Draw& draw, unsigned n) {
@@ -282,8 +282,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "ICMP errors with forged quotes leave a full table as it is",
-    "[packet][flood][rfc4787-req12][rfc5382-req10]"
+    "ICMP errors with forged quotes leave a full table as it is", "[packet][flood][rfc5508-req4]"
 ) {
     check_untouched_by(
         [](TestBed& bed, Draw& draw, unsigned n) {
@@ -300,10 +299,9 @@ TEST_CASE(
     );
 }
 
-// What the quote says is true, but the host that says so is not on the way: nothing ends (RFC 4787 REQ-12).
+// What the quote says is true, but the host that says so is not on the way: nothing ends (RFC 5382 REQ-10).
 TEST_CASE(
-    "ICMP errors that name a flow pass, and leave it as it is",
-    "[packet][flood][rfc4787-req12][rfc5382-req10]"
+    "ICMP errors that name a flow pass, and leave it as it is", "[packet][flood][rfc5382-req10]"
 ) {
     TestBed bed(small_tables(2));
     establish(bed);
@@ -327,7 +325,7 @@ TEST_CASE(
 
 TEST_CASE(
     "RSTs outside of the window leave the sessions of a full table as they are",
-    "[packet][flood][rfc6888-req11d][pitfall-13]"
+    "[packet][flood][pitfall-13]"
 ) {
     const Flood resets = [](TestBed& bed, Draw& draw, unsigned n) {
         const uint32_t sequence = 501 + 100'000 + draw() % 0xfff00000;
@@ -404,7 +402,7 @@ void scan(TestBed& bed, Scan packets) {
 TEST_CASE(
     "a scan of an open mapping from 16 million sources leaves its subscriber and the table as "
     "they were",
-    "[packet][flood][rfc4787-req8]"
+    "[packet][flood]"
 ) {
     TestBed bed(small_tables(1));
     establish(bed);
@@ -424,7 +422,7 @@ TEST_CASE(
 
 TEST_CASE(
     "a scan of an open TCP mapping from 16 million sources is bounded, and gone in four minutes",
-    "[packet][flood][rfc4787-req8]"
+    "[packet][flood]"
 ) {
     TestBed bed(small_tables(1));
     establish(bed);

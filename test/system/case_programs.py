@@ -50,7 +50,7 @@ def forget_path(world):
 
 
 @case("tracepath and ping learn the MTU of a hop behind the appliance, and ping -s 5000 passes it", starts=False,
-      tags="[rfc5508-req4][rfc4787-req14]", **XDP)
+      tags="[rfc5508-req4c][rfc4787-req14]", **XDP)
 def path_mtu(world):
     need("tracepath")
     start_far(world)
@@ -88,7 +88,7 @@ def transfers(world):
         server.process.wait(20)
 
 
-@case("traceroute finds every hop with UDP, ICMP and TCP", tags="[rfc5508-req4]")
+@case("traceroute finds every hop with UDP, ICMP and TCP", tags="[rfc5508-req10a-time-exceeded]")
 def traceroutes(world):
     need("traceroute")
     start_far(world)
@@ -98,8 +98,7 @@ def traceroutes(world):
         assert hops == wanted, f"traceroute {more}: {hops}"
 
 
-@case("hping3's probes are answered through the appliance, and its floods leave a download alone",
-      tags="[rfc5382-req2]")
+@case("hping3's probes are answered through the appliance, and its floods leave a download alone")
 def hping(world):
     need("hping3")
     start_far(world)
