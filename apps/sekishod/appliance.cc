@@ -254,12 +254,16 @@ Result<void> Appliance::prepare_devices() {
             ));
         }
     }
+    network_ = std::make_unique<dataplane::Network>(config_, device_of_link_, macs());
+    return {};
+}
+
+std::vector<MacAddr> Appliance::macs() const {
     std::vector<MacAddr> macs;
     for (const auto& device : devices_) {
         macs.push_back(device->mac());
     }
-    network_ = std::make_unique<dataplane::Network>(config_, device_of_link_, macs);
-    return {};
+    return macs;
 }
 
 Result<void> Appliance::start_devices() {

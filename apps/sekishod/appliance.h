@@ -49,9 +49,11 @@ class Appliance {
     void watch();
     // The log's file was renamed: writes to a new one. False if there is no log.
     bool reopen_log();
-    // Runs `change`, which writes into the configuration that this was created with, while no worker and not the slow path
-    // takes a turn, and has the shards follow. Returns how long they rested at most. By the control thread.
-    Result<std::chrono::nanoseconds> change(const std::function<void()>& change);
+    // Runs `change`, which makes `next` of the configuration that this was created with, while no worker and not the slow path
+    // takes a turn, and has network and shards follow. Returns how long they rested at most. By the control thread.
+    Result<std::chrono::nanoseconds> change(
+        const config::Config& next, const std::function<void()>& change
+    );
     dataplane::Inspector& inspector() { return *inspector_; }
 
   private:
@@ -86,6 +88,13 @@ class Appliance {
     void run_worker(unsigned worker);
     void run_slow_path();
     void let_drained_go();
+    bool has_drained();
+    struct Renumbering;
+    Renumbering renumber(const config::Config& next) const;
+    std::vector<MacAddr> macs() const;
+    Result<std::chrono::nanoseconds> change_all(
+        Renumbering& renumbering, const std::function<void()>& change
+    );
     void run_logger();
     void finish_log();
     dataplane::Fabric::Sizes ring_sizes() const;
@@ -110,6 +119,7 @@ class Appliance {
     ShardTable table_;
     base::RestGate gate_;  // of the workers
     base::RestGate slow_gate_{1};
+    std::chrono::steady_clock::time_point next_rest_{};  // of the main thread
     std::mutex change_lock_;  // of the directory while it follows, which the main thread does, too
     std::unique_ptr<nat::ExternalDirectory> directory_;
     std::unique_ptr<dataplane::Fabric> fabric_;

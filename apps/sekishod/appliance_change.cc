@@ -20,21 +20,55 @@ nat::TableShares Appliance::table_shares() const {
         share(limits.subscribers, shards_count_)};
 }
 
+// What follows from the addresses of links and from routes, made before anybody rests.
+struct Appliance::Renumbering {
+    std::unique_ptr<dataplane::Network> network;  // empty: they stay
+    std::vector<Ipv4Addr> lost;                   // addresses that are no link's any more
+};
+
+Appliance::Renumbering Appliance::renumber(const config::Config& next) const {
+    if (next.links == config_.links && next.routes == config_.routes) {
+        return {};
+    }
+    Renumbering result;
+    result.network = std::make_unique<dataplane::Network>(next, device_of_link_, macs());
+    for (const auto& [link, own] : network_->own_addresses()) {
+        if (!result.network->is_own(own)) {
+            result.lost.push_back(own);
+        }
+    }
+    return result;
+}
+
+Result<std::chrono::nanoseconds> Appliance::change(
+    const config::Config& next, const std::function<void()>& change
+) {
+    Renumbering renumbering = renumber(next);
+    return change_all(renumbering, change);
+}
+
 // The slow path first, which shares its CPU with others and may be long in coming: its rings hold what the workers leave
 // there meanwhile. The workers wait only for each other.
-Result<std::chrono::nanoseconds> Appliance::change(const std::function<void()>& change) {
+Result<std::chrono::nanoseconds> Appliance::change_all(
+    Renumbering& renumbering, const std::function<void()>& change
+) {
     constexpr std::chrono::seconds kPatience{2};
     std::optional<std::chrono::nanoseconds> rested;
     const std::lock_guard guard(change_lock_);
+    const bool is_renumbered = renumbering.network != nullptr;
     const auto change_shards = [&] {
         change();
-        directory_->follow(config_.nat);
+        if (is_renumbered) {
+            std::swap(*network_, *renumbering.network);
+            slow_path_->follow(*renumbering.network, clock_.now());
+        }
+        directory_->follow(config_.nat, renumbering.lost);
         for (const auto& shard : shards_) {
-            shard->nat().change_settings(table_shares(), clock_.now());
+            shard->nat().change_settings(table_shares(), clock_.now(), is_renumbered);
         }
     };
-    const auto change_all = [&] { rested = gate_.while_all_rest(change_shards, kPatience); };
-    if (!slow_gate_.while_all_rest(change_all, kPatience) || !rested) {
+    const auto rest_and_change = [&] { rested = gate_.while_all_rest(change_shards, kPatience); };
+    if (!slow_gate_.while_all_rest(rest_and_change, kPatience) || !rested) {
         return failure("a worker or the slow path does not come to rest; nothing was changed");
     }
     if (directory_->waiting() > 0) {
@@ -44,18 +78,29 @@ Result<std::chrono::nanoseconds> Appliance::change(const std::function<void()>& 
     return *rested;
 }
 
-// Addresses that were taken from a pool, when their last block is back.
+bool Appliance::has_drained() {
+    const std::lock_guard guard(change_lock_);
+    return directory_->has_drained();
+}
+
+// Addresses that were taken from a pool, when their last block is back. Where a worker does not come to rest, the others stand
+// still until the patience with it is over, so that is not tried again and again.
 void Appliance::let_drained_go() {
-    {
-        const std::lock_guard guard(change_lock_);
-        if (!directory_->has_drained()) {
-            return;
-        }
+    constexpr std::chrono::minutes kAfterFailure{1};
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_rest_ || !has_drained()) {
+        return;
     }
-    if (change([] {})) {
-        log("addresses that were taken from their pools are drained{}",
-            directory_->are_any_draining() ? ", but not all of them" : "");
+    Renumbering nothing;
+    const auto rested = change_all(nothing, [] {});
+    if (!rested) {
+        next_rest_ = now + kAfterFailure;
+        log("addresses that were taken from their pools are not let go: {}",
+            rested.error().message);
+        return;
     }
+    log("addresses that were taken from their pools are drained{}",
+        directory_->are_any_draining() ? ", but not all of them" : "");
 }
 
 }  // namespace sekisho::daemon

@@ -39,8 +39,10 @@ control::Reloaded Reloader::reload(control::ReloadKind kind) {
         }
         return failure(text);
     }
-    const auto rested =
-        appliance_.change([&] { config::adopt(*wanted.config, at_start_, running_); });
+    config::Config next = running_;
+    config::adopt(*wanted.config, at_start_, next);
+    const auto adopt = [&] { config::adopt(*wanted.config, at_start_, running_); };
+    const auto rested = appliance_.change(next, adopt);
     if (!rested) {
         return tl::unexpected(rested.error());
     }

@@ -69,6 +69,7 @@
     X(kAddressOnlyFull,    "address-only-full",    "the table of sessions of protocols without ports to translate is full", "RFC 6888 REQ-11") \
     X(kTargetInUse,        "target-in-use",        "to its target the redirected flow would look like another one", "RFC 3022 2.2")  \
     X(kStaleOwner,         "stale-owner",          "the port block changed its owner while the packet was on its way", "ARCHITECTURE 2") \
+    X(kAddressWithdrawn,   "address-withdrawn",    "the mapping's external address is the appliance's no more; the mapping ends in a moment", "SEEDS B1") \
     X(kHeldOverflow,       "held-overflow",        "too many packets wait for a port block", "ARCHITECTURE 2")        \
     X(kLogFull,            "log-full",             "what the packet would make could not be logged", "ARCHITECTURE 6")  \
     /* routing and transmission */                                                                                    \

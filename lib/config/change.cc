@@ -94,16 +94,68 @@ void adopt_limits(
     next.unreplied_make_room = wanted.unreplied_make_room;
 }
 
+// Where something from outside stands for good.
+std::vector<Ipv4Addr> fixed_addresses(const nat::NatSettings& settings) {
+    std::vector<Ipv4Addr> fixed;
+    for (const nat::StaticMappingSettings& mapping : settings.static_mappings) {
+        fixed.push_back(mapping.external);
+    }
+    for (const nat::TriggerForwardSettings& forward : settings.trigger_forwards) {
+        fixed.push_back(forward.external);
+    }
+    for (const nat::DestinationNatSettings& rule : settings.destination_nat) {
+        for (size_t i = 0; rule.is_inbound && i < rule.destination.size(); ++i) {
+            fixed.push_back(rule.destination[i].address);
+        }
+    }
+    return fixed;
+}
+
+bool gives_blocks_only(const nat::PoolSettings& pool) {
+    return pool.port_selection != nat::PortSelection::kDeterministic &&
+           !nat::has_single_ports(pool);
+}
+
+// Blocks that hold ports of static mappings are never given back, so their address would never be drained.
+bool may_have_addresses(
+    const nat::PoolSettings& wanted,
+    const nat::PoolSettings& next,
+    const std::vector<Ipv4Addr>& fixed
+) {
+    return gives_blocks_only(wanted) && wanted.port_selection == next.port_selection &&
+           wanted.port_ranges == next.port_ranges && wanted.ports == next.ports &&
+           wanted.links == next.links && std::ranges::all_of(fixed, [&](Ipv4Addr address) {
+               return wanted.has(address) == next.has(address);
+           });
+}
+
+bool are_links_alike(const Config& wanted, const Config& next) {
+    return std::ranges::equal(wanted.links, next.links, [](const LinkSettings& a, LinkSettings b) {
+        b.addresses = a.addresses;
+        return a == b;
+    });
+}
+
+// Whether links may have other addresses, and routes may lead elsewhere.
+bool may_renumber(const Config& wanted, const Config& next, const std::vector<Ipv4Addr>& fixed) {
+    const auto follows = [&](const nat::PoolSettings& a, const nat::PoolSettings& b) {
+        return a.name == b.name && a.links == b.links &&
+               (a.links.empty() || a.addresses == b.addresses || may_have_addresses(a, b, fixed));
+    };
+    return are_links_alike(wanted, next) && wanted.neighbours == next.neighbours &&
+           std::ranges::equal(wanted.nat.pools, next.nat.pools, follows);
+}
+
+void adopt_network(const Config& wanted, Config& next) {
+    for (size_t i = 0; i < next.links.size(); ++i) {
+        next.links[i].addresses = wanted.links[i].addresses;
+    }
+    next.routes = wanted.routes;
+}
+
 void adopt_pool(
     const nat::PoolSettings& wanted, const nat::PoolSettings& at_start, nat::PoolSettings& next
 ) {
-    const bool has_blocks_only = wanted.port_selection != nat::PortSelection::kDeterministic &&
-                                 !nat::has_single_ports(wanted) && wanted.links.empty() &&
-                                 next.links.empty();
-    if (has_blocks_only && wanted.port_selection == next.port_selection &&
-        wanted.port_ranges == next.port_ranges && wanted.ports == next.ports) {
-        next.addresses = wanted.addresses;
-    }
     next.port_quarantine = wanted.port_quarantine;
     next.port_quarantine_ports = wanted.port_quarantine_ports;
     next.block_release_delay = wanted.block_release_delay;
@@ -156,8 +208,17 @@ void adopt(const Config& wanted, const Config& at_start, Config& running) {
     nat::NatSettings& next = running.nat;
     adopt_timeouts(wanted.nat.timeouts, next.timeouts);
     adopt_limits(wanted.nat.limits, at_start.nat.limits, next.limits);
+    const std::vector<Ipv4Addr> fixed = fixed_addresses(next);
+    const bool renumbers = may_renumber(wanted, running, fixed);
+    if (renumbers) {
+        adopt_network(wanted, running);
+    }
     if (have_same_names(wanted.nat.pools, next.pools)) {
         for (size_t i = 0; i < next.pools.size(); ++i) {
+            const bool moves = (renumbers || next.pools[i].links.empty()) &&
+                               may_have_addresses(wanted.nat.pools[i], next.pools[i], fixed);
+            next.pools[i].addresses =
+                moves ? wanted.nat.pools[i].addresses : next.pools[i].addresses;
             adopt_pool(wanted.nat.pools[i], at_start.nat.pools[i], next.pools[i]);
         }
     }

@@ -1,10 +1,12 @@
 // What of another configuration may take the place of the running one's without a restart.
 //
 //   At once   timeouts but that of fragments (those by remote port where the ports stay); limits of the tables up to what
-//             they were made for at the start, unreplied-make-room; of each pool that gives out blocks only the addresses (but
-//             a link's own), the quarantine, the release delay, the
+//             they were made for at the start, unreplied-make-room; of each pool that gives out blocks only the addresses,
+//             unless one with static mappings or forwards would become another pool's, the quarantine, the release delay, the
 //             blocks of a subscriber up to those at the start, the answers to unsolicited SYNs and pings; of each policy the limits and
 //             the refusal. Pools and policies are the same if name and place are.
+//             The addresses of links and the routes, where the links are the same but for these, and the static neighbours too,
+//             and where each pool that is a link's address may have another one.
 //   Restart   everything else.
 //   Thread    any; touches nothing. Cost: linear in the configurations.
 #pragma once

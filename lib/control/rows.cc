@@ -285,6 +285,7 @@ Document pool_row(
         {"ports-in-use", view.ports_in_use},
         {"ports-resting", view.ports_resting},
         {"addresses-draining", view.draining},
+        {"sessions-withdrawn", view.withdrawn},
         {"ports-total", nat::most_ports(settings)},
         {"refused", view.refused},
     };

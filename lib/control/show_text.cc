@@ -75,6 +75,7 @@ std::vector<Listing> listings_of_the_appliance() {
           {"PORTS-IN-USE", "ports-in-use", true},
           {"PORTS-RESTING", "ports-resting", true},
           {"DRAINING", "addresses-draining", true},
+          {"WITHDRAWN", "sessions-withdrawn", true},
           {"PORTS-TOTAL", "ports-total", true},
           {"REFUSED", "refused", true},
           {"PAIRING", "pairing"},

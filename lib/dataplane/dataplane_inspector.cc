@@ -265,6 +265,7 @@ Result<std::vector<nat::PoolView>> DataplaneInspector::pools() {
             sum[pool].ports_resting += views[pool].ports_resting;
             sum[pool].draining += views[pool].draining;
             sum[pool].refused += views[pool].refused;
+            sum[pool].withdrawn += views[pool].withdrawn;
         }
     }
     return sum;

@@ -237,6 +237,16 @@ std::optional<LinkId> Network::find_multicast(LinkId from, Ipv4Addr group) const
     return std::nullopt;
 }
 
+std::vector<std::pair<LinkId, Ipv4Addr>> Network::own_addresses() const {
+    std::vector<std::pair<LinkId, Ipv4Addr>> all;
+    for (size_t i = 0; i < links_.size(); ++i) {
+        for (const config::InterfaceAddress& own : links_[i].addresses) {
+            all.emplace_back(LinkId{static_cast<uint8_t>(i)}, own.address);
+        }
+    }
+    return all;
+}
+
 std::vector<packet::LinkView> Network::link_views() const {
     std::vector<packet::LinkView> views;
     for (const Link& each : links_) {

@@ -1,6 +1,8 @@
 // Network: the links, own addresses and routes of the appliance, compiled from the configuration.
-// Immutable once made.
+// Immutable once made, but as a whole.
 //
+//   Changes   another is made beside it and the two are swapped while nobody takes a turn (appliance_change.cc): the same links,
+//             whose addresses, and routes, may differ. Who keeps anything that follows from them is told to follow.
 //   Cost      route(): a binary search over the runs of addresses that the routes make within a first octet (of n routes at
 //             most 2n + 1 in all, and a few for each connected prefix); no branch to guess. is_own(): one probe.
 //   Thread    read by all.
@@ -10,6 +12,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/types.h"
@@ -81,6 +84,8 @@ class Network {
         Ipv4Prefix prefix;
         Hop hop;
     };
+    // All of them, link by link.
+    std::vector<std::pair<LinkId, Ipv4Addr>> own_addresses() const;
     // Connected and static ones, longest first.
     const std::vector<RouteEntry>& routes() const { return routes_; }
     // Those whose link address the configuration gives.

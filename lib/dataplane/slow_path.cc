@@ -63,6 +63,8 @@ struct SlowPath::State {
         return outbox.flush([this](NeighbourId id) { return neighbours.entry(id); });
     }
     void start(Tick now);
+    void follow(const Network& before, Tick now);
+    void announce_later(LinkId link, Ipv4Addr own);
     void announce();
     unsigned drain(PuntClass punt_class, Tick now);
     void handle(ShardId from, const Punt& punt, Tick now);
@@ -102,19 +104,35 @@ struct SlowPath::State {
 
 void SlowPath::State::start(Tick now) {
     started = true;
-    for (size_t i = 0; i < network.links().size(); ++i) {
-        const LinkId link{static_cast<uint8_t>(i)};
-        for (const config::InterfaceAddress& own : network.link(link).addresses) {
-            Back back;
-            back.kind = Back::kArpRequest;
-            back.sender = own.address;
-            back.update.entry.address = own.address;
-            back.update.entry.link = link;
-            back.update.entry.mac = packet::kBroadcastMac;
-            announcements.push_back(back);
-        }
+    for (const auto& [link, own] : network.own_addresses()) {
+        announce_later(link, own);
     }
     neighbours.resolve_gateways(now);
+}
+
+void SlowPath::State::announce_later(LinkId link, Ipv4Addr own) {
+    Back back;
+    back.kind = Back::kArpRequest;
+    back.sender = own;
+    back.update.entry.address = own;
+    back.update.entry.link = link;
+    back.update.entry.mac = packet::kBroadcastMac;
+    announcements.push_back(back);
+}
+
+void SlowPath::State::follow(const Network& before, Tick now) {
+    if (!started) {
+        return;
+    }
+    std::erase_if(announcements, [&](const Back& back) {
+        return !network.is_own_on(back.update.entry.link, back.sender);
+    });
+    for (const auto& [link, own] : network.own_addresses()) {
+        if (!before.is_own_on(link, own)) {
+            announce_later(link, own);
+        }
+    }
+    neighbours.follow(now);
 }
 
 void SlowPath::State::announce() {
@@ -388,6 +406,10 @@ unsigned SlowPath::poll(Tick now) {
     ++s.turn;
     work += s.neighbours.run_timers(now);
     return work + s.flush();
+}
+
+void SlowPath::follow(const Network& before, Tick now) {
+    state_->follow(before, now);
 }
 
 size_t SlowPath::held() const {

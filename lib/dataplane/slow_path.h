@@ -88,6 +88,9 @@ class SlowPath {
     // Drains the punt rings within their budgets, runs its timers. Returns the work done. The first
     // call announces the own addresses and begins to resolve the gateways.
     unsigned poll(Tick now);
+    // The network has changed, and was `before`: announces what is new of the own addresses, gives up neighbours that are no
+    // longer on their links, resolves the new gateways. While it takes no turn.
+    void follow(const Network& before, Tick now);
     size_t held() const;  // packets that wait for a neighbour
     const SlowPathCounters& counters() const;
     std::vector<NeighbourView> neighbours(Tick now) const;

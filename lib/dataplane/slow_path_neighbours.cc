@@ -224,6 +224,10 @@ void NeighbourTable::resolve_gateways(Tick now) {
     for (const config::NeighbourSettings& neighbour : network_.static_neighbours()) {
         enter_static(neighbour, now);
     }
+    resolve_new_gateways(now);
+}
+
+void NeighbourTable::resolve_new_gateways(Tick now) {
     for (const Network::RouteEntry& route : network_.routes()) {
         const Hop& hop = route.hop;
         if (hop.on_link || find(hop.next_hop, hop.link) != 0) {
@@ -236,6 +240,62 @@ void NeighbourTable::resolve_gateways(Tick now) {
             begin(id, next_shard(), now);
         }
     }
+}
+
+void NeighbourTable::follow(Tick now) {
+    std::vector<std::pair<uint32_t, uint8_t>> gateways;
+    for (const Network::RouteEntry& route : network_.routes()) {
+        if (!route.hop.on_link) {
+            gateways.emplace_back(route.hop.next_hop.raw, route.hop.link.value);
+        }
+    }
+    std::ranges::sort(gateways);
+    const auto follow_one = [&](uint16_t id) {
+        const Entry& entry = entries_[id];
+        const std::pair place(entry.address.raw, entry.link.value);
+        const bool is_there =
+            network_.is_host_on(entry.link, entry.address) && !network_.is_own(entry.address);
+        is_there ? follow_role(id, std::ranges::binary_search(gateways, place), now)
+                 : give_up(id, now);
+    };
+    for (uint16_t id = 1; id < kNeighbourCapacity; ++id) {
+        const std::lock_guard guard(lock_);
+        if (entries_[id].state != State::kFree) {
+            follow_one(id);
+        }
+    }
+    resolve_new_gateways(now);
+}
+
+// What a shard knows of an id decides whether sessions believe it (neighbour.h), so each shard is told.
+void NeighbourTable::follow_role(uint16_t id, bool is_gateway, Tick now) {
+    Entry& entry = entries_[id];
+    const State state = entry.state;
+    if (entry.gateway == is_gateway) {
+        return;
+    }
+    leave(id);
+    entry.gateway = is_gateway;
+    if (is_gateway && state == State::kFailed) {
+        return begin(id, next_shard(), now);  // nothing has asked it as one
+    }
+    const bool is_long = state == State::kReachable || state == State::kStatic;
+    const uint32_t wait = is_long                   ? settings_.reachable_ms
+                          : state == State::kFailed ? kRefuseMs
+                                                    : settings_.retry_ms;
+    enter(id, state, now + wait);
+    outbox_.mark(NeighbourId{id});
+}
+
+// It is refused for a while like any other that does not answer, and then goes.
+void NeighbourTable::give_up(uint16_t id, Tick now) {
+    Entry& entry = entries_[id];
+    leave(id);
+    entry.gateway = false;
+    entry.since = now;
+    enter(id, State::kFailed, now + kRefuseMs);
+    outbox_.mark(NeighbourId{id});
+    outbox_.release_all(entry.held, Back::kDropped, DropReason::kNeighbourUnresolved);
 }
 
 void NeighbourTable::drop(ShardId from, const Punt& punt, DropReason reason) {

@@ -41,6 +41,9 @@ class NeighbourTable {
     // Enters the static neighbours, and begins to resolve every other next hop of a static route;
     // their entries are never given up.
     void resolve_gateways(Tick now);
+    // The network has changed. Who is no longer on its link is given up at once; who has become a gateway, or is none any more,
+    // is kept as what it is now.
+    void follow(Tick now);
     // Takes a kUnresolved packet: it is held, or sent on at once, or comes back as dropped (there
     // is room for that).
     void wait_for(ShardId from, const Punt& punt, Tick now);
@@ -94,6 +97,9 @@ class NeighbourTable {
         return state == State::kReachable || state == State::kProbing || state == State::kStatic;
     }
     void enter_static(const config::NeighbourSettings& neighbour, Tick now);
+    void resolve_new_gateways(Tick now);
+    void follow_role(uint16_t id, bool is_gateway, Tick now);
+    void give_up(uint16_t id, Tick now);
     void begin(uint16_t id, ShardId preferred, Tick now);
     void ask(uint16_t id, ShardId preferred);
     void confirm(uint16_t id, MacAddr mac, Tick now);

@@ -33,8 +33,9 @@ std::string_view name_of(EventKind kind) {
 }
 
 std::string_view name_of(nat::EndCause cause) {
-    constexpr std::string_view kNames[] = {"idle", "closed", "cleared", "undone", "made-room"};
-    return cause <= nat::EndCause::kMadeRoom ? kNames[static_cast<size_t>(cause)] : "unknown";
+    constexpr std::string_view kNames[] = {
+        "idle", "closed", "cleared", "undone", "made-room", "address-withdrawn"};
+    return cause <= nat::EndCause::kWithdrawn ? kNames[static_cast<size_t>(cause)] : "unknown";
 }
 
 std::string_view name_of(nat::WindowFault fault) {

@@ -19,7 +19,7 @@ void NatShard::tune(Pool& pool, const PoolSettings& p) const {
     pool.release_delay_ms = p.block_release_delay.ms();
 }
 
-void NatShard::change_settings(const TableShares& shares, Tick now) {
+void NatShard::change_settings(const TableShares& shares, Tick now, bool routes_changed) {
     const auto before = timeouts_ms_;
     set_timeouts(settings_->timeouts);
     bool is_lower = false;
@@ -28,7 +28,6 @@ void NatShard::change_settings(const TableShares& shares, Tick now) {
             is_lower = is_lower || timeouts_ms_[c][state] < before[c][state];
         }
     }
-    swept_ = is_lower ? 0 : swept_;
     for (size_t i = 0; i < pools_.size(); ++i) {
         Pool& pool = pools_[i];
         const uint32_t quarantine = pool.quarantine_ms;
@@ -40,36 +39,73 @@ void NatShard::change_settings(const TableShares& shares, Tick now) {
     build_policies();
     home_.follow(*settings_, *directory_);
     may_be_aged_ = max_age_of_any_ != 0 || directory_->are_any_draining();
-    swept_blocks_ = directory_->are_any_draining() ? 0 : kNoIndex;
+    begin_sweeps(is_lower, routes_changed);
     sessions_.set_limit(shares.sessions);
     mappings_.set_limit(shares.mappings);
     subscribers_.set_limit(shares.subscribers);
     table_limits_told_ = {};
 }
 
+// One that is under way begins again, with what it was for.
+void NatShard::begin_sweeps(bool are_timeouts_lower, bool routes_changed) {
+    sweeps_.sets_timers = sweeps_.sets_timers || are_timeouts_lower;
+    sweeps_.ends_withdrawn = sweeps_.ends_withdrawn || directory_->are_any_withdrawn();
+    sweeps_.forgets_hops = sweeps_.forgets_hops || routes_changed;
+    if (sweeps_.sets_timers || sweeps_.ends_withdrawn || sweeps_.forgets_hops) {
+        sweeps_.begin_sessions();
+    }
+    sweeps_.block = directory_->are_any_draining() ? 0 : kNoIndex;
+}
+
 // Timers stand where the timeouts of before have put them. A few sessions a turn go where they belong, so that nobody
-// whose time is over keeps a port until then.
+// whose time is over keeps a port until then. To look at one costs a fraction of what it costs to end it.
 void NatShard::sweep(Tick now, uint32_t budget) {
-    if (swept_ == kNoIndex) {
+    constexpr uint64_t kLookedForEach = 16;
+    if (sweeps_.session == kNoIndex) {
         return;
     }
-    const uint32_t end = std::min(swept_ + budget, sessions_.high_water());
-    for (; swept_ < end; ++swept_) {
-        if ((sessions_[swept_].flags & flow::kLive) != 0) {
-            fire_session(swept_, now);
-        }
+    const auto end = static_cast<uint32_t>(
+        std::min<uint64_t>(sweeps_.session + kLookedForEach * budget, sessions_.high_water())
+    );
+    uint32_t done = 0;
+    for (; sweeps_.session < end && done < budget; ++sweeps_.session) {
+        const bool is_live = (sessions_[sweeps_.session].flags & flow::kLive) != 0;
+        done += is_live && sweep_session(sweeps_.session, now) ? 1 : 0;
     }
-    swept_ = end == sessions_.high_water() ? kNoIndex : swept_;
+    if (sweeps_.session == sessions_.high_water()) {
+        sweeps_.end_sessions();
+    }
+}
+
+// False: it was only looked at. A hairpin ends with the mapping that it goes to.
+bool NatShard::sweep_session(uint32_t session, Tick now) {
+    Session& s = sessions_[session];
+    if (sweeps_.forgets_hops) {
+        s.next_hop[0] = s.next_hop[1] = 0;
+    }
+    const bool is_cut_off =
+        sweeps_.ends_withdrawn &&
+        (directory_->is_withdrawn({s.external_address}) ||
+         ((s.flags & flow::kSessionHairpin) != 0 && directory_->is_withdrawn({s.remote_address})));
+    if (is_cut_off) {
+        ++pools_[pool_of_mapping(mappings_[s.mapping]).value].withdrawn;
+        expire_session(session, EndCause::kWithdrawn, now);
+        return true;
+    }
+    if (sweeps_.sets_timers) {
+        fire_session(session, now);
+    }
+    return sweeps_.sets_timers;
 }
 
 // An empty block at an address that was taken away waits for no release delay, nor for its subscriber's last mapping.
 void NatShard::sweep_blocks(Tick now, uint32_t budget) {
-    if (swept_blocks_ == kNoIndex) {
+    if (sweeps_.block == kNoIndex) {
         return;
     }
-    const uint32_t end = std::min(swept_blocks_ + budget, blocks_.high_water());
-    for (; swept_blocks_ < end; ++swept_blocks_) {
-        const uint32_t block = swept_blocks_;
+    const uint32_t end = std::min(sweeps_.block + budget, blocks_.high_water());
+    for (; sweeps_.block < end; ++sweeps_.block) {
+        const uint32_t block = sweeps_.block;
         PortBlock& b = blocks_[block];
         const bool is_to_go =
             b.state != 0 && blocks_.is_empty(block) && !directory_->is_serving({b.external});
@@ -83,7 +119,7 @@ void NatShard::sweep_blocks(Tick now, uint32_t budget) {
         b.state = static_cast<uint8_t>(kBlockHeld | (b.state & kBlockAged));
         note_empty(block, now);
     }
-    swept_blocks_ = end == blocks_.high_water() ? kNoIndex : swept_blocks_;
+    sweeps_.block = end == blocks_.high_water() ? kNoIndex : sweeps_.block;
 }
 
 }  // namespace sekisho::nat

@@ -334,7 +334,7 @@ void NatShard::advance(Tick now, uint32_t budget) {
     for (Pool& pool : pools_) {
         pool.clock.advance(now);  // so that the clock's wrap hides no epoch
     }
-    if ((swept_ & swept_blocks_) != kNoIndex) [[unlikely]] {
+    if (!sweeps_.are_done()) [[unlikely]] {
         sweep(now, budget);
         sweep_blocks(now, budget);
     }

@@ -30,11 +30,12 @@ enum class EventKind : uint8_t {
 };
 
 enum class EndCause : uint8_t {
-    kIdle,      // its timeout has passed
-    kClosed,    // TCP: both sides have closed it
-    kCleared,   // by the operator
-    kUndone,    // what it was made for could not be made
-    kMadeRoom,  // unanswered, in a full table, where that is set
+    kIdle,       // its timeout has passed
+    kClosed,     // TCP: both sides have closed it
+    kCleared,    // by the operator
+    kUndone,     // what it was made for could not be made
+    kMadeRoom,   // unanswered, in a full table, where that is set
+    kWithdrawn,  // its external address is the appliance's no more
 };
 
 struct alignas(64) Event {

@@ -17,10 +17,6 @@ uint32_t slot_hash(Ipv4Addr address) {
     return (address.host() * 0x9e3779b1U) ^ (address.host() >> 15);
 }
 
-uint8_t shift_of(const PoolSettings& pool) {
-    return static_cast<uint8_t>(std::countr_zero(pool.port_block_size));
-}
-
 }  // namespace
 
 // Where well-known ports are given out alone, a block that has some of them has no others.
@@ -60,7 +56,7 @@ ExternalDirectory::ExternalDirectory(
         const size_t ranges =
             is_mutated(Mutation::kRfc6888Req3Ranges) ? size_t{1} : pool.addresses.size();
         for (const AddressRange& range : std::span(pool.addresses).first(ranges)) {
-            add(PoolId{static_cast<uint16_t>(p)}, range, shift_of(pool));
+            add(PoolId{static_cast<uint16_t>(p)}, range, block_shift(pool));
         }
     }
     first_of_pool_.push_back(static_cast<uint32_t>(addresses_.size()));
@@ -93,7 +89,7 @@ void ExternalDirectory::add(PoolId pool, AddressRange range, uint8_t shift) {
     }
 }
 
-// Those that are gone cannot be found.
+// Those that are gone or withdrawn cannot be found.
 void ExternalDirectory::index_addresses() {
     lowest_ = addresses_.empty() ? 0 : ~uint32_t{0};
     uint32_t highest = 0;
@@ -103,7 +99,7 @@ void ExternalDirectory::index_addresses() {
     for (uint32_t i = 0; i < addresses_.size(); ++i) {
         const ExternalAddress& address = addresses_[i];
         homes_[address.pool.value] |= uint64_t{1} << address.home.value;
-        if (address.state == AddressState::kGone) {
+        if (address.state == AddressState::kGone || address.state == AddressState::kWithdrawn) {
             continue;
         }
         lowest_ = std::min(lowest_, address.address.host());
@@ -115,85 +111,6 @@ void ExternalDirectory::index_addresses() {
         slots_[slot] = i;
     }
     reach_ = highest >= lowest_ ? highest - lowest_ : 0;
-}
-
-bool ExternalDirectory::is_drained(ExternalIndex index) const {
-    const ExternalAddress& address = addresses_[index.value];
-    const std::span owners(address.owners, 65536U >> address.block_shift);
-    return std::ranges::all_of(owners, [](const std::atomic<uint8_t>& owner) {
-        return owner.load(std::memory_order_acquire) == kOwnedByHome;
-    });
-}
-
-bool ExternalDirectory::has_drained() const {
-    for (uint32_t i = 0; i < addresses_.size() && are_any_draining_; ++i) {
-        if (addresses_[i].state == AddressState::kDraining && is_drained({i})) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// The first one of the pool from `from` on whose place is free; the number of addresses if there is none.
-uint32_t ExternalDirectory::next_gone(PoolId pool, uint32_t from) const {
-    while (from < addresses_.size() &&
-           (addresses_[from].state != AddressState::kGone || addresses_[from].pool != pool)) {
-        ++from;
-    }
-    return from;
-}
-
-// The place of one that is gone is taken first: all its blocks are at home. One that is still another pool's comes when that
-// has let it go.
-void ExternalDirectory::add_missing(PoolId pool, const PoolSettings& settings) {
-    uint32_t former = 0;
-    const auto add_one = [&](Ipv4Addr address) {
-        if (find(address).value != kNoIndex) {
-            return;
-        }
-        former = next_gone(pool, former);
-        if (former < addresses_.size()) {
-            addresses_[former].address = address;
-            addresses_[former].state = AddressState::kServing;
-        } else if (addresses_.size() < capacity_) {
-            add(pool, {address, address}, shift_of(settings));
-        } else {
-            ++waiting_;
-        }
-    };
-    for (const AddressRange& range : settings.addresses) {
-        for (uint64_t a = range.first.host(); a <= range.last.host(); ++a) {
-            add_one(Ipv4Addr::from_host(static_cast<uint32_t>(a)));
-        }
-    }
-}
-
-void ExternalDirectory::follow(const NatSettings& settings) {
-    const auto is_wanted = [&](const ExternalAddress& known) {
-        const auto& ranges = settings.pools[known.pool.value].addresses;
-        return std::ranges::any_of(ranges, [&](const AddressRange& range) {
-            return range.first.host() <= known.address.host() &&
-                   known.address.host() <= range.last.host();
-        });
-    };
-    are_any_draining_ = false;
-    waiting_ = 0;
-    for (uint32_t i = 0; i < addresses_.size(); ++i) {
-        ExternalAddress& address = addresses_[i];
-        if (address.state == AddressState::kGone) {
-            continue;
-        }
-        address.state = is_wanted(address) ? AddressState::kServing
-                        : is_drained({i})  ? AddressState::kGone
-                                           : AddressState::kDraining;
-        are_any_draining_ = are_any_draining_ || address.state == AddressState::kDraining;
-    }
-    index_addresses();
-    for (size_t p = 0; p < settings.pools.size(); ++p) {
-        add_missing(PoolId{static_cast<uint16_t>(p)}, settings.pools[p]);
-    }
-    is_full_.resize(is_full_.empty() ? 0 : addresses_.size());
-    index_addresses();
 }
 
 // A byte a port and protocol, but where there is only one shard to own it.

@@ -8,13 +8,17 @@
 //             by every worker. A hint only: truth is in the arena of the holder (ARCHITECTURE 2).
 //   Changes   follow() adds addresses behind the others, so that an index never changes its meaning, and closes those that are
 //             taken away: what they have goes on, nothing new comes of them, and when their last block is back they are gone.
-//             While no turn runs, and by one thread.
+//             One that is the appliance's no more is withdrawn: it is found no longer, and what it has ends.
+//             While no turn runs, and by one thread (follow.cc).
 //   Cost      find: two comparisons for addresses beyond the pools', else one hash probe; owner: one byte. Nothing allocates after start.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/types.h"
@@ -37,6 +41,9 @@ struct BlockSpan {
     uint32_t count() const { return last + 1U - first; }  // first == last + 1: there are none
 };
 BlockSpan block_span(const PoolSettings& pool);
+inline uint8_t block_shift(const PoolSettings& pool) {  // log2 of its block size
+    return static_cast<uint8_t>(std::countr_zero(pool.port_block_size));
+}
 
 // Below it lie the well-known ports (RFC 4787 REQ-3 a).
 inline constexpr uint16_t kFirstHighPort = 1024;
@@ -46,9 +53,14 @@ PortRange single_ports(const PoolSettings& pool);
 
 enum class AddressState : uint8_t {
     kServing,
-    kDraining,  // taken away, with blocks that are not back yet
+    kDraining,   // taken away, with blocks that are not back yet
+    kWithdrawn,  // the same, but nothing reaches it any more
     kGone,
 };
+// Neither serving nor gone.
+constexpr bool is_leaving(AddressState state) {
+    return state == AddressState::kDraining || state == AddressState::kWithdrawn;
+}
 
 struct ExternalAddress {
     Ipv4Addr address;
@@ -70,7 +82,7 @@ class ExternalDirectory {
         const HashSecret& secret = {}
     );
 
-    // kNoIndex if no pool has the address.
+    // kNoIndex if no pool has the address, or it is withdrawn.
     ExternalIndex find(Ipv4Addr address) const {
         // Nearly all that is asked for lies far from the pools.
         return address.host() - lowest_ <= reach_ ? find_near(address) : ExternalIndex{kNoIndex};
@@ -84,7 +96,8 @@ class ExternalDirectory {
     }
     // Wanted ones for which there is no room before others are gone.
     size_t waiting() const { return waiting_; }
-    void follow(const NatSettings& settings);
+    // `lost`: former own addresses of links. Cost: linear in the addresses, but for sorting the ranges.
+    void follow(const NatSettings& settings, std::span<const Ipv4Addr> lost = {});
     bool is_serving(ExternalIndex index) const {
         return addresses_[index.value].state == AddressState::kServing;
     }
@@ -93,6 +106,11 @@ class ExternalDirectory {
     // Whether some have been taken away and are not gone yet; and whether follow() would let one go.
     bool are_any_draining() const { return are_any_draining_; }
     bool has_drained() const;
+    // A few at most: own addresses that links have lost.
+    bool are_any_withdrawn() const { return !withdrawn_.empty(); }
+    bool is_withdrawn(Ipv4Addr address) const {
+        return std::ranges::find(withdrawn_, address) != withdrawn_.end();
+    }
     // Whether the appliance answers for it on its links.
     bool is_answered(Ipv4Addr address) const {
         const ExternalIndex index = find(address);
@@ -142,8 +160,9 @@ class ExternalDirectory {
   private:
     static constexpr size_t kSpareAddresses = 64;
     void add(PoolId pool, AddressRange range, uint8_t shift);
-    void add_missing(PoolId pool, const PoolSettings& settings);
-    uint32_t next_gone(PoolId pool, uint32_t from) const;
+    AddressState state_after(uint32_t index, bool is_wanted, std::span<const Ipv4Addr> lost) const;
+    std::vector<std::vector<uint32_t>> gone_by_pool() const;
+    void add_missing(PoolId pool, const PoolSettings& settings, std::span<const uint32_t> gone);
     void index_addresses();
     void reserve_statics(const NatSettings& settings);
     void mark_singles(const NatSettings& settings);
@@ -163,6 +182,7 @@ class ExternalDirectory {
     size_t capacity_ = 0;
     size_t waiting_ = 0;
     bool are_any_draining_ = false;
+    std::vector<Ipv4Addr> withdrawn_;
     // By address, protocol_slot() and port; none where one shard has all.
     std::vector<std::atomic<uint8_t>> port_owners_;
     std::vector<uint16_t> last_single_;  // by PoolId; 0: none

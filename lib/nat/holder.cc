@@ -400,7 +400,7 @@ void NatShard::watch_age(uint32_t block) {
 void NatShard::grow_old(uint32_t block, Tick now) {
     PortBlock& b = blocks_[block];
     assert(max_age_of_any_ != 0);
-    if (!is_aged(block, now)) {
+    if (ms_to_grow_old(block, now) != 0) {
         watch_age(block);  // beyond the wheel's horizon
         return;
     }
@@ -413,6 +413,13 @@ void NatShard::grow_old(uint32_t block, Tick now) {
 
 // --- giving blocks up ----------------------------------------------------------------------------
 
+// At an address that the appliance has no more, nobody could get a port too early.
+bool NatShard::has_rested(uint32_t block, Tick now) {
+    const ExternalAddress& address = (*directory_)[{blocks_[block].external}];
+    return address.state == AddressState::kWithdrawn ||
+           blocks_.is_rested(block, clock_of(address.pool, now));
+}
+
 // The last port of a block is free: it may be called back as soon as it has rested, and goes home
 // by itself after the release delay. What was freed last rests less than two quarantines.
 void NatShard::note_empty(uint32_t block, Tick now) {
@@ -421,7 +428,7 @@ void NatShard::note_empty(uint32_t block, Tick now) {
     if (park(block, now)) {
         return;
     }
-    const bool is_rested = blocks_.is_rested(block, clock_of(pool_id, now));
+    const bool is_rested = has_rested(block, now);
     empty_.push(blocks_, block, is_rested);
     const uint32_t rest = is_rested ? 0 : 2 * pool.quarantine_ms;
     const uint32_t to_age = max_age_of_any_ == 0 ? kNoIndex : ms_to_grow_old(block, now);
@@ -454,12 +461,11 @@ void NatShard::end_parking(uint32_t subscriber, Tick now) {
 }
 
 void NatShard::fire_block(uint32_t block, Tick now) {
-    const PoolId pool_id = (*directory_)[{blocks_[block].external}].pool;
     if (!blocks_.is_empty(block) || (blocks_[block].state & kBlockParked) != 0) {
         grow_old(block, now);
         return;
     }
-    const bool is_rested = blocks_.is_rested(block, clock_of(pool_id, now));
+    const bool is_rested = has_rested(block, now);
     const bool has_room = shards_ == 1 || outbox_.room() > outbox_reserve_;
     if (!is_rested || !has_room || !may_give_up_block()) {
         block_wheel_.schedule(block, now + flow::TimingWheel::kSlotMs);

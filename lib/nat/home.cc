@@ -114,7 +114,7 @@ uint32_t HomeBlocks::draining(PoolId pool, const ExternalDirectory& directory) c
     uint32_t count = 0;
     for (uint32_t a = 0; a < addresses_.size() && directory.are_any_draining(); ++a) {
         const ExternalAddress& address = directory[ExternalIndex{a * shards_ + home_}];
-        count += address.pool == pool && address.state == AddressState::kDraining ? 1 : 0;
+        count += address.pool == pool && is_leaving(address.state) ? 1 : 0;
     }
     return count;
 }

@@ -102,8 +102,17 @@ MappingView NatShard::view_of(const StaticEntry& entry) const {
 
 // That its external endpoint is of; of one that keeps its source, its policy's.
 PoolId NatShard::pool_of_mapping(const Mapping& m) const {
-    return m.block == kKeepsSource ? settings_->policies[m.policy].pool
-                                   : pool_at({m.external_address});
+    const ExternalIndex external = external_of(m);
+    return external.value == kNoIndex ? settings_->policies[m.policy].pool
+                                      : (*directory_)[external].pool;
+}
+
+// Of its port's block, since an address that is withdrawn cannot be looked up. kNoIndex: it keeps its source.
+ExternalIndex NatShard::external_of(const Mapping& m) const {
+    if (is_static(m)) {
+        return directory_->find({m.external_address});
+    }
+    return {has_single_port(m) ? m.block & ~kSinglePort : blocks_[m.block].external};
 }
 
 PoolId NatShard::pool_at(Ipv4Addr external) const {
@@ -158,6 +167,7 @@ PoolView NatShard::pool_view(PoolId pool, Tick /*now*/) const {
     view.ports_resting = p.clock.resting();
     view.draining = home_.draining(pool, *directory_);
     view.refused = p.refused;
+    view.withdrawn = p.withdrawn;
     return view;
 }
 

@@ -55,6 +55,7 @@
 #include "nat/single_ports.h"
 #include "nat/static_table.h"
 #include "nat/subscriber.h"
+#include "nat/sweeps.h"
 #include "nat/tcp_window.h"
 #include "nat/views.h"
 #include "packet/batch.h"
@@ -196,7 +197,8 @@ class NatShard {
     void connect(MessageSink* sink, WaitListener* listener);
     // The settings that it was made with have changed in what config/change.h lets change (change.cc). Called while no turn
     // runs. Sessions that a lowered timeout ends do so at once for whoever asks for them, and are given up by advance().
-    void change_settings(const TableShares& shares, Tick now);
+    // What sits at an address that is withdrawn ends a moment later, too. `routes_changed`: no session believes its next hop.
+    void change_settings(const TableShares& shares, Tick now, bool routes_changed = false);
 
     // --- control, in bounded slices --------------------------------------------------------------
     // Fills `out` from entry `cursor` on and moves the cursor; looks at no more than `limit`
@@ -280,6 +282,8 @@ class NatShard {
     void fire_session(uint32_t session, Tick now);
     // change.cc
     void sweep(Tick now, uint32_t budget);
+    void begin_sweeps(bool are_timeouts_lower, bool routes_changed);
+    bool sweep_session(uint32_t session, Tick now);
     void sweep_blocks(Tick now, uint32_t budget);
     // track.cc
     void track_tcp(uint32_t session, Direction direction, const uint8_t* tcp, Tick now);
@@ -425,6 +429,7 @@ class NatShard {
     MappingView view_of(const StaticEntry& entry) const;
     PoolId pool_at(Ipv4Addr external) const;
     PoolId pool_of_mapping(const Mapping& m) const;
+    ExternalIndex external_of(const Mapping& m) const;
     Session scratch_of(const Mapping& m, uint32_t index, Ipv4Addr remote, Port remote_port) const;
     // overload.cc
     bool overloads(uint32_t subscriber, Protocol protocol) const;
@@ -449,6 +454,7 @@ class NatShard {
     void grow_old(uint32_t block, Tick now);
     bool park(uint32_t block, Tick now);
     void end_parking(uint32_t subscriber, Tick now);
+    bool has_rested(uint32_t block, Tick now);
     void note_empty(uint32_t block, Tick now);
     void fire_block(uint32_t block, Tick now);
     void give_up_block(uint32_t block, Tick now);
@@ -504,8 +510,7 @@ class NatShard {
     alignas(64) std::array<std::array<int32_t, 16>, flow::kTimeoutClasses> timeouts_ms_{};
     static_assert(static_cast<size_t>(SessionState::kCount) <= 16);
     flow::TimingWheel session_wheel_;
-    uint32_t swept_ = kNoIndex;  // sessions before it have their timers by the timeouts of today
-    uint32_t swept_blocks_ = kNoIndex;  // empty blocks before it go home, if their address does
+    Sweeps sweeps_;
 
     flow::FlowIndex mapping_index_;  // values: mapping << 1 | side (0 internal, 1 external)
     flow::RecordPool<Mapping> mappings_;
@@ -566,35 +571,6 @@ class NatShard {
     Arena arena_;
 };
 
-inline void NatShard::track(SessionIndex index, Direction direction, const uint8_t* tcp, Tick now) {
-    Session& s = sessions_[index.value];
-    const auto d = static_cast<size_t>(direction);
-    ++s.packets[d];
-    s.flags = static_cast<uint16_t>(s.flags | flow::kSeenOutbound << d);
-    if (tcp == nullptr) {
-        if (s.state == SessionState::kUnanswered && direction == Direction::kInbound) [[unlikely]] {
-            s.state = answered_state(static_cast<Protocol>(s.protocol));
-        }
-        if (!is_mutated(Mutation::kRfc4787Req6) || direction == Direction::kInbound) {
-            s.last_activity = now.ms;
-        }
-        return;
-    }
-    constexpr uint8_t kFinSynRst = 7;
-    constexpr uint8_t kAck = 16;
-    if (s.state != SessionState::kTcpEstablished || (tcp[13] & (kFinSynRst | kAck)) != kAck)
-        [[unlikely]] {
-        track_tcp(index.value, direction, tcp, now);
-        return;
-    }
-    s.last_activity = now.ms;
-    uint32_t acknowledgement;
-    uint16_t window;
-    std::memcpy(&acknowledgement, tcp + 8, sizeof(acknowledgement));
-    std::memcpy(&window, tcp + 14, sizeof(window));
-    s.tcp_ack[d] = base::swap32(acknowledgement);
-    s.tcp_window[d] = base::swap16(window);
-    s.flags = static_cast<uint16_t>(s.flags | flow::kHasAckOutbound << d);
-}
-
 }  // namespace sekisho::nat
+
+#include "nat/nat_shard_track.h"  // IWYU pragma: keep

@@ -138,6 +138,10 @@ NatShard::Outcome NatShard::open_new(
     }
     uint32_t mapping = sought.mapping;
     const uint32_t subscriber = sought.subscriber.index();
+    if (mapping != kNoIndex && sweeps_.ends_withdrawn &&
+        directory_->is_withdrawn({mappings_[mapping].external_address})) [[unlikely]] {
+        return Outcome::refused(DropReason::kAddressWithdrawn);
+    }
     const Refusal answer = settings_->policies[subscribers_[subscriber].policy].refusal;
     if (const auto reason = check_limits(subscriber, key.protocol(), now)) {
         log_refusal(key.source(), key.realm(), subscriber, *reason, now);
@@ -180,7 +184,7 @@ bool NatShard::claim_remote(const FlowKey& key, const Mapping& m, DropReason& re
     if (!is_address_only(key.protocol()) || is_static(m)) {
         return true;
     }
-    const ExternalIndex external = directory_->find({m.external_address});
+    const ExternalIndex external = external_of(m);
     switch (directory_->claims().claim(external, key.protocol(), key.destination(), shard_)) {
         case RemoteClaims::Answer::kGranted:
             return true;
@@ -197,7 +201,7 @@ bool NatShard::claim_remote(const FlowKey& key, const Mapping& m, DropReason& re
 void NatShard::release_remote(const Mapping& m, Ipv4Addr remote) {
     const auto protocol = static_cast<Protocol>(m.protocol);
     if (is_address_only(protocol) && !is_static(m)) {
-        const ExternalIndex external = directory_->find({m.external_address});
+        const ExternalIndex external = external_of(m);
         directory_->claims().release(external, protocol, remote, shard_);
     }
 }

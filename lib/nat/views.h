@@ -34,6 +34,7 @@ struct PoolView {                 // what this shard knows; sums over the shards
     uint32_t ports_resting = 0;   // freed in this epoch or the one before
     uint64_t refused = 0;         // requests that ended here without a block
     uint32_t draining = 0;        // addresses at home here that were taken away and have blocks
+    uint64_t withdrawn = 0;       // sessions that ended with their external address
 };
 
 struct SessionView {

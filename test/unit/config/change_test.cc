@@ -139,6 +139,139 @@ TEST_CASE(
     }
 }
 
+namespace {
+
+// A link with a pool of its own address; `from` and `to` are texts of it.
+Config masquerade(
+    const std::string& from = "", const std::string& to = "", const std::string& more = ""
+) {
+    std::string text =
+        "links:\n"
+        "  - {name: int0, device: 'tap:int0', realm: internal, addresses: [100.64.0.1/10]}\n"
+        "  - {name: ext0, device: 'tap:ext0', realm: external, addresses: [198.51.100.2/24]}\n"
+        "routes:\n  - {prefix: 0.0.0.0/0, next-hop: 198.51.100.1}\n"
+        "pools:\n"
+        "  - {name: main, addresses: [{link: ext0}], port-selection: random, port-ranges: any}\n"
+        "  - {name: other, addresses: [203.0.113.0/30]}\n"
+        "policies:\n"
+        "  - {name: all, realm: internal, source: [100.64.0.0/10], pool: main}\n";
+    if (!from.empty()) {
+        const size_t at = text.find(from);
+        REQUIRE(at != std::string::npos);
+        text.replace(at, from.size(), to);
+    }
+    const config::Checked checked = config::parse(text + more, "test.yaml", {{0, 1}});
+    for (const config::Mistake& mistake : checked.mistakes) {
+        UNSCOPED_INFO(mistake.text());
+    }
+    REQUIRE(checked.config);
+    return *checked.config;
+}
+
+std::vector<std::string> settings_of(const std::vector<Difference>& differences) {
+    std::vector<std::string> names;
+    for (const Difference& each : differences) {
+        names.push_back(each.setting);
+    }
+    return names;
+}
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE(
+    "a link has other addresses at once, and the pools that are its own", "[config][change]"
+) {
+    struct Row {
+        const char* from;
+        const char* to;
+        Names at_once;
+    };
+    const Row rows[] = {
+        {"198.51.100.2/24", "198.51.100.3/24", {"links.ext0.addresses"}},
+        {"198.51.100.2/24", "198.51.100.3/24, 198.51.100.2/24", {"links.ext0.addresses"}},
+        {"198.51.100.2/24", "198.51.100.2/25", {"links.ext0.addresses"}},
+        {"100.64.0.1/10", "100.64.0.2/10", {"links.int0.addresses"}},
+        {"next-hop: 198.51.100.1", "next-hop: 198.51.100.7", {"routes.1.next-hop"}},
+        {"[203.0.113.0/30]", "[203.0.113.0/31]", {"pools.other.addresses"}},
+    };
+    for (const Row& row : rows) {
+        Config running = masquerade();
+        const Config at_start = running;
+        const Config wanted = masquerade(row.from, row.to);
+        const Change change = config::compare(running, wanted, at_start);
+        INFO(row.to);
+        CHECK(settings_of(change.at_once) == row.at_once);
+        CHECK(change.after_restart.empty());
+        config::adopt(wanted, at_start, running);
+        CHECK(running == wanted);
+    }
+}
+
+TEST_CASE("a link's addresses want a restart with what cannot follow them", "[config][change]") {
+    struct Row {
+        const char* what;
+        const char* from;
+        const char* to;
+    };
+    const Row rows[] = {
+        {"a pool of single ports", "port-selection: random", "port-selection: preserve"},
+        {"well-known ports", "port-ranges: any", "port-ranges: preserve, ports: 1-65535"},
+    };
+    for (const Row& row : rows) {
+        Config running = masquerade(row.from, row.to);
+        Config wanted = running;
+        const Config other = masquerade("198.51.100.2/24", "198.51.100.3/24");
+        wanted.links = other.links;
+        wanted.nat.pools[0].addresses = other.nat.pools[0].addresses;
+        const Change change = config::compare(running, wanted, running);
+        INFO(row.what);
+        CHECK(change.at_once.empty());
+        CHECK(settings_of(change.after_restart) == Names{"links.ext0.addresses"});
+        const Config before = running;
+        config::adopt(wanted, before, running);
+        CHECK(running == before);
+    }
+    Config wanted = masquerade("198.51.100.2/24", "198.51.100.3/24");
+    wanted.links[0].mtu = 1400;
+    const Config running = masquerade();
+    const Change change = config::compare(running, wanted, running);
+    CHECK(change.at_once.empty());
+    CHECK(settings_of(change.after_restart) == Names{"links.ext0.addresses", "links.int0.mtu"});
+}
+
+TEST_CASE("an address with something static stays in its pool", "[config][change]") {
+    const char* const things[] = {
+        "static-mappings:\n  - {internal-src-address: 100.64.0.9, external-src-address: "
+        "203.0.113.1, "
+        "internal-src-port: 80}\n",
+        "trigger-forwards:\n  - {name: t, external-src-address: 203.0.113.1, ports: 7000-7010, "
+        "trigger-port: 7000}\n",
+    };
+    for (const char* more : things) {
+        INFO(more);
+        const Config running = masquerade("", "", more);
+        Config wanted = running;
+        wanted.nat.pools[1].addresses = {
+            {Ipv4Addr::of(203, 0, 113, 2), Ipv4Addr::of(203, 0, 113, 3)}};
+        wanted.nat.pools[0].addresses.insert(
+            wanted.nat.pools[0].addresses.begin(),
+            {Ipv4Addr::of(203, 0, 113, 0), Ipv4Addr::of(203, 0, 113, 1)}
+        );
+        const Change change = config::compare(running, wanted, running);
+        CHECK(change.at_once.empty());
+        const Names after = settings_of(change.after_restart);
+        CHECK(std::ranges::count(after, "pools.other.addresses") == 1);
+        CHECK(std::ranges::count(after, "pools.main.addresses") == 1);
+        // Without it the others of the pool come and go.
+        Config grown = running;
+        grown.nat.pools[1].addresses = {
+            {Ipv4Addr::of(203, 0, 113, 1), Ipv4Addr::of(203, 0, 113, 9)}};
+        CHECK(config::compare(running, grown, running).after_restart.empty());
+    }
+}
+
 TEST_CASE("a limit goes up again as far as the tables go", "[config][change]") {
     const Config at_start = with("", "", "limits: {sessions: 5000}\n");
     Config running = at_start;

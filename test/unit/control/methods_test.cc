@@ -181,7 +181,7 @@ TEST_CASE(
         "overflow-pool": null, "port-quarantine": 120, "port-quarantine-ports": 0,
         "block-release-delay": 60, "block-max-age": 0, "keep-first-block": false,
         "blocks": {"free": 100, "granted": 7}, "ports-in-use": 30, "ports-resting": 4,
-         "addresses-draining": 0,
+         "addresses-draining": 0, "sessions-withdrawn": 0,
         "ports-total": 3096576, "refused": 2}]})"));
 }
 

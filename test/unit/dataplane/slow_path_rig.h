@@ -177,6 +177,12 @@ class SlowPathRig {
         return poll();
     }
 
+    // Links and routes are those of another configuration from here on.
+    void renumber(const config::Config& config) {
+        Network other = rig_network(config);
+        std::swap(network, other);
+        slow.follow(other, now);
+    }
     // One turn of the slow path, and all that came back of it.
     std::vector<Outcome> poll() {
         slow.poll(now);

@@ -340,3 +340,19 @@ TEST_CASE(
         CHECK(c.audit() == "");
     }
 }
+
+TEST_CASE("a block does not grow old while its address is away", "[nat][change]") {
+    nat::NatSettings settings = lab(2);
+    settings.pools[0].block_max_age = Seconds{604800};  // beyond the wheel's horizon
+    settings.timeouts.udp = Seconds{86400};
+    Cluster c(settings);
+    const MakeResult made = c.open(Protocol::kUdp, subscriber(1), 5000);
+    REQUIRE(made.kind == MakeResult::kMade);
+    const Ipv4Addr left = external_of(c, made, subscriber(1));
+    const uint8_t other = left == addr(203, 0, 113, 1) ? 2 : 1;
+    c.change([&](nat::NatSettings& s) { s.pools[0].addresses = {range(other, other)}; }, kAll);
+    c.pass(12 * 3600 * kSecond, 8192);
+    c.change([&](nat::NatSettings& s) { s.pools[0].addresses = {range(1, 2)}; }, kAll);
+    REQUIRE(c.open(Protocol::kUdp, subscriber(1), 6000).kind == MakeResult::kMade);
+    CHECK(c.blocks(0).size() == 1);
+}

@@ -77,12 +77,14 @@ class Cluster {
     const nat::NatSettings& settings() const { return settings_; }
     // Changes settings while it runs, as the appliance does between two turns.
     void change(
-        const std::function<void(nat::NatSettings&)>& change, const nat::TableShares& limits
+        const std::function<void(nat::NatSettings&)>& change,
+        const nat::TableShares& limits,
+        const std::vector<Ipv4Addr>& lost = {}
     ) {
         change(settings_);
-        directory_.follow(settings_);
+        directory_.follow(settings_, lost);
         for (auto& s : shards_) {
-            s->change_settings(limits, now);
+            s->change_settings(limits, now, !lost.empty());
         }
     }
     // Which shard a subscriber belongs to, in these tests.

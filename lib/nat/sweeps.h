@@ -1,0 +1,31 @@
+// Sweeps: what a shard goes through after a change of settings, a few records a turn (change.cc).
+//
+//   Sessions  those whose timer stands where a former timeout has put it; those at an external address that the appliance has
+//             no more; and what all of them remember of the way to their next hop.
+//   Blocks    empty ones of addresses that were taken away.
+//   Owner     the shard's worker; begun while no turn runs.
+#pragma once
+
+#include <cstdint>
+
+#include "base/types.h"
+
+namespace sekisho::nat {
+
+struct Sweeps {
+    uint32_t session = kNoIndex;  // the next one to look at; kNoIndex: all are done
+    uint32_t block = kNoIndex;    // the same
+    bool sets_timers = false;
+    bool ends_withdrawn =
+        false;  // and until then nothing new is made at an address that is withdrawn
+    bool forgets_hops = false;
+
+    bool are_done() const { return (session & block) == kNoIndex; }
+    void begin_sessions() { session = 0; }
+    void end_sessions() {
+        session = kNoIndex;
+        sets_timers = ends_withdrawn = forgets_hops = false;
+    }
+};
+
+}  // namespace sekisho::nat
