@@ -7,6 +7,9 @@
 #include <atomic>
 #include <barrier>
 #include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "config/flowgen_profile.h"
@@ -134,5 +137,39 @@ ChurnResult measure_churn(Rig& fresh, Rig& worn, const ChurnPlan& plan);
 constexpr uint32_t churn_flows(uint32_t sessions) {
     return 2 * sessions;
 }
+
+// Something that all new sessions want, and of which nothing is left.
+struct Exhaustion {
+    std::string_view key;
+    std::string_view label;
+    std::optional<DropReason>
+        reason;                   // why they are refused; none: nothing lacks, and they are made
+    bool is_subscribers = false;  // a limit of each subscriber, which one session reaches
+    void (*arrange)(RigPlan& plan, uint32_t sessions) = nullptr;
+};
+std::span<const Exhaustion> exhaustions();
+
+struct RefusalResult {
+    double cycles = 0;     // a packet that asks for a new session, without the harness
+    double io_cycles = 0;  // the harness, where as much gets through
+    uint64_t asked = 0;
+    uint64_t refused = 0;  // for the expected reason
+    uint64_t faults = 0;   // packets that neither passed nor were refused for it, as is expected
+};
+// The rig is new; its profile has twice `sessions`. The first half stand (of those that a limit of each subscriber is for: one
+// a subscriber) before the others are asked for.
+RefusalResult measure_refusals(Rig& rig, const Exhaustion& exhaustion, uint32_t sessions);
+
+struct PortsResult {
+    std::vector<double> parts;  // cycles a mapping in each of kPortParts parts of them, in turn
+    double last = 0;            // of the last kLastPorts
+    uint64_t reached = 0;       // external ports, each counted once
+    uint64_t faults = 0;
+};
+inline constexpr unsigned kPortParts = 16;
+inline constexpr uint32_t kLastPorts = 512;
+inline constexpr uint32_t kPortsOfAddress = 64512;
+// The rig is new; its one subscriber takes all ports of the pool's one address.
+PortsResult measure_ports(Rig& rig);
 
 }  // namespace sekisho::bench

@@ -16,12 +16,16 @@ struct Options {
     std::vector<uint32_t> sessions = {1000000};
     uint32_t per_subscriber = 64;
     uint32_t per_mapping = 1;
+    uint32_t flows_per_session = 1;
     std::string size = "64";
     std::string protocol = "udp";
     std::string direction = "both";
     unsigned runs = 0;
     uint64_t packets = 0;
     unsigned times = 10;
+    std::vector<std::string> selections = {"random", "sequential", "preserve"};
+    uint32_t block = 512;
+    std::vector<std::string> only;
     std::vector<unsigned> cpus;
     unsigned workers = 1;
     bool no_log = false;
@@ -33,11 +37,12 @@ Result<config::FlowgenProfile> profile_of(const Options& options, uint32_t sessi
     const uint32_t sharing = std::max(options.per_mapping, 1U);
     const uint32_t whole = (options.per_subscriber + sharing - 1) / sharing * sharing;
     const uint32_t each = std::min(whole, std::max(sessions, 1U));
+    const uint64_t flows = uint64_t{sessions} * options.flows_per_session;
     const auto profile = config::parse_flowgen_profile(
         {"role=subscribers",
-         fmt::format("subscribers={}", (uint64_t{sessions} + each - 1) / each),
+         fmt::format("subscribers={}", (flows + each - 1) / each),
          fmt::format("sessions={}", each),
-         fmt::format("flows={}", sessions),
+         fmt::format("flows={}", flows),
          fmt::format("fan-out={}", options.per_mapping),
          "size=" + options.size,
          "protocol=" + options.protocol,
@@ -178,7 +183,128 @@ class Session {
         return result.faults;
     }
 
+    Result<uint64_t> exhaust(const config::FlowgenProfile& profile) {
+        const uint32_t sessions = profile.flows / options_.flows_per_session;
+        constexpr uint32_t kLeast = 65536;  // what subscribers of more than one address have
+        if (sessions < kLeast) {
+            return failure(fmt::format("exhaust wants at least {} sessions", kLeast));
+        }
+        std::vector<RefusalSummary> summaries;
+        uint64_t faults = 0;
+        for (const Exhaustion& exhaustion : exhaustions()) {
+            const bool is_wanted = options_.only.empty() || !exhaustion.reason ||
+                                   std::ranges::count(options_.only, exhaustion.key) > 0;
+            if (!is_wanted) {
+                continue;
+            }
+            auto summary = refusals(profile, exhaustion, sessions);
+            if (!summary) {
+                return tl::unexpected(summary.error());
+            }
+            faults += summary->faults;
+            summaries.push_back(*summary);
+        }
+        Asked asked_for = asked(profile);
+        asked_for.sessions = sessions;
+        print(report_exhaust(asked_for, summaries));
+        return faults;
+    }
+
+    Result<uint64_t> ports(const config::FlowgenProfile& profile) {
+        uint64_t faults = 0;
+        for (const std::string& selection : options_.selections) {
+            auto summary = ports_of(profile, selection);
+            if (!summary) {
+                return tl::unexpected(summary.error());
+            }
+            print(report_ports(*summary, options_.json));
+            faults += summary->faults;
+        }
+        return faults;
+    }
+
   private:
+    Result<RefusalSummary> refusals(
+        const config::FlowgenProfile& profile, const Exhaustion& exhaustion, uint32_t sessions
+    ) {
+        RigPlan plan = plan_of(profile);
+        exhaustion.arrange(plan, sessions);
+        RefusalSummary summary;
+        summary.exhaustion = &exhaustion;
+        std::vector<double> cycles, io;
+        const unsigned runs = options_.runs == 0 ? 5 : options_.runs;
+        for (unsigned i = 0; i < runs; ++i) {
+            auto rig = make_rig(plan);
+            if (!rig) {
+                return tl::unexpected(rig.error());
+            }
+            const RefusalResult result = measure_refusals(**rig, exhaustion, sessions);
+            cycles.push_back(result.cycles);
+            io.push_back(result.io_cycles);
+            summary.asked = result.asked;
+            summary.refused = result.refused;
+            summary.faults += result.faults;
+            complain(**rig, result.faults);
+        }
+        summary.cycles = Summary::of(cycles);
+        summary.io_cycles = Summary::of(io);
+        return summary;
+    }
+
+    Result<PortsSummary> ports_of(
+        const config::FlowgenProfile& profile, const std::string& selection
+    ) {
+        RigPlan plan = plan_of(profile);
+        const uint32_t block = options_.block;
+        plan.sessions *= 2;  // so that the cost of a nearly full index is no part of it
+        plan.mappings *= 2;
+        plan.change = [&selection, block](nat::NatSettings& nat) {
+            nat::PoolSettings& pool = nat.pools.front();
+            pool.addresses.front().last = pool.addresses.front().first;
+            pool.port_block_size = block;
+            pool.blocks_per_subscriber = kPortsOfAddress / block;
+            pool.port_selection = *selection_of(selection);
+            nat.policies.front().limits.sessions = kPortsOfAddress;
+            nat.policies.front().limits.ports = kPortsOfAddress;
+        };
+        PortsSummary summary;
+        summary.selection = selection;
+        summary.block = block;
+        std::vector<std::vector<double>> parts(kPortParts);
+        std::vector<double> last;
+        const unsigned runs = options_.runs == 0 ? 11 : options_.runs;
+        for (unsigned i = 0; i < runs; ++i) {
+            auto rig = make_rig(plan);
+            if (!rig) {
+                return tl::unexpected(rig.error());
+            }
+            const PortsResult result = measure_ports(**rig);
+            for (unsigned part = 0; part < kPortParts; ++part) {
+                parts[part].push_back(result.parts[part]);
+            }
+            last.push_back(result.last);
+            summary.reached = result.reached;
+            summary.faults += result.faults;
+            complain(**rig, result.faults);
+        }
+        for (const std::vector<double>& part : parts) {
+            summary.parts.push_back(Summary::of(part));
+        }
+        summary.last = Summary::of(last);
+        return summary;
+    }
+
+    static std::optional<nat::PortSelection> selection_of(std::string_view word) {
+        using enum nat::PortSelection;
+        for (const auto& [name, selection] :
+             {std::pair{"random", kRandom}, {"sequential", kSequential}, {"preserve", kPreserve}}) {
+            if (word == name) {
+                return selection;
+            }
+        }
+        return {};
+    }
+
     // Tables just large enough.
     RigPlan plan_of(const config::FlowgenProfile& profile) const {
         RigPlan plan{
@@ -268,6 +394,33 @@ void add_traffic(CLI::App& command, Options& options) {
     command.add_option("--runs", options.runs, "how often it is measured");
 }
 
+CLI::App* add_exhaust(CLI::App& app, Options& options) {
+    CLI::App* exhaust =
+        app.add_subcommand("exhaust", "cycles a refused packet, by what is used up");
+    add_common(*exhaust, options);
+    add_traffic(*exhaust, options);
+    std::vector<std::string> kinds;
+    for (const Exhaustion& exhaustion : exhaustions().subspan(1)) {
+        kinds.emplace_back(exhaustion.key);
+    }
+    exhaust->add_option("--only", options.only, "what is used up; all if not given")
+        ->check(CLI::IsMember(kinds));
+    return exhaust;
+}
+
+CLI::App* add_ports(CLI::App& app, Options& options) {
+    CLI::App* ports = app.add_subcommand("ports", "cycles a mapping, until an address has no port");
+    ports->add_option("--port-selection", options.selections, "random, sequential, preserve")
+        ->check(CLI::IsMember({"random", "sequential", "preserve"}));
+    ports->add_option("--port-block-size", options.block, "of which 64512 is a multiple")
+        ->check(CLI::IsMember({64, 128, 256, 512, 1024}));
+    ports->add_option("--runs", options.runs, "how often it is measured");
+    ports->add_option("--cpu", options.cpus, "the CPU to run on");
+    ports->add_flag("--no-log", options.no_log, "no log of bindings is kept");
+    ports->add_flag("--json", options.json, "one JSON object for each port selection");
+    return ports;
+}
+
 int main_or_throw(int argc, char** argv) {
     Options options;
     CLI::App app("What Sekisho's pipeline costs, measured on links that are played from memory.");
@@ -286,18 +439,30 @@ int main_or_throw(int argc, char** argv) {
     CLI::App* memory = app.add_subcommand("memory", "resident bytes of a session and a mapping");
     add_common(*memory, options);
     memory->add_option("--sessions-per-mapping", options.per_mapping, "that share a mapping");
+    memory->add_option("--sessions-per-subscriber", options.per_subscriber, "16 if not given");
     CLI::App* churn = app.add_subcommand("churn", "whether a packet costs more after an hour");
     add_common(*churn, options);
     churn->add_option("--runs", options.runs, "how often it is measured");
     churn->add_option("--packets", options.packets, "of one run; 0: by the number of sessions");
     churn->add_option("--times", options.times, "how many tables full are created and expire");
+    CLI::App* exhaust = add_exhaust(app, options);
+    CLI::App* ports = add_ports(app, options);
     CLI11_PARSE(app, argc, argv);
     Benchmark benchmark = &Session::forward;
     if (setup->parsed()) {
         benchmark = &Session::setup;
     } else if (memory->parsed()) {
         benchmark = &Session::memory;
-        options.per_subscriber = 16;
+        if (memory->count("--sessions-per-subscriber") == 0) {
+            options.per_subscriber = 16;
+        }
+    } else if (exhaust->parsed()) {
+        benchmark = &Session::exhaust;
+        options.flows_per_session = 2;
+    } else if (ports->parsed()) {
+        benchmark = &Session::ports;
+        options.sessions = {kPortsOfAddress};
+        options.per_subscriber = kPortsOfAddress;
     } else if (churn->parsed()) {
         benchmark = &Session::churn;
     }

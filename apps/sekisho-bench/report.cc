@@ -123,6 +123,71 @@ std::string report_setup(const Asked& asked, const SetupSummary& s) {
         .text();
 }
 
+std::string report_exhaust(const Asked& asked, const std::vector<RefusalSummary>& summaries) {
+    Report report(
+        asked,
+        "exhaust",
+        fmt::format(
+            "{} that stand, as many asked for; without the harness (which takes), cycles a packet "
+            "where this is used up",
+            head(asked)
+        )
+    );
+    const double accepted = summaries.front().cycles.median;
+    uint64_t faults = 0;
+    for (const RefusalSummary& s : summaries) {
+        faults += s.faults;
+        const double ratio = s.cycles.median / accepted;
+        report
+            .line(
+                s.exhaustion->label,
+                fmt::format("{}  x {:.2f} ({:.1f})", words(s.cycles), ratio, s.io_cycles.median)
+            )
+            .key(
+                s.exhaustion->key,
+                fmt::format(
+                    R"({{"net_cycles_per_packet": {}, "io_cycles_per_packet": {}, "asked": {}, "refused": {}, "ratio": {:.3f}}})",
+                    object(s.cycles),
+                    object(s.io_cycles),
+                    s.asked,
+                    s.refused,
+                    ratio
+                )
+            );
+    }
+    return report.add("faults", "faults", number(faults)).text();
+}
+
+std::string report_ports(const PortsSummary& s, bool json) {
+    Asked asked;
+    asked.sessions = kPortsOfAddress;
+    asked.json = json;
+    std::vector<std::string> objects;
+    Report report(
+        asked,
+        "ports",
+        fmt::format(
+            "{} ports of one address, {}, blocks of {}: cycles a mapping",
+            kPortsOfAddress,
+            s.selection,
+            s.block
+        )
+    );
+    for (size_t part = 0; part < s.parts.size(); ++part) {
+        objects.push_back(object(s.parts[part]));
+        report.line(
+            fmt::format("until {}/{} are taken", part + 1, s.parts.size()), words(s.parts[part])
+        );
+    }
+    return report.key("selection", quote(s.selection))
+        .key("block", number(uint64_t{s.block}))
+        .key("cycles_per_mapping", fmt::format("[{}]", fmt::join(objects, ", ")))
+        .add("last_ports", fmt::format("of these the last {}", kLastPorts), s.last)
+        .add("reached", "ports reached", number(s.reached))
+        .add("faults", "faults", number(s.faults))
+        .text();
+}
+
 std::string report_memory(
     const Asked& asked, unsigned sessions_per_mapping, const MemoryResult& r
 ) {

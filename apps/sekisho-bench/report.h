@@ -26,6 +26,27 @@ struct SetupSummary {  // over several runs; a session
     uint64_t checked = 0;  // frames of one run
     uint64_t faults = 0;
 };
+struct RefusalSummary {  // over several runs
+    const Exhaustion* exhaustion = nullptr;
+    Summary cycles;  // a packet, without the harness
+    Summary io_cycles;
+    uint64_t asked = 0;
+    uint64_t refused = 0;
+    uint64_t faults = 0;
+};
+// The first one lacks nothing: the others are held against it.
+std::string report_exhaust(const Asked& asked, const std::vector<RefusalSummary>& summaries);
+
+struct PortsSummary {  // over several runs; a mapping
+    std::string selection;
+    uint32_t block = 0;
+    std::vector<Summary> parts;
+    Summary last;
+    uint64_t reached = 0;
+    uint64_t faults = 0;
+};
+std::string report_ports(const PortsSummary& summary, bool json);
+
 std::string report_setup(const Asked& asked, const SetupSummary& summary);
 
 std::string report_memory(

@@ -20,7 +20,17 @@ constexpr unsigned kLinks = 2;
 const Ipv4Addr kSubscriberGateway = Ipv4Addr::of(100, 64, 0, 2);
 const Ipv4Addr kInternetGateway = Ipv4Addr::of(192, 0, 2, 1);
 
-// Two links with a gateway behind each, one pool of 4096 addresses, and for all else the defaults.
+// At least a /20, and one more for each so many subscribers that want a block each.
+Ipv4Addr last_pool_address(uint32_t subscribers) {
+    constexpr uint32_t kLeast = 4096;
+    const nat::PoolSettings defaults;
+    const uint32_t blocks =
+        (uint32_t{defaults.ports.last} - defaults.ports.first) / defaults.port_block_size;
+    const uint32_t wanted = std::max(kLeast, subscribers / blocks * 10 / 9);
+    return Ipv4Addr::from_host(Ipv4Addr::of(203, 0, 112, 0).host() + wanted - 1);
+}
+
+// Two links with a gateway behind each, one pool, and for all else the defaults.
 config::Config make_config(const RigPlan& plan) {
     config::Config config;
     config::LinkSettings internal;
@@ -38,7 +48,7 @@ config::Config make_config(const RigPlan& plan) {
     };
     nat::PoolSettings pool;
     pool.name = "main";
-    pool.addresses = {{Ipv4Addr::of(203, 0, 112, 0), Ipv4Addr::of(203, 0, 127, 255)}};
+    pool.addresses = {{Ipv4Addr::of(203, 0, 112, 0), last_pool_address(plan.subscribers)}};
     config.nat.pools = {pool};
     nat::PolicySettings policy;
     policy.name = "subscribers";
@@ -47,6 +57,9 @@ config::Config make_config(const RigPlan& plan) {
     config.nat.limits = {plan.sessions, plan.mappings, plan.subscribers};
     if (plan.logs) {
         config.nat.events.logged = nat::kLogMappings | nat::kLogBlocks | nat::kLogLimits;
+    }
+    if (plan.change) {
+        plan.change(config.nat);
     }
     return config;
 }
@@ -105,7 +118,8 @@ Result<void> Rig::make_shard(const RigPlan& plan, Machine& machine) {
     worker.devices = {subscribers_.get(), internet_.get()};
     worker.queues = {{0, 0}, {1, 0}};
     worker.send_paths.resize(kLinks);
-    worker.store = &machine.store(plan.worker);
+    store_ = &machine.store(plan.worker);
+    worker.store = store_;
     worker_ = std::make_unique<dataplane::Worker>(worker);
     const auto secret = base::draw_secret();
     if (!secret) {
@@ -209,6 +223,16 @@ void Rig::io_turn() {
         swap_link_addresses(packets);
         queues[1 - link]->send(packets);
     }
+}
+
+void Rig::discard_turn() {
+    std::array<PacketRef, packet::kBurst> burst;
+    const auto packets = std::span(burst).first(subscribers_->queue(0).receive(burst));
+    for (const PacketRef& packet : packets) {
+        __builtin_prefetch(packet.data, 1);
+    }
+    swap_link_addresses(packets);
+    store_->free(packets);
 }
 
 uint64_t Rig::checked_pass(bool outbound, bool inbound) {

@@ -79,6 +79,7 @@ struct RigPlan {
     unsigned worker = 0;  // of the machine
     bool logs =
         false;  // mappings, blocks and limits, as sekishod does by default where it keeps a log
+    std::function<void(nat::NatSettings&)> change{};  // of the settings below; may be empty
 };
 
 class Rig {
@@ -96,6 +97,8 @@ class Rig {
     }
     // The harness alone: bursts go from one link to the other with their link addresses swapped.
     void io_turn();
+    // The same where nothing gets through: what comes from the subscribers is freed.
+    void discard_turn();
     // A pass of each given direction with every frame checked; returns the frames sent.
     uint64_t checked_pass(bool outbound, bool inbound);
     void set_checks(flowgen::FlowgenQueue::Checks checks);
@@ -112,10 +115,13 @@ class Rig {
     nat::NatShard& nat() { return shard_->nat(); }
     const nat::NatShard& nat() const { return shard_->nat(); }
     const PacketCounters& counters() const { return shard_->counters(); }
-    uint64_t sent() const;      // by both far ends
-    uint64_t received() const;  // by both far ends
-    uint64_t faults() const;    // found so far
-    uint64_t dropped() const;   // by the pipeline, for whatever reason
+    uint64_t sent() const;                       // by both far ends
+    uint64_t received() const;                   // by both far ends
+    uint64_t faults() const;                     // found so far
+    uint64_t dropped() const;                    // by the pipeline, for whatever reason
+    uint64_t refused(DropReason reason) const {  // new sessions, whatever their senders are told
+        return counters().dropped[static_cast<size_t>(reason)].read();
+    }
     uint64_t mappings_logged() const { return mappings_logged_; }
     // What was found, and why packets were dropped: for people.
     std::string describe_faults() const;
@@ -140,6 +146,7 @@ class Rig {
     std::unique_ptr<dataplane::Fabric> fabric_;
     std::unique_ptr<dataplane::SlowPath> slow_path_;
     std::unique_ptr<dataplane::Worker> worker_;
+    dpdk::MbufStore* store_ = nullptr;
     std::unique_ptr<dataplane::Shard> shard_;
     nat::EventReader log_;
     uint64_t mappings_logged_ = 0;

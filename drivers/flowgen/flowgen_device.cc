@@ -120,9 +120,10 @@ void FlowgenQueue::set_translated(bool translated) {
     checker_.set_translated(translated);
 }
 
-void FlowgenQueue::limit_flows(uint32_t count) {
+void FlowgenQueue::limit_flows(uint32_t count, uint32_t first) {
     send_nothing();
-    order_ = PassOrder(std::clamp(count, 1U, flows_.flows()), profile_.seed + count);
+    first_flow_ = std::min(first, flows_.flows() - 1);
+    order_ = PassOrder(std::clamp(count, 1U, flows_.flows() - first_flow_), profile_.seed + count);
 }
 
 void FlowgenQueue::forget() {
@@ -183,6 +184,9 @@ void FlowgenQueue::choose(Chosen& chosen) {
         chosen.count = order_.take(sessions);
     }
     chosen.pass = pass_;
+    for (unsigned i = 0; i < chosen.count; ++i) {
+        chosen.sessions[i] += first_flow_;
+    }
     for (unsigned i = chosen.count; i < room; ++i) {
         rotation_.put(chosen.buffers[i]);
     }

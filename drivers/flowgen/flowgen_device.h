@@ -71,8 +71,8 @@ class FlowgenQueue final : public dataplane::DeviceQueue {
     uint32_t pass() const { return pass_; }
     uint64_t sent_in_pass() const { return counters_.sent.read() - sent_before_pass_; }
     void set_checks(Checks checks);
-    // Only the first `count` sessions from the next pass on; sends nothing until it is told to.
-    void limit_flows(uint32_t count);
+    // Only `count` sessions, from `first` on, from the next pass on; sends nothing until it is told to.
+    void limit_flows(uint32_t count, uint32_t first = 0);
     // Nothing has ever come back: sessions that have ended may begin again elsewhere.
     void forget();
 
@@ -134,6 +134,7 @@ class FlowgenQueue final : public dataplane::DeviceQueue {
     Checker checker_;
 
     PassOrder order_;
+    uint32_t first_flow_ = 0;  // the order's number 0
     Sending sending_ = Sending::kNothing;
     uint32_t pass_ = 0;
     uint64_t sent_before_pass_ = 0;

@@ -147,6 +147,9 @@ void NatShard::log_refusal(
     event.internal_address = address.raw;
     event.pool =
         subscriber == kNoIndex ? uint16_t{0xffff} : pool_of(subscribers_[subscriber]).value;
+    if (reason == DropReason::kPoolExhausted && subscriber == kNoIndex) {
+        event.pool = settings_->policies[policy_of(address, realm).value].pool.value;
+    }
     if (reason == DropReason::kPoolExhausted && pools_[event.pool].overflow != kNoPool) {
         event.pool = pools_[event.pool].overflow.value;
     }

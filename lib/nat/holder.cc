@@ -352,6 +352,9 @@ void NatShard::accept_refusal(const ShardMessage& refusal, Tick now) {
         const bool is_single = (refusal.flags & kSinglePorts) != 0;
         const unsigned slot = refusal.flags >> kSlotShift;
         note_refusal(refusal.subscriber, is_single ? slot : kRefusedBlock, now);
+        if (!is_single && refusal.external.value == kNoIndex) {
+            pools_[refusal.pool.value].none_left_at = none_left_at_ = now;
+        }
     }
     end_wait(refusal.subscriber);
     release_subscriber_if_idle(refusal.subscriber);

@@ -192,10 +192,14 @@ NatShard::Sought NatShard::seek_mapping(const FlowKey& key, const Newcomer& newc
         }
     }
     const uint32_t known = find_subscriber(newcomer.subscriber_hash, key.source(), key.realm());
-    sought.subscriber =
-        known != kNoIndex
-            ? Outcome::made(known)
-            : make_subscriber(newcomer.subscriber_hash, key.source(), key.realm(), now);
+    if (known != kNoIndex) {
+        sought.subscriber = Outcome::made(known);
+    } else if (const auto reason = why_no_newcomer(key, now)) [[unlikely]] {
+        sought.subscriber = Outcome::refused(*reason);
+    } else {
+        sought.subscriber =
+            make_subscriber(newcomer.subscriber_hash, key.source(), key.realm(), now);
+    }
     if (!by_endpoint && sought.subscriber.is_made()) {
         const FlowKey wanted =
             internal_key_of(key, behaviour_of(sought.subscriber.index(), key.protocol()));

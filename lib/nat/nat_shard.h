@@ -365,6 +365,7 @@ class NatShard {
     ExternalIndex first_external(PolicyId policy, Ipv4Addr address, RealmId realm) const;
     void release_subscriber_if_idle(uint32_t subscriber);
     void note_refusal(uint32_t subscriber, unsigned what, Tick now);
+    std::optional<DropReason> why_no_newcomer(const FlowKey& key, Tick now);
     void append_lingering(uint32_t subscriber);
     static bool was_refused_now(const Subscriber& s, unsigned what, Tick now);
     void release_lingering(Tick now, uint32_t budget);
@@ -539,9 +540,9 @@ class NatShard {
     std::span<TcpWindow> windows_;              // by session; empty where no policy tracks them
     uint32_t invalid_told_at_ = 0;              // Tick
     bool picks_up_any_ = false;
-    uint32_t lingering_ = kNoIndex;  // first and last of the list of refused subscribers
-    uint32_t lingering_last_ = kNoIndex;
-    uint32_t waits_ = 0;  // requests under way
+    Lingering lingering_;
+    std::optional<Tick> none_left_at_;  // the latest of all pools
+    uint32_t waits_ = 0;                // requests under way
     LateInserts late_;
     EventLog log_;
     uint32_t pending_first_ = kNoIndex;  // ended, not logged yet: the list's first and last

@@ -168,6 +168,7 @@ void NatShard::take_back(ExternalIndex external, uint16_t block) {
     [[maybe_unused]] const bool was_out = home_.give_back(external, block);
     assert(was_out);
     const PoolId pool = (*directory_)[external].pool;
+    pools_[pool.value].none_left_at = {};
     recalls_.note_return(recall_slot(external, pool));
     recalls_.note_return(recall_slot({kNoIndex}, pool));
 }

@@ -42,10 +42,11 @@ struct ShardPool {
     uint32_t held = 0;
     uint32_t in_use = 0;
     uint64_t refused = 0;
-    uint64_t withdrawn = 0;            // sessions that ended with their external address
-    std::vector<uint64_t> reserved{};  // ports, a bit each; empty: none
-    bool was_told = false;             // the log, of its exhaustion, in this minute
-    std::optional<Formula> formula{};  // of a deterministic pool
+    uint64_t withdrawn = 0;              // sessions that ended with their external address
+    std::vector<uint64_t> reserved{};    // ports, a bit each; empty: none
+    std::optional<Tick> none_left_at{};  // when its homes had no block for any address
+    bool was_told = false;               // the log, of its exhaustion, in this minute
+    std::optional<Formula> formula{};    // of a deterministic pool
 };
 
 // Ports that no dynamic mapping gets, a bit each; empty: none.

@@ -126,13 +126,43 @@ void NatShard::note_refusal(uint32_t subscriber, unsigned what, Tick now) {
     }
 }
 
+// What a subscriber without a record would be refused for anyway is told before a record is made: at
+// exhaustion most packets are of such.
+std::optional<DropReason> NatShard::why_no_newcomer(const FlowKey& key, Tick now) {
+    const bool has_sessions = has_room_for_session();
+    const bool has_mappings = mappings_.has_room() && mapping_index_.has_room(LateInserts::kMost);
+    if (has_sessions && has_mappings && none_left_at_ != now) [[likely]] {
+        return std::nullopt;
+    }
+    const PolicyId policy = policy_of(key.source(), key.realm());
+    if (policy == kNoPolicy || !subscribers_.has_room() ||
+        find_static(key, Direction::kOutbound) != nullptr) {
+        return std::nullopt;  // what that means is told where the record would be made
+    }
+    if (!has_sessions) {
+        make_room(now);
+        return DropReason::kSessionTableFull;
+    }
+    if (!has_mappings) {
+        return DropReason::kMappingTableFull;
+    }
+    Pool& pool = pools_[settings_->policies[policy.value].pool.value];
+    const bool wants_any = !pool.is_deterministic && !(pool.has_singles && is_single(pool, key)) &&
+                           first_external(policy, key.source(), key.realm()).value == kNoIndex;
+    if (!wants_any || pool.none_left_at != now) {
+        return std::nullopt;
+    }
+    ++pool.refused;
+    return DropReason::kPoolExhausted;
+}
+
 void NatShard::append_lingering(uint32_t subscriber) {
     Subscriber& s = subscribers_[subscriber];
     s.marks.lingers = true;
     s.next_lingering = kNoIndex;
-    (lingering_ == kNoIndex ? lingering_ : subscribers_[lingering_last_].next_lingering) =
-        subscriber;
-    lingering_last_ = subscriber;
+    (lingering_.first == kNoIndex ? lingering_.first : subscribers_[lingering_.last].next_lingering
+    ) = subscriber;
+    lingering_.last = subscriber;
 }
 
 bool NatShard::was_refused_now(const Subscriber& s, unsigned what, Tick now) {
@@ -142,11 +172,11 @@ bool NatShard::was_refused_now(const Subscriber& s, unsigned what, Tick now) {
 
 // One that was refused again meanwhile goes to the end, so that it holds up none behind it.
 void NatShard::release_lingering(Tick now, uint32_t budget) {
-    const uint32_t last = lingering_last_;
-    for (bool more = lingering_ != kNoIndex; more && budget > 0; --budget) {
-        const uint32_t subscriber = lingering_;
+    const uint32_t last = lingering_.last;
+    for (bool more = lingering_.first != kNoIndex; more && budget > 0; --budget) {
+        const uint32_t subscriber = lingering_.first;
         Subscriber& s = subscribers_[subscriber];
-        lingering_ = s.next_lingering;
+        lingering_.first = s.next_lingering;
         more = subscriber != last;
         const int32_t ago = elapsed_ms(Tick{s.refused_at}, now);
         if (s.marks.refused != 0 && ago >= 0 && ago <= kRefusalMs) {

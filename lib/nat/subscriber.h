@@ -61,4 +61,10 @@ constexpr uint32_t share_for_inbound(uint32_t size) {
     return size - (kept == 0 && size != 0 ? 1 : kept);
 }
 
+// Subscribers that were refused, in the order of that (Subscriber::next_lingering).
+struct Lingering {
+    uint32_t first = kNoIndex;
+    uint32_t last = kNoIndex;
+};
+
 }  // namespace sekisho::nat

@@ -435,3 +435,58 @@ TEST_CASE("the directory knows its addresses and their owners", "[nat]") {
     CHECK(d.owner_of({7}, port(1023), Protocol::kUdp) == ShardId{1});
     CHECK(d.owner_of({7}, port(1280), Protocol::kUdp) == ShardId{1});
 }
+
+TEST_CASE(
+    "a newcomer for whom nothing is left is refused before a record of it is made",
+    "[nat][pitfall-4][rfc6888-req11]"
+) {
+    const auto refuse_all = [](Cluster& c, DropReason reason) {
+        for (unsigned i = 100; i < 1100; ++i) {
+            CHECK(c.open(Protocol::kUdp, subscriber(i), 1).reason == reason);
+        }
+        CHECK(c.shard().subscriber_count() <= 2);
+    };
+    SECTION("of the pool's blocks, until one comes back") {
+        nat::NatSettings settings = small_blocks(1024, 1087);
+        settings.pools[0].port_quarantine = {0};
+        settings.pools[0].block_release_delay = {0};
+        Cluster c(settings);
+        const MakeResult only = c.open(Protocol::kUdp, subscriber(1), 1);
+        REQUIRE(only.kind == MakeResult::kMade);
+        refuse_all(c, DropReason::kPoolExhausted);
+        c.shard().clear_session({only.session}, c.now);
+        c.shard().end_of_burst();
+        c.now = c.now + 1;
+        CHECK(c.open(Protocol::kUdp, subscriber(2), 1).kind == MakeResult::kMade);
+    }
+    SECTION("of the pool's blocks, while who has some goes on") {
+        Cluster c(small_blocks(1024, 1087));
+        REQUIRE(c.open(Protocol::kUdp, subscriber(1), 1).kind == MakeResult::kMade);
+        refuse_all(c, DropReason::kPoolExhausted);
+        CHECK(c.open(Protocol::kUdp, subscriber(1), 2).kind == MakeResult::kMade);
+    }
+    SECTION("of the pool's blocks, but not for a static mapping") {
+        nat::NatSettings settings = small_blocks(1024, 1087);
+        nat::StaticMappingSettings fixed;
+        fixed.internal = subscriber(7);
+        fixed.external = settings.pools[0].addresses[0].first;
+        fixed.internal_ports = {80, 80};
+        fixed.external_ports = {8080, 8080};
+        settings.static_mappings = {fixed};
+        Cluster c(settings);
+        REQUIRE(c.open(Protocol::kUdp, subscriber(1), 1).kind == MakeResult::kMade);
+        refuse_all(c, DropReason::kPoolExhausted);
+        CHECK(c.open(Protocol::kUdp, subscriber(7), 80).kind == MakeResult::kMade);
+    }
+    SECTION("of the table of mappings or of sessions") {
+        TableSizes sizes;
+        const bool of_mappings = GENERATE(true, false);
+        (of_mappings ? sizes.mappings : sizes.sessions) = 64;
+        Cluster c(lab(), 1, sizes);
+        for (uint16_t port = 1; port <= 64; ++port) {
+            REQUIRE(c.open(Protocol::kUdp, subscriber(1), port).kind == MakeResult::kMade);
+        }
+        refuse_all(c, of_mappings ? DropReason::kMappingTableFull : DropReason::kSessionTableFull);
+        CHECK(c.open(Protocol::kUdp, {}, 1).reason == DropReason::kNoPolicy);
+    }
+}
