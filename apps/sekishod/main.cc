@@ -2,10 +2,11 @@
 // SIGTERM.
 //
 //   Exit      0: ended by a signal, or the checked file is right; 1: mistakes in the file, or
-//             something is missing.
+//             something is missing; 2: the log does not tell who it was (tell_past.h).
 #include <cstdio>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -22,6 +23,7 @@
 #include "sekishod/leftovers.h"
 #include "sekishod/log.h"
 #include "sekishod/reloader.h"
+#include "sekishod/tell_past.h"
 
 namespace sekisho::daemon {
 namespace {
@@ -166,11 +168,28 @@ int main(int argc, char** argv) {
         "ports this internal address has, and end (port-selection: deterministic)"
     );
     who_option->excludes(check_option);
+    std::string at;
+    auto* at_option = app.add_option(
+        "--at",
+        at,
+        "with --who A:PORT: who had it then, in UTC (2026-01-02T12:04:05Z), by the log of bindings "
+        "alone"
+    );
+    std::vector<std::string> logs;
+    auto* log_option = app.add_option(
+        "--log", logs, "a file of the log of bindings; each file of the time in question, and later"
+    );
+    at_option->needs(who_option);
+    at_option->needs(log_option);
+    log_option->needs(at_option);
     app.set_version_flag("--version", SEKISHO_VERSION);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 1;
+    }
+    if (at_option->count() > 0) {
+        return sekisho::daemon::tell_past(whom, at, logs);
     }
     if (who_option->count() > 0) {
         return sekisho::daemon::tell_who(config_file, whom);

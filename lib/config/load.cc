@@ -5,8 +5,10 @@
 #include <memory>
 #include <numeric>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sched.h>
+#include <sys/stat.h>
 
 #include "config/draft.h"
 #include "config/values.h"
@@ -77,6 +79,30 @@ Checked refuse(std::string file, std::string found) {
         {Mistake{std::move(file), 1, 1, std::move(found), "a readable configuration file"}}};
 }
 
+// What hinders reading the file, or nothing. Whatever the name stands for, it does not wait: `reload` reads on the control
+// thread, and a pipe would hold that for ever.
+std::string read_text(const std::string& path, std::string& text) {
+    const int opened = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const std::unique_ptr<FILE, int (*)(FILE*)> file(
+        opened < 0 ? nullptr : ::fdopen(opened, "r"), &std::fclose
+    );
+    struct stat facts {};
+    if (file == nullptr || ::fstat(opened, &facts) != 0) {
+        return fmt::format("no readable file ({})", std::strerror(errno));
+    }
+    if (!S_ISREG(facts.st_mode)) {
+        return S_ISDIR(facts.st_mode) ? "a directory" : "a pipe, socket or device";
+    }
+    std::array<char, 65536> piece{};
+    for (size_t n = piece.size(); n == piece.size() && text.size() <= kMaxTextBytes;) {
+        n = std::fread(piece.data(), 1, piece.size(), file.get());
+        text.append(piece.data(), n);
+    }
+    return std::ferror(file.get()) == 0
+               ? std::string()
+               : fmt::format("no readable file ({})", std::strerror(errno));
+}
+
 // The CPUs of the process's affinity below `count`; none if the kernel wants a larger set.
 std::vector<unsigned> usable_cpus(size_t count) {
     using CpuSet = std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)>;
@@ -145,21 +171,9 @@ Checked parse(const std::string& text, const std::string& file_name, const Machi
 }
 
 Checked load(const std::string& path, const MachineFacts& machine) {
-    const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
-    if (file == nullptr) {
-        return refuse(path, fmt::format("no readable file ({})", std::strerror(errno)));
-    }
     std::string text;
-    std::array<char, 65536> piece{};
-    while (text.size() <= kMaxTextBytes) {
-        const size_t n = std::fread(piece.data(), 1, piece.size(), file.get());
-        text.append(piece.data(), n);
-        if (n < piece.size()) {
-            break;
-        }
-    }
-    if (std::ferror(file.get()) != 0) {
-        return refuse(path, fmt::format("no readable file ({})", std::strerror(errno)));
+    if (std::string fault = read_text(path, text); !fault.empty()) {
+        return refuse(path, std::move(fault));
     }
     return parse(text, path, machine);
 }

@@ -44,16 +44,22 @@ bool overloads_ports(const NatSettings& settings) {
 // Blocks that one shard may come to hold.
 uint32_t most_blocks(const NatSettings& settings, const NatShardPlan& plan) {
     uint64_t there_are = 0;
+    uint64_t addresses = 0;
+    uint64_t largest_span = 0;
     uint64_t per_subscriber = 0;
     uint64_t by_formula = 0;
     for (const PoolSettings& pool : settings.pools) {
         by_formula |= pool.port_selection == PortSelection::kDeterministic ? 1U : 0U;
         const BlockSpan span = block_span(pool);
-        there_are += ExternalDirectory::most_addresses(pool.address_count()) * span.count();
-        // Those that are too old come on top of the others.
+        there_are += pool.address_count() * span.count();
+        addresses += pool.address_count();
+        largest_span = std::max<uint64_t>(largest_span, span.count());
+        // Those that are too old come on top of the others. Those that drain do so as far as there is room; else who wants
+        // another block asks again.
         const uint64_t twice = pool.block_max_age.value != 0 ? 2 : 1;
         per_subscriber = std::max(per_subscriber, twice * pool.blocks_per_subscriber);
     }
+    there_are += (ExternalDirectory::most_addresses(addresses) - addresses) * largest_span;
     const uint64_t wanted = std::min(there_are, (per_subscriber + by_formula) * plan.subscribers);
     return static_cast<uint32_t>(std::clamp<uint64_t>(wanted, 1, 0x3fffffff));
 }

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include <catch2/catch.hpp>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base_file.h"
@@ -560,6 +561,15 @@ TEST_CASE("a file is loaded under its own name", "[config]") {
     CHECK(mistakes[0].line == 2);
 }
 
+TEST_CASE("a pipe that nobody writes to holds up no reader", "[config]") {
+    const std::string path = "/tmp/sekisho-pipe-" + std::to_string(getpid());
+    REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+    const Checked checked = load(path, kTwoCpus);
+    unlink(path.c_str());
+    REQUIRE(checked.mistakes.size() == 1);
+    CHECK(checked.mistakes[0].found == "a pipe, socket or device");
+}
+
 TEST_CASE("a file that cannot be read is one mistake", "[config]") {
     const auto first = [](const std::string& path) {
         const Checked checked = load(path, kTwoCpus);
@@ -572,12 +582,9 @@ TEST_CASE("a file that cannot be read is one mistake", "[config]") {
         "/nowhere/x.yaml:1:1: found no readable file (No such file or directory), wanted a "
         "readable configuration file"
     );
-    CHECK(
-        first("/tmp") ==
-        "/tmp:1:1: found no readable file (Is a directory), wanted a readable configuration file"
-    );
+    CHECK(first("/tmp") == "/tmp:1:1: found a directory, wanted a readable configuration file");
     CHECK(
         first("/dev/zero") ==
-        "/dev/zero:1:1: found a file larger than 1 MiB, wanted a configuration of at most 1 MiB"
+        "/dev/zero:1:1: found a pipe, socket or device, wanted a readable configuration file"
     );
 }
