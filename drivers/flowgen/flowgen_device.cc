@@ -122,8 +122,9 @@ void FlowgenQueue::set_translated(bool translated) {
 
 void FlowgenQueue::limit_flows(uint32_t count, uint32_t first) {
     send_nothing();
-    first_flow_ = std::min(first, flows_.flows() - 1);
-    order_ = PassOrder(std::clamp(count, 1U, flows_.flows() - first_flow_), profile_.seed + count);
+    first = std::min(first, flows_.flows() - 1);
+    count = std::clamp(count, 1U, flows_.flows() - first);
+    order_ = PassOrder(count, profile_.seed + count, first);
 }
 
 void FlowgenQueue::forget() {
@@ -184,9 +185,6 @@ void FlowgenQueue::choose(Chosen& chosen) {
         chosen.count = order_.take(sessions);
     }
     chosen.pass = pass_;
-    for (unsigned i = 0; i < chosen.count; ++i) {
-        chosen.sessions[i] += first_flow_;
-    }
     for (unsigned i = chosen.count; i < room; ++i) {
         rotation_.put(chosen.buffers[i]);
     }

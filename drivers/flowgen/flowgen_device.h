@@ -134,7 +134,6 @@ class FlowgenQueue final : public dataplane::DeviceQueue {
     Checker checker_;
 
     PassOrder order_;
-    uint32_t first_flow_ = 0;  // the order's number 0
     Sending sending_ = Sending::kNothing;
     uint32_t pass_ = 0;
     uint64_t sent_before_pass_ = 0;

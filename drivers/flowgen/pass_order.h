@@ -1,4 +1,4 @@
-// PassOrder: all numbers below `count`, each once a pass, in an order drawn anew for every pass.
+// PassOrder: `count` numbers from `first` on, each once a pass, in an order drawn anew for every pass.
 //
 //   How       a bijection of the next power of two (multiplications and shifts with keys of the pass); numbers that are too
 //             large are skipped.
@@ -29,8 +29,9 @@ class KeyStream {
 
 class PassOrder {
   public:
-    PassOrder(uint32_t count, uint64_t seed)
+    PassOrder(uint32_t count, uint64_t seed, uint32_t first = 0)
         : count_(count),
+          from_(first),
           bits_(static_cast<unsigned>(std::bit_width(count - 1))),
           mask_(static_cast<uint32_t>((uint64_t{1} << bits_) - 1)),
           shift_((bits_ + 1) / 2),
@@ -54,7 +55,7 @@ class PassOrder {
         unsigned taken = 0;
         while (taken < out.size() && next_ <= mask_) {
             const uint32_t number = permute(static_cast<uint32_t>(next_++));
-            out[taken] = number;
+            out[taken] = from_ + number;
             taken += number < count_ ? 1 : 0;  // no branch: it would be mispredicted
         }
         return taken;
@@ -72,6 +73,7 @@ class PassOrder {
     }
 
     uint32_t count_;
+    uint32_t from_;
     unsigned bits_;
     uint32_t mask_;
     unsigned shift_;

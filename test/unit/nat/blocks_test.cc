@@ -438,7 +438,7 @@ TEST_CASE("the directory knows its addresses and their owners", "[nat]") {
 
 TEST_CASE(
     "a newcomer for whom nothing is left is refused before a record of it is made",
-    "[nat][pitfall-4][rfc6888-req11]"
+    "[nat][pitfall-4]"
 ) {
     const auto refuse_all = [](Cluster& c, DropReason reason) {
         for (unsigned i = 100; i < 1100; ++i) {
