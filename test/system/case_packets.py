@@ -2,6 +2,7 @@
 import random
 import re
 import socket
+import time
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_LSRR
 from scapy.layers.l2 import ARP, Dot1Q, Ether
@@ -158,6 +159,8 @@ def multicast(world):
     sender = traffic.udp_socket(world.lab, "net", town.ROUTER, 5005)
     sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(town.ROUTER))
     sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 5)
+    time.sleep(3)  # until the kernel has told of its groups, twice: that is multicast, too
+    told = world.nat.counters()["multicast"]
     with drops(world.nat, multicast=3):
         for group in heard:
             for number in range(3):
@@ -165,7 +168,7 @@ def multicast(world):
     for number in range(3):
         assert heard["239.1.2.3"].recvfrom(100) == (f"239.1.2.3 {number}".encode(), (town.ROUTER, 5005))
     assert traffic.hears_nothing(heard["239.2.2.3"])
-    assert world.nat.counters()["multicast"] == 3
+    assert world.nat.counters()["multicast"] == told + 3
     assert world.nat.show("status")["sessions"]["used"] == 0
 
 
