@@ -33,7 +33,7 @@ Appliance::Renumbering Appliance::renumber(const config::Config& next) const {
     Renumbering result;
     result.network = std::make_unique<dataplane::Network>(next, device_of_link_, macs());
     for (const auto& [link, own] : network_->own_addresses()) {
-        if (!result.network->is_own(own)) {
+        if (!result.network->is_own(result.network->view_of(link), own)) {
             result.lost.push_back(own);
         }
     }

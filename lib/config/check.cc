@@ -1,8 +1,12 @@
 // What must hold between values of different keys: links, routes and neighbours.
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <optional>
+#include <set>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -13,6 +17,29 @@
 
 namespace sekisho::config {
 namespace {
+
+// Two realms on the internal side may have the same; each of them sees what the external side has.
+bool meet(RealmId a, RealmId b) {
+    return a == b || a == kExternalRealm || b == kExternalRealm;
+}
+
+// What has been seen, in which realms, and where first.
+template <class Key>
+class Seen {
+  public:
+    // The line of what was there before in a realm that meets this one.
+    std::optional<int> note(const Key& key, RealmId space, int line) {
+        auto& known = known_[key];
+        const auto first =
+            std::ranges::find_if(known, [space](const auto& k) { return meet(k.first, space); });
+        const auto line_before = first == known.end() ? std::nullopt : std::optional(first->second);
+        known.emplace_back(space, line);
+        return line_before;
+    }
+
+  private:
+    std::map<Key, std::vector<std::pair<RealmId, int>>> known_;
+};
 
 void check_both_sides(const Draft& draft, Mistakes& mistakes) {
     bool internal = false;
@@ -123,32 +150,31 @@ void check_devices(const Draft& draft, Mistakes& mistakes) {
 }
 
 void check_link_addresses(const Draft& draft, Mistakes& mistakes) {
-    std::map<uint32_t, int> first_line;
+    Seen<uint32_t> seen;
     for (const OnLink& p : on_link_prefixes(draft)) {
         const Place place = draft.links[p.link].addresses[p.address];
-        const auto [at, fresh] = first_line.try_emplace(p.own.host(), place.line);
-        if (!fresh) {
+        if (const auto line = seen.note(p.own.host(), p.space, place.line)) {
             mistakes.add(
                 place,
                 fmt::format(
-                    "the address {} a second time (first on line {})", format(p.own), at->second
+                    "the address {} a second time (first on line {})", format(p.own), *line
                 ),
-                "an own address once"
+                "an own address once in a realm"
             );
         }
     }
 }
 
-// Routes are looked up by destination alone, so a prefix is on one link only. Across the sides a
-// longer prefix may lie within a shorter one; the longer one wins.
+// Routes are looked up by realm and destination, so of the links of a realm, and of those on the external side, a prefix is on
+// one only. Across the sides a longer prefix may lie within a shorter one; the longer one wins.
 bool clash(const Draft& draft, const OnLink& a, const OnLink& b) {
     const bool overlap = a.first <= b.last && b.first <= a.last;
     const bool equal = a.first == b.first && a.last == b.last;
     const bool realms_read = draft.links[a.link].realm_read && draft.links[b.link].realm_read;
-    const bool same_side =
-        realms_read && draft.config.links[a.link].side == draft.config.links[b.link].side;
+    const bool same_space = realms_read && a.space == b.space;
     const bool said_already = a.own == b.own;
-    return a.link != b.link && !said_already && (equal || (overlap && same_side));
+    return a.link != b.link && !said_already &&
+           ((equal && meet(a.space, b.space)) || (overlap && same_space));
 }
 
 void check_link_prefixes(const Draft& draft, Mistakes& mistakes) {
@@ -177,7 +203,7 @@ void check_link_prefixes(const Draft& draft, Mistakes& mistakes) {
                     format(draft.config.links[first.link].addresses[first.address].on_link()),
                     draft.links[first.link].addresses[first.address].line
                 ),
-                "a prefix of its own for each link"
+                "a prefix of its own for each link of a realm"
             );
         }
         around.push_back(prefix);
@@ -198,7 +224,7 @@ const OnLink* find_on_link(const std::vector<OnLink>& prefixes, Ipv4Addr address
 
 bool all_addresses_read(const Draft& draft) {
     return std::all_of(draft.links.begin(), draft.links.end(), [](const LinkPlaces& p) {
-        return p.addresses_read;
+        return p.addresses_read && p.realm_read;
     });
 }
 
@@ -206,20 +232,66 @@ struct Named {
     std::string_view what;  // "next hop", "neighbour"
     Ipv4Addr address;
     Place place;
+    std::optional<RealmId> realm;  // as written
 };
 
-// The link that leads to a neighbour.
-LinkId find_neighbour(
-    const Draft& draft, const std::vector<OnLink>& prefixes, const Named& named, Mistakes& mistakes
+// Where nobody has said the realm: the names of those on the internal side that have the address, if there are several.
+std::string names_of_realms(
+    const Draft& draft, const std::vector<OnLink>& prefixes, Ipv4Addr address
 ) {
-    const auto& [what, address, place] = named;
-    const auto refuse = [&](const std::string& why) {
+    std::set<RealmId> realms;
+    for (const OnLink& p : prefixes) {
+        const bool holds = p.first <= address.host() && address.host() <= p.last;
+        if (holds && p.space != kExternalRealm) {
+            realms.insert(p.space);
+        }
+    }
+    std::string names;
+    for (const RealmId realm : realms) {
+        names += (names.empty() ? "" : ", ") + draft.config.realms[realm.value].name;
+    }
+    return realms.size() > 1 ? names : "";
+}
+
+// Of the realm that is named, or of all.
+std::vector<OnLink> prefixes_in(
+    const Draft& draft, const std::vector<OnLink>& prefixes, std::optional<RealmId> realm
+) {
+    if (!realm) {
+        return prefixes;
+    }
+    const RealmId space = space_of(draft.config.realms[realm->value]);
+    std::vector<OnLink> some;
+    std::ranges::copy_if(prefixes, std::back_inserter(some), [space](const OnLink& p) {
+        return p.space == space;
+    });
+    return some;
+}
+
+// The link that leads to a neighbour.
+std::optional<LinkId> find_neighbour(
+    const Draft& draft, const std::vector<OnLink>& all, const Named& named, Mistakes& mistakes
+) {
+    const auto& [what, address, place, realm] = named;
+    const std::vector<OnLink> prefixes = prefixes_in(draft, all, realm);
+    const std::string several = realm ? "" : names_of_realms(draft, prefixes, address);
+    if (!several.empty()) {
+        mistakes.add(
+            place,
+            fmt::format(
+                "the {} {}, which is in several realms: {}", what, format(address), several
+            ),
+            "its realm as well"
+        );
+        return std::nullopt;
+    }
+    const auto refuse = [&](const std::string& why) -> std::optional<LinkId> {
         mistakes.add(
             named.place,
             fmt::format("the {} {}, {}", named.what, format(named.address), why),
             "the address of a neighbour"
         );
-        return LinkId{};
+        return std::nullopt;
     };
     const auto own = std::find_if(prefixes.begin(), prefixes.end(), [&](const OnLink& p) {
         return p.own == named.address;
@@ -237,30 +309,38 @@ LinkId find_neighbour(
     if (all_addresses_read(draft)) {
         mistakes.add(
             place,
-            fmt::format("the {} {}, to which no link leads", what, format(address)),
+            fmt::format(
+                "the {} {}, to which no link{} leads",
+                what,
+                format(address),
+                realm ? " of the realm " + draft.config.realms[realm->value].name : ""
+            ),
             "a neighbour in a link's own prefix"
         );
     }
-    return {};
+    return std::nullopt;
 }
 
-void check_route_prefixes(const Draft& draft, Mistakes& mistakes) {
-    std::map<std::pair<uint32_t, uint8_t>, int> first_line;
+// `spaces`: the realms in which the routes are, in step with them, as far as that is known.
+void check_route_prefixes(
+    const Draft& draft, const std::vector<std::optional<RealmId>>& spaces, Mistakes& mistakes
+) {
+    Seen<std::pair<uint32_t, uint8_t>> seen;
     for (size_t i = 0; i < draft.routes.size(); ++i) {
         const Ipv4Prefix prefix = draft.config.routes[i].prefix;
         const RoutePlaces& places = draft.routes[i];
-        if (!places.prefix_read) {
+        if (!places.prefix_read || !spaces[i]) {
             continue;
         }
-        const auto [at, fresh] =
-            first_line.try_emplace({prefix.address.host(), prefix.length}, places.prefix.line);
-        if (!fresh) {
+        const auto line =
+            seen.note({prefix.address.host(), prefix.length}, *spaces[i], places.prefix.line);
+        if (line) {
             mistakes.add(
                 places.prefix,
                 fmt::format(
-                    "the prefix {} a second time (first on line {})", format(prefix), at->second
+                    "the prefix {} a second time (first on line {})", format(prefix), *line
                 ),
-                "one route for a prefix"
+                "one route for a prefix in a realm"
             );
         }
     }
@@ -282,44 +362,53 @@ void check_links(const Draft& draft, Mistakes& mistakes) {
 }
 
 void check_routes(Draft& draft, Mistakes& mistakes) {
-    check_route_prefixes(draft, mistakes);
     const std::vector<OnLink> prefixes = on_link_prefixes(draft);
+    std::vector<std::optional<RealmId>> spaces;
     for (size_t i = 0; i < draft.routes.size(); ++i) {
-        if (draft.routes[i].next_hop_read) {
-            draft.config.routes[i].link = find_neighbour(
-                draft,
-                prefixes,
-                {"next hop", draft.config.routes[i].next_hop, draft.routes[i].next_hop},
-                mistakes
-            );
+        const RoutePlaces& at = draft.routes[i];
+        RouteSettings& route = draft.config.routes[i];
+        const Named next_hop{"next hop", route.next_hop, at.next_hop, at.realm};
+        const auto link =
+            at.next_hop_read ? find_neighbour(draft, prefixes, next_hop, mistakes) : std::nullopt;
+        auto& space = spaces.emplace_back();
+        if (at.realm) {
+            space = space_of(draft.config.realms[at.realm->value]);
+        }
+        if (link) {
+            route.link = *link;
+            space = space_of(draft.config.links[link->value]);
         }
     }
+    check_route_prefixes(draft, spaces, mistakes);
 }
 
 void check_neighbours(Draft& draft, Mistakes& mistakes) {
     const std::vector<OnLink> prefixes = on_link_prefixes(draft);
-    std::map<uint32_t, int> first_line;
+    Seen<uint32_t> seen;
     for (size_t i = 0; i < draft.neighbours.size(); ++i) {
-        const Place place = draft.neighbours[i].address;
+        const NeighbourPlaces& at = draft.neighbours[i];
         NeighbourSettings& neighbour = draft.config.neighbours[i];
-        if (!draft.neighbours[i].address_read) {
+        if (!at.address_read) {
             continue;
         }
-        const auto [at, fresh] = first_line.try_emplace(neighbour.address.host(), place.line);
-        if (!fresh) {
+        const Named named{"neighbour", neighbour.address, at.address, at.realm};
+        const auto link = find_neighbour(draft, prefixes, named, mistakes);
+        if (!link) {
+            continue;
+        }
+        neighbour.link = *link;
+        const RealmId space = space_of(draft.config.links[link->value]);
+        if (const auto line = seen.note(neighbour.address.host(), space, at.address.line)) {
             mistakes.add(
-                place,
+                at.address,
                 fmt::format(
                     "the neighbour {} a second time (first on line {})",
                     format(neighbour.address),
-                    at->second
+                    *line
                 ),
                 "one link address for a neighbour"
             );
-            continue;
         }
-        neighbour.link =
-            find_neighbour(draft, prefixes, {"neighbour", neighbour.address, place}, mistakes);
     }
 }
 

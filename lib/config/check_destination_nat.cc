@@ -12,15 +12,16 @@
 namespace sekisho::config {
 namespace {
 
-// The side to which packets for an address go, by the longest prefix.
+// The side to which a realm's packets for an address go, by the longest prefix.
 std::optional<Side> side_of(
-    const Draft& draft, const std::vector<OnLink>& prefixes, Ipv4Addr address
+    const Draft& draft, const std::vector<OnLink>& prefixes, RealmId realm, Ipv4Addr address
 ) {
     const LinkSettings* link = nullptr;
     int length = -1;
     const auto take = [&](Ipv4Prefix prefix, size_t id) {
-        if (prefix.contains(address) && int{prefix.length} > length &&
-            id < draft.config.links.size()) {
+        const bool is_seen =
+            id < draft.config.links.size() && is_seen_by(draft.config.links[id], realm);
+        if (is_seen && prefix.contains(address) && int{prefix.length} > length) {
             length = prefix.length;
             link = &draft.config.links[id];
         }
@@ -125,7 +126,10 @@ void check_target(
     const nat::DestinationNatSettings& rule = draft.config.nat.destination_nat[i];
     const nat::TargetSettings& target = rule.targets[k];
     const Place place = draft.destination_nat[i].targets[k];
-    const auto own = std::ranges::find(prefixes, target.address, &OnLink::own);
+    const RealmId realm = rule.is_inbound ? rule.target_realm : rule.realm;
+    const auto own = std::ranges::find_if(prefixes, [&](const OnLink& p) {
+        return p.own == target.address && p.is_seen_by(realm);
+    });
     if (own != prefixes.end()) {
         mistakes.add(
             place,
@@ -146,7 +150,7 @@ void check_target(
         );
         return;
     }
-    const auto side = side_of(draft, prefixes, target.address);
+    const auto side = side_of(draft, prefixes, realm, target.address);
     if (rule.is_inbound) {
         check_member(draft, rule, target, place, mistakes);
     } else if (!side) {

@@ -209,7 +209,7 @@ void check_internal(
         return;
     }
     for (const OnLink& p : prefixes) {
-        if (p.own == m.internal) {
+        if (p.own == m.internal && p.is_seen_by(m.realm)) {
             mistakes.add(
                 place,
                 fmt::format(

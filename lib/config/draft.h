@@ -7,6 +7,7 @@
 //   Thread    one checker.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "config/config.h"
@@ -31,11 +32,13 @@ struct RoutePlaces {
     Place next_hop;
     bool prefix_read = false;
     bool next_hop_read = false;
+    std::optional<RealmId> realm;  // as written
 };
 
 struct NeighbourPlaces {
     Place address;
     bool address_read = false;
+    std::optional<RealmId> realm;  // as written
 };
 
 struct PoolPlaces {
@@ -150,6 +153,7 @@ void check_deterministic(const Draft& draft, Mistakes& mistakes);
 void check_ports(const Draft& draft, Mistakes& mistakes);
 void check_room(const Draft& draft, Mistakes& mistakes);
 void check_policies(const Draft& draft, Mistakes& mistakes);
+void check_exemptions(const Draft& draft, Mistakes& mistakes);
 void check_static_mappings(const Draft& draft, Mistakes& mistakes);
 void check_trigger_forwards(const Draft& draft, Mistakes& mistakes);
 void check_destination_nat(const Draft& draft, Mistakes& mistakes);

@@ -159,6 +159,7 @@ Checked parse(const std::string& text, const std::string& file_name, const Machi
         check_deterministic(draft, mistakes);
         check_room(draft, mistakes);
         check_policies(draft, mistakes);
+        check_exemptions(draft, mistakes);
         check_static_mappings(draft, mistakes);
         check_destination_nat(draft, mistakes);
         check_trigger_forwards(draft, mistakes);

@@ -4,6 +4,18 @@
 
 namespace sekisho::config {
 
+RealmId space_of(const LinkSettings& link) {
+    return link.side == Side::kInternal ? link.realm : kExternalRealm;
+}
+
+RealmId space_of(const RealmSettings& realm) {
+    return realm.side == Side::kInternal ? realm.id : kExternalRealm;
+}
+
+bool is_seen_by(const LinkSettings& link, RealmId realm) {
+    return link.side == Side::kExternal || link.realm == realm;
+}
+
 std::vector<OnLink> on_link_prefixes(const Draft& draft) {
     std::vector<OnLink> prefixes;
     for (size_t i = 0; i < draft.links.size(); ++i) {
@@ -11,7 +23,14 @@ std::vector<OnLink> on_link_prefixes(const Draft& draft) {
         for (size_t k = 0; k < addresses.size(); ++k) {
             const Ipv4Prefix prefix = addresses[k].on_link();
             const uint32_t first = prefix.address.host();
-            prefixes.push_back({first, first | ~prefix.mask_host(), i, k, addresses[k].address});
+            prefixes.push_back(
+                {first,
+                 first | ~prefix.mask_host(),
+                 i,
+                 k,
+                 addresses[k].address,
+                 space_of(draft.config.links[i])}
+            );
         }
     }
     return prefixes;

@@ -12,12 +12,21 @@
 
 namespace sekisho::config {
 
+// The realm in which the link's addresses mean something: all on the external side are one.
+RealmId space_of(const LinkSettings& link);
+RealmId space_of(const RealmSettings& realm);
+// Whether somebody in that realm meets the link's addresses: it is in the realm, or on the external side.
+bool is_seen_by(const LinkSettings& link, RealmId realm);
+
 struct OnLink {
     uint32_t first;
     uint32_t last;
     size_t link;
     size_t address;
     Ipv4Addr own;
+    RealmId space;
+
+    bool is_seen_by(RealmId realm) const { return space == realm || space == kExternalRealm; }
 };
 
 // In the order of the file.

@@ -2,6 +2,18 @@
 
 namespace sekisho::config {
 
+std::optional<RealmId> read_any_realm(const Node& node, const Draft& draft, Mistakes& mistakes) {
+    const auto index =
+        node.kind == Node::Kind::kScalar ? draft.realm_names.find(node.text) : std::nullopt;
+    if (!index) {
+        mistakes.add(
+            node.place, describe(node), "the name of a realm: " + draft.realm_names.list()
+        );
+        return std::nullopt;
+    }
+    return draft.config.realms[*index].id;
+}
+
 std::optional<RealmId> read_internal_realm(
     const Node& node, const Draft& draft, Mistakes& mistakes
 ) {

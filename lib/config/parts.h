@@ -13,6 +13,8 @@
 
 namespace sekisho::config {
 
+// The name of a realm.
+std::optional<RealmId> read_any_realm(const Node& node, const Draft& draft, Mistakes& mistakes);
 // The name of a realm on the internal side.
 std::optional<RealmId> read_internal_realm(
     const Node& node, const Draft& draft, Mistakes& mistakes

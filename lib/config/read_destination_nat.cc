@@ -88,15 +88,10 @@ bool read_realms(
 ) {
     bool good = true;
     if (const Node* node = map.find("realm")) {
-        const auto index =
-            node->kind == Node::Kind::kScalar ? draft.realm_names.find(node->text) : std::nullopt;
-        if (!index) {
-            mistakes.add(node->place, describe(*node), "the name of a realm");
-            good = false;
-        } else {
-            rule.realm = draft.config.realms[*index].id;
-            rule.is_inbound = draft.config.realms[*index].side == Side::kExternal;
-        }
+        const auto realm = read_any_realm(*node, draft, mistakes);
+        rule.realm = realm.value_or(rule.realm);
+        rule.is_inbound = realm && draft.config.realms[realm->value].side == Side::kExternal;
+        good = realm.has_value();
     }
     if (const Node* node = map.find("target-realm")) {
         const auto realm = read_internal_realm(*node, draft, mistakes);

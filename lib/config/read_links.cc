@@ -5,8 +5,7 @@
 
 #include "base/text.h"
 #include "config/device.h"
-#include "config/draft.h"
-#include "config/scalars.h"
+#include "config/parts.h"
 
 namespace sekisho::config {
 namespace {
@@ -33,16 +32,12 @@ void read_device(const Node& node, LinkSettings& link, LinkPlaces& places, Mista
 void read_link_realm(
     const Node& node, const Draft& draft, LinkSettings& link, LinkPlaces& places, Mistakes& mistakes
 ) {
-    const auto index =
-        node.kind == Node::Kind::kScalar ? draft.realm_names.find(node.text) : std::nullopt;
-    if (!index) {
-        mistakes.add(
-            node.place, describe(node), "the name of a realm: " + draft.realm_names.list()
-        );
+    const auto realm = read_any_realm(node, draft, mistakes);
+    if (!realm) {
         return;
     }
-    link.realm = draft.config.realms[*index].id;
-    link.side = draft.config.realms[*index].side;
+    link.realm = *realm;
+    link.side = draft.config.realms[realm->value].side;
     places.realm_read = true;
 }
 
@@ -178,7 +173,11 @@ void read_next_hop(
 }
 
 void read_neighbour(
-    const Map& map, NeighbourSettings& neighbour, NeighbourPlaces& places, Mistakes& mistakes
+    const Map& map,
+    const Draft& draft,
+    NeighbourSettings& neighbour,
+    NeighbourPlaces& places,
+    Mistakes& mistakes
 ) {
     if (const Node* node = map.find("address")) {
         places.address = node->place;
@@ -189,6 +188,10 @@ void read_neighbour(
         } else {
             mistakes.add(node->place, describe(*node), "the IPv4 address of a neighbour");
         }
+    }
+    if (const Node* node = map.find("realm")) {
+        places.realm = read_any_realm(*node, draft, mistakes);
+        places.address_read = places.address_read && places.realm;
     }
     if (const Node* node = map.find("mac")) {
         const auto mac = base::parse_mac(node->kind == Node::Kind::kScalar ? node->text : "");
@@ -240,6 +243,10 @@ void read_routes(const Node& node, Draft& draft, Mistakes& mistakes) {
         if (const Node* next_hop = map ? map->find("next-hop") : nullptr) {
             read_next_hop(*next_hop, route, places, mistakes);
         }
+        if (const Node* realm = map ? map->find("realm") : nullptr) {
+            places.realm = read_any_realm(*realm, draft, mistakes);
+            places.next_hop_read = places.next_hop_read && places.realm;
+        }
         draft.config.routes.push_back(route);
         draft.routes.push_back(places);
     }
@@ -256,7 +263,7 @@ void read_neighbours(const Node& node, Draft& draft, Mistakes& mistakes) {
         NeighbourSettings neighbour;
         NeighbourPlaces places;
         if (const auto map = Map::open(item, kNeighbour, mistakes)) {
-            read_neighbour(*map, neighbour, places, mistakes);
+            read_neighbour(*map, draft, neighbour, places, mistakes);
         }
         draft.config.neighbours.push_back(neighbour);
         draft.neighbours.push_back(places);

@@ -64,8 +64,8 @@ inline constexpr Key kLinkKeys[] = {
     {"proxy-arp"},
     {"queues"},
 };
-inline constexpr Key kRouteKeys[] = {{"prefix", true}, {"next-hop", true}};
-inline constexpr Key kNeighbourKeys[] = {{"address", true}, {"mac", true}};
+inline constexpr Key kRouteKeys[] = {{"prefix", true}, {"next-hop", true}, {"realm"}};
+inline constexpr Key kNeighbourKeys[] = {{"address", true}, {"mac", true}, {"realm"}};
 inline constexpr Key kMulticastKeys[] = {{"groups", true}, {"from", true}, {"to", true}};
 inline constexpr Key kPoolKeys[] = {
     {"name", true},

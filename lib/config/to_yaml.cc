@@ -148,6 +148,10 @@ void write_realms(const Config& config, Out out) {
     }
 }
 
+std::string realm_of(const Config& config, LinkId link) {
+    return scalar(config.realms[config.links[link.value].realm.value].name);
+}
+
 void write_link(const Config& config, const LinkSettings& link, Out out) {
     fmt::format_to(
         out, "  - name: {}\n    device: {}\n", scalar(link.name), scalar(link.device.text)
@@ -472,6 +476,29 @@ void write_rest(const Config& config, Out out) {
     fmt::format_to(out, "\ncontrol:\n  socket: {}\n", scalar(config.control.socket));
 }
 
+void write_routes(const Config& config, Out out) {
+    fmt::format_to(out, "{}", config.routes.empty() ? "" : "\nroutes:\n");
+    for (const RouteSettings& route : config.routes) {
+        fmt::format_to(
+            out,
+            "  - {{prefix: {}, next-hop: {}, realm: {}}}\n",
+            format(route.prefix),
+            format(route.next_hop),
+            realm_of(config, route.link)
+        );
+    }
+    fmt::format_to(out, "{}", config.neighbours.empty() ? "" : "\nneighbours:\n");
+    for (const NeighbourSettings& neighbour : config.neighbours) {
+        fmt::format_to(
+            out,
+            "  - {{address: {}, mac: \"{}\", realm: {}}}\n",
+            format(neighbour.address),
+            neighbour.mac,
+            realm_of(config, neighbour.link)
+        );
+    }
+}
+
 }  // namespace
 
 std::string to_yaml(const Config& config) {
@@ -483,18 +510,7 @@ std::string to_yaml(const Config& config) {
     for (const LinkSettings& link : config.links) {
         write_link(config, link, out);
     }
-    text += config.routes.empty() ? "" : "\nroutes:\n";
-    for (const RouteSettings& route : config.routes) {
-        fmt::format_to(
-            out, "  - {{prefix: {}, next-hop: {}}}\n", format(route.prefix), format(route.next_hop)
-        );
-    }
-    text += config.neighbours.empty() ? "" : "\nneighbours:\n";
-    for (const NeighbourSettings& neighbour : config.neighbours) {
-        fmt::format_to(
-            out, "  - {{address: {}, mac: \"{}\"}}\n", format(neighbour.address), neighbour.mac
-        );
-    }
+    write_routes(config, out);
     text += config.multicast.empty() ? "" : "\nmulticast:\n";
     for (const MulticastSettings& entry : config.multicast) {
         fmt::format_to(

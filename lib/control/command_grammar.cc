@@ -33,12 +33,17 @@ struct FilterWord {
     bool (*accepts)(std::string_view);
 };
 
-constexpr std::array<FilterWord, 4> kFilters{{
+constexpr std::array<FilterWord, 5> kFilters{{
     {"subscriber",
      "<A>",
      "of one internal address",
      kWantedAddress,
      [](std::string_view text) { return base::parse_ipv4(text).has_value(); }},
+    {"realm",
+     "<name>",
+     "of one realm on the internal side",
+     kWantedRealm,
+     [](std::string_view text) { return !text.empty(); }},
     {"external",
      "<A[:P]>",
      "of one external address, or address and port",

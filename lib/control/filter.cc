@@ -1,5 +1,8 @@
 #include "control/filter.h"
 
+#include <algorithm>
+#include <string>
+
 #include "base/protocol_name.h"
 #include "base/text.h"
 #include "control/json_text.h"
@@ -27,6 +30,7 @@ auto read(ParamReader& params, std::string_view name, std::string_view wanted, P
 
 bool Filter::admits(const Session& s) const {
     return (!subscriber || subscriber->raw == s.internal_address) &&
+           (!realm || *realm == flow::realm_of(s)) &&
            (!external || external->admits(s.external_address, s.external_port)) &&
            (!remote || remote->admits(s.remote_address, s.remote_port)) &&
            (!protocol || static_cast<uint8_t>(*protocol) == s.protocol);
@@ -46,6 +50,7 @@ bool Filter::admits(const nat::SessionView& view) const {
 
 bool Filter::admits(const nat::Mapping& m) const {
     return (!subscriber || subscriber->raw == m.internal_address) &&
+           (!realm || realm->value == m.realm) &&
            (!external || external->admits(m.external_address, m.external_port)) &&
            (!protocol || static_cast<uint8_t>(*protocol) == m.protocol);
 }
@@ -62,13 +67,26 @@ bool Filter::admits(const nat::MappingView& view) const {
 }
 
 bool Filter::admits(const nat::SubscriberView& s) const {
-    return (!subscriber || *subscriber == s.address) &&
+    return (!subscriber || *subscriber == s.address) && (!realm || *realm == s.realm) &&
            (!external || external->port || external->address == s.external_address);
 }
 
-Filter read_filter(ParamReader& params) {
+Filter read_filter(ParamReader& params, const std::vector<config::RealmSettings>& realms) {
     Filter filter;
     filter.subscriber = read(params, "subscriber", kWantedAddress, base::parse_ipv4);
+    std::string wanted(kWantedRealm);
+    for (const config::RealmSettings& realm : realms) {
+        if (realm.side == config::Side::kInternal) {
+            wanted += (wanted == kWantedRealm ? ": " : ", ") + realm.name;
+        }
+    }
+    const auto find_realm = [&](std::string_view name) -> std::optional<RealmId> {
+        const auto found = std::ranges::find(realms, name, &config::RealmSettings::name);
+        return found == realms.end() || found->side != config::Side::kInternal
+                   ? std::nullopt
+                   : std::optional(found->id);
+    };
+    filter.realm = read(params, "realm", wanted, find_realm);
     filter.external = read(params, "external", kWantedEndpoint, parse_endpoint);
     filter.remote = read(params, "remote", kWantedEndpoint, parse_endpoint);
     filter.protocol = read(params, "protocol", kWantedProtocol, base::parse_protocol);

@@ -21,7 +21,7 @@ struct Methods::Page {
 tl::expected<Methods::Page, RpcError> Methods::read_page(const Json& params, Purpose purpose) {
     ParamReader reader(params);
     Page page;
-    page.filter = read_filter(reader);
+    page.filter = read_filter(reader, config_.realms);
     if (const auto limit = reader.number("limit", 1, kMaxRows)) {
         page.limit = static_cast<uint32_t>(*limit);
     }
@@ -40,7 +40,7 @@ tl::expected<Methods::Page, RpcError> Methods::read_page(const Json& params, Pur
         reader.complain(
             "all",
             all ? "true beside a filter" : "no filter",
-            "a filter (subscriber, external, remote, protocol) or all: true"
+            "a filter (subscriber, realm, external, remote, protocol) or all: true"
         );
     }
     if (const auto read = reader.finish(); !read) {

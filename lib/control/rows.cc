@@ -226,10 +226,21 @@ Document worker_row(const dataplane::WorkerView& view) {
     };
 }
 
+namespace {
+
+Document realm_of_link(LinkId link, const config::Config& config) {
+    return link.value < config.links.size()
+               ? Document(realm_name(config.links[link.value].realm.value, config))
+               : Document();
+}
+
+}  // namespace
+
 Document neighbour_row(const dataplane::NeighbourView& view, const config::Config& config) {
     return {
         {"address", base::to_text(view.address)},
         {"link", name_in(config.links, view.link.value)},
+        {"realm", realm_of_link(view.link, config)},
         {"mac", base::to_text(view.mac)},
         {"state", view.state},
         {"gateway", view.gateway},
@@ -238,11 +249,12 @@ Document neighbour_row(const dataplane::NeighbourView& view, const config::Confi
     };
 }
 
-Document route_row(const dataplane::Network::RouteEntry& route, const config::Config& config) {
+Document route_row(const dataplane::RouteEntry& route, const config::Config& config) {
     Document row = {{"prefix", base::to_text(route.prefix)}};
     // A connected route's next hop is whatever the packet is for.
     row["next-hop"] = route.hop.on_link ? Document() : Document(base::to_text(route.hop.next_hop));
     row["link"] = name_in(config.links, route.hop.link.value);
+    row["realm"] = realm_of_link(route.hop.link, config);
     row["on-link"] = route.hop.on_link;
     return row;
 }

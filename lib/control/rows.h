@@ -26,7 +26,7 @@ Document log_object(const dataplane::LogView& log, const config::Config& config)
 Document link_row(const dataplane::LinkView& view, const config::Config& config);
 Document worker_row(const dataplane::WorkerView& view);
 Document neighbour_row(const dataplane::NeighbourView& view, const config::Config& config);
-Document route_row(const dataplane::Network::RouteEntry& route, const config::Config& config);
+Document route_row(const dataplane::RouteEntry& route, const config::Config& config);
 Document pool_row(
     const nat::PoolSettings& settings, const nat::PoolView& view, const config::Config& config
 );

@@ -21,7 +21,7 @@ uint16_t mss_of_path(
     const bool outbound = direction == Direction::kOutbound;
     if (!outbound || (session.flags & flow::kSessionHairpin) == 0) {
         const Ipv4Addr to{outbound ? session.remote_address : session.internal_address};
-        const HopResult hop = find_hop(tables, to, direction);
+        const HopResult hop = find_hop(tables, flow::realm_of(session), to, direction);
         mtu = hop.is_found() ? std::min(mtu, tables.network->link(hop.link()).mtu) : mtu;
     }
     return static_cast<uint16_t>(mtu - kHeaders);

@@ -20,7 +20,12 @@ void judge_size(const PacketRef& ref, PacketMeta& meta, const StageTables& table
     if (tables.is_pool(destination)) {
         return;  // the second half of the hairpin will tell
     }
-    const HopResult hop = find_hop(tables, destination, meta.direction);
+    const HopResult hop = find_hop(
+        tables,
+        flow::realm_of(*static_cast<const flow::Session*>(meta.session)),
+        destination,
+        meta.direction
+    );
     if (!hop.is_found() || meta.l3_length <= tables.network->link(hop.link()).mtu) {
         return;
     }

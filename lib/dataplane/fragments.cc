@@ -38,21 +38,17 @@ ShardId home_of(const PacketMeta& meta, const StageTables& tables) {
 
 // Inbound fragments that are exempt go on by themselves, unless it takes a port to tell, or a session.
 bool has_exempt_ports(const PacketMeta& meta, const StageTables& tables) {
-    const auto flow = tables.exemptions->are_any() ? flow_as_sent(meta, tables) : std::nullopt;
-    if (!flow) {
-        return false;
-    }
-    return tables.nat->redirects() != nullptr ? tables.exemptions->covers(*flow)
-                                              : tables.exemptions->covers_by_port(*flow);
+    const bool by_port = tables.nat->redirects() == nullptr;
+    return tables.exemptions->are_any() && exempt_flow(meta, tables, by_port).has_value();
 }
 
 bool has_flow(const PacketMeta& meta, const StageTables& tables) {
     if (meta.direction == Direction::kInbound) {
-        return !tables.is_ours(meta.key.source()) &&
+        return !tables.is_ours(realm_of(meta), meta.key.source()) &&
                (tables.is_pool(meta.key.destination()) || has_exempt_ports(meta, tables));
     }
     const nat::Redirects* const redirects = tables.nat->redirects();
-    return !tables.network->is_own(meta.key.destination()) ||
+    return !tables.network->is_own(realm_of(meta), meta.key.destination()) ||
            tables.is_pool(meta.key.destination()) ||
            (redirects != nullptr && redirects->covers_any_port(meta.key));
 }
@@ -175,12 +171,13 @@ void judge_later_fragment(Burst& burst, uint32_t i, const StageTables& tables, T
     PacketMeta& meta = burst.batch.meta[i];
     const FlowKey& key = meta.key;
     const bool inbound = meta.direction == Direction::kInbound;
-    if (tables.network->is_own(key.destination()) && !tables.is_pool(key.destination())) {
+    if (tables.network->is_own(realm_of(meta), key.destination()) &&
+        !tables.is_pool(key.destination())) {
         meta.verdict = Verdict::kPuntNeighbour;
         return;
     }
     const bool hairpin = (burst.batch.ref[i].flags & packet::kHairpin) != 0;
-    if (!hairpin && inbound && is_forged(key.source(), meta.direction, tables)) {
+    if (!hairpin && inbound && is_forged_inbound(meta, tables)) {
         return drop(meta, DropReason::kSpoofedSource);
     }
     // Of a static mapping, an echo reply has no session that its later fragments could follow.

@@ -46,6 +46,7 @@ void HopTable::put(const NeighbourUpdate& update) {
     const Link& link = network_.link(update.entry.link);
     entries_[id].header_length = static_cast<uint8_t>(packet::l2_length(link.vlans.size()));
     entries_[id].mtu = link.mtu;
+    entries_[id].realm = link.view();
     build_header(entries_[id], link.mac);
     insert(update.id);
 }

@@ -70,7 +70,7 @@ void judge_icmp_error(Burst& burst, uint32_t i, const StageTables& tables) {
     PacketMeta& meta = burst.batch.meta[i];
     const FlowKey& key = meta.key;
     const Ipv4Addr outer_destination = destination_of(burst.batch.ref[i], meta);
-    const bool is_to_us = tables.network->is_own(outer_destination);
+    const bool is_to_us = tables.network->is_own(realm_of(meta), outer_destination);
     if (is_to_us && !tables.is_pool(outer_destination)) {
         meta.verdict = Verdict::kPuntNeighbour;
         return;
@@ -94,8 +94,8 @@ void judge_icmp_error(Burst& burst, uint32_t i, const StageTables& tables) {
 // Where a subscriber's new flow goes if it is redirected. Who asks the appliance itself is answered by it.
 std::optional<nat::RemoteEndpoint> target_of(const PacketMeta& meta, const StageTables& tables) {
     const nat::Redirects* const redirects = tables.nat->redirects();
-    const bool is_to_us =
-        meta.kind == PacketKind::kIcmpQuery && tables.network->is_own(meta.key.destination());
+    const bool is_to_us = meta.kind == PacketKind::kIcmpQuery &&
+                          tables.network->is_own(realm_of(meta), meta.key.destination());
     return redirects == nullptr || is_to_us ? std::nullopt : redirects->target_of(meta.key);
 }
 
@@ -109,14 +109,17 @@ Ipv4Addr new_destination_of(const PacketMeta& meta, const StageTables& tables) {
 
 // Of a subscriber who is known the answer is known, too. Who has no policy is told so.
 bool is_forged_outbound(
-    const FlowKey& key, const nat::NatShard::Newcomer& newcomer, const StageTables& tables
+    const PacketMeta& meta, const nat::NatShard::Newcomer& newcomer, const StageTables& tables
 ) {
-    const bool is_known =
-        newcomer.subscriber != kNoIndex &&
-        tables.nat->subscriber_address(SubscriberIndex{newcomer.subscriber}) == key.source();
-    return !is_known && is_forged(key.source(), Direction::kOutbound, tables) &&
-           (tables.is_ours(key.source()) ||
-            nat::find_policy(tables.nat->settings(), key.source(), key.realm()) != nat::kNoPolicy);
+    const Ipv4Addr source = meta.key.source();
+    const RealmId realm = realm_of(meta);
+    const SubscriberIndex found{newcomer.subscriber};
+    const bool is_known = newcomer.subscriber != kNoIndex &&
+                          tables.nat->subscriber_address(found) == source &&
+                          tables.nat->subscriber_realm(found) == realm;
+    return !is_known && is_forged(realm, source, Direction::kOutbound, tables) &&
+           (tables.is_ours(realm, source) ||
+            nat::find_policy(tables.nat->settings(), source, realm) != nat::kNoPolicy);
 }
 
 // NOLINTNEXTLINE(readability-function-size): what was foreseen goes with the packet
@@ -128,20 +131,21 @@ void judge_outbound(
     Tick now
 ) {
     PacketMeta& meta = burst.batch.meta[i];
-    if (is_forged_outbound(meta.key, newcomer, tables)) {
+    const RealmId realm = realm_of(meta);
+    if (is_forged_outbound(meta, newcomer, tables)) {
         return drop(meta, DropReason::kSpoofedSource);
     }
     const Ipv4Addr destination = new_destination_of(meta, tables);
     HopResult hop = HopResult::none(DropReason::kNoRoute);
     const bool is_pool = tables.is_pool(destination);
     if (!is_pool || meta.kind == PacketKind::kIcmpQuery) {
-        if (tables.network->is_own(destination)) {
+        if (tables.network->is_own(realm, destination)) {
             meta.verdict = Verdict::kPuntNeighbour;
             return;
         }
     }
     if (!is_pool) {
-        hop = find_hop(tables, destination, Direction::kOutbound);
+        hop = find_hop(tables, realm, destination, Direction::kOutbound);
         if (!hop.is_found()) {
             drop(meta, hop.reason());
             meta.verdict =
@@ -209,7 +213,7 @@ bool is_for_us(
     }
     const bool is_ping =
         meta.kind == PacketKind::kIcmpQuery && (meta.tcp_flags & packet::kIcmpReply) == 0;
-    if (tables.network->is_own(meta.key.destination())) {
+    if (tables.network->is_own(kExternalRealm, meta.key.destination())) {
         const bool is_asked = is_ping || meta.kind == PacketKind::kUdp;
         return is_asked && (ref.flags & packet::kHairpin) == 0;
     }
@@ -219,11 +223,11 @@ bool is_for_us(
 void judge_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
     PacketMeta& meta = burst.batch.meta[i];
     const bool hairpin = (burst.batch.ref[i].flags & packet::kHairpin) != 0;
-    if (!hairpin && is_forged(meta.key.source(), Direction::kInbound, tables)) {
+    if (!hairpin && is_forged_inbound(meta, tables)) {
         return drop(meta, DropReason::kSpoofedSource);
     }
     if (!tables.is_pool(meta.key.destination())) {
-        if (tables.network->is_own(meta.key.destination())) {
+        if (tables.network->is_own(kExternalRealm, meta.key.destination())) {
             meta.verdict = Verdict::kPuntNeighbour;
             return;
         }

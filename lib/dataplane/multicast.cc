@@ -25,7 +25,8 @@ MacAddr mac_of(Ipv4Addr group) {
 std::optional<DropReason> Shard::why_no_multicast(
     const PacketRef& ref, const PacketMeta& meta, const Link& to
 ) const {
-    if (is_forged(source_of(ref, meta), meta.direction, tables_)) {
+    const RealmId realm = plan_.network->view_of(ref.in_link);
+    if (is_forged(realm, source_of(ref, meta), meta.direction, tables_)) {
         return DropReason::kSpoofedSource;
     }
     if (ref.data[meta.l3_offset + packet::offset::kIpTtl] <= 1) {

@@ -3,8 +3,10 @@
 //
 //   Changes   another is made beside it and the two are swapped while nobody takes a turn (appliance_change.cc): the same links,
 //             whose addresses, and routes, may differ. Who keeps anything that follows from them is told to follow.
-//   Cost      route(): a binary search over the runs of addresses that the routes make within a first octet (of n routes at
-//             most 2n + 1 in all, and a few for each connected prefix); no branch to guess. is_own(): one probe.
+//   Realms    every realm on the internal side is an address space of its own, and sees besides only the external side, all
+//             realms of which are one. So an address means nothing without the realm in which it is looked up, two internal
+//             realms may have the same one, and no route leads from one of them to another.
+//   Cost      find_route(), is_own(): as those of RouteTable, and two loads.
 //   Thread    read by all.
 #pragma once
 
@@ -17,6 +19,7 @@
 
 #include "base/types.h"
 #include "config/config.h"
+#include "dataplane/route_table.h"
 #include "packet/parse.h"
 
 namespace sekisho::dataplane {
@@ -31,17 +34,9 @@ struct Link {  // by LinkId, in the order of the configuration
     uint16_t mtu = 1500;
     std::vector<uint16_t> vlans;  // outermost first
     bool proxy_arp = false;
-};
 
-// Where a packet goes next.
-struct Hop {
-    LinkId link;
-    Ipv4Addr next_hop;  // a gateway, or the destination itself if it is on the link
-    bool on_link = false;
-
-    Hop towards(Ipv4Addr destination) const {
-        return {link, on_link ? destination : next_hop, on_link};
-    }
+    // The realm as which it looks addresses up: its own, or the one of all links on the external side.
+    RealmId view() const { return side == config::Side::kInternal ? realm : kExternalRealm; }
 };
 
 class Network {
@@ -55,23 +50,41 @@ class Network {
 
     const std::vector<Link>& links() const { return links_; }
     const Link& link(LinkId id) const { return links_[id.value]; }
-    // Longest prefix; nothing: no route. The network and broadcast addresses of an on-link prefix
-    // have none (RFC 2644: directed broadcasts are not forwarded).
-    std::optional<Hop> route(Ipv4Addr destination) const {
-        const Hop* hop = find_route(destination);
+    RealmId view_of(LinkId id) const { return links_[id.value].view(); }
+    // Those on the internal side that have a link.
+    const std::vector<RealmId>& internal_realms() const { return internal_realms_; }
+
+    // All of these ask as `realm` sees it; kExternalRealm stands for all realms of its side.
+    //
+    // By the longest prefix; nothing, or nullptr: no route. The network and broadcast addresses of an on-link prefix have
+    // none (RFC 2644: directed broadcasts are not forwarded).
+    std::optional<Hop> route(RealmId realm, Ipv4Addr destination) const {
+        const Hop* hop = find_route(realm, destination);
         return hop == nullptr ? std::nullopt : std::optional(hop->towards(destination));
     }
-    // The same: the hop as the route gives it, or nullptr.
-    const Hop* find_route(Ipv4Addr destination) const;
-    // Whether it is one of the appliance's own addresses, on whatever link.
-    bool is_own(Ipv4Addr address) const { return own_.find(address.raw) != kNoIndex; }
+    // The same: the hop as the route gives it.
+    const Hop* find_route(RealmId realm, Ipv4Addr destination) const {
+        return seen_by(realm).find(destination);
+    }
+    // Whether it is one of the appliance's own addresses, in the realm or on the external side.
+    bool is_own(RealmId realm, Ipv4Addr address) const { return seen_by(realm).is_own(address); }
+    // Whether it is the network or broadcast address of a prefix on a link.
+    bool is_link_broadcast(RealmId realm, Ipv4Addr address) const {
+        return seen_by(realm).is_link_broadcast(address);
+    }
+    // Whether the address lies in the realm itself, the appliance's own ones too.
+    bool is_inside(RealmId realm, Ipv4Addr address) const;
+    // The same of any realm on the internal side.
+    bool is_inside_any(Ipv4Addr address) const {
+        return (inside_.find(address) != nullptr || inside_.is_own(address)) &&
+               is_inside_some(address);
+    }
+
     // Whether it is one of the appliance's own addresses on this link.
     bool is_own_on(LinkId link, Ipv4Addr address) const;
     // Whether a host with this address may stand on the link: in one of its prefixes, and neither
     // network nor broadcast.
     bool is_host_on(LinkId link, Ipv4Addr address) const;
-    // Whether it is the network or broadcast address of any link's prefix.
-    bool is_link_broadcast(Ipv4Addr address) const;
     // The own address with which the appliance speaks on a link to `peer`: the one whose prefix
     // holds it, else the first; 0.0.0.0 if the link has none.
     Ipv4Addr own_address(LinkId link, Ipv4Addr peer) const;
@@ -80,13 +93,9 @@ class Network {
     // What the parse stage must know of each link, by LinkId.
     std::vector<packet::LinkView> link_views() const;
 
-    struct RouteEntry {
-        Ipv4Prefix prefix;
-        Hop hop;
-    };
     // All of them, link by link.
     std::vector<std::pair<LinkId, Ipv4Addr>> own_addresses() const;
-    // Connected and static ones, longest first.
+    // Connected and static ones of all realms, longest first.
     const std::vector<RouteEntry>& routes() const { return routes_; }
     // Those whose link address the configuration gives.
     const std::vector<config::NeighbourSettings>& static_neighbours() const {
@@ -94,58 +103,27 @@ class Network {
     }
 
   private:
-    // Open addressing, at most half full, never changed once made: 32-bit key -> number.
-    class Table {
-      public:
-        explicit Table(size_t entries);
-        // False: the key is there already, and keeps its value.
-        bool insert(uint32_t key, uint32_t value);
-        // kNoIndex: none. Only the operator fills these tables, so a plain multiplicative hash will do.
-        uint32_t find(uint32_t key) const {
-            size_t at = first_slot(key);
-            while (slots_[at].value != kNoIndex && slots_[at].key != key) {
-                at = (at + 1) & mask_;
-            }
-            return slots_[at].value;
-        }
-
-      private:
-        struct Slot {
-            uint32_t key = 0;
-            uint32_t value = kNoIndex;
-        };
-        size_t first_slot(uint32_t key) const {
-            return (uint64_t{key} * 0x9e3779b97f4a7c15ULL >> 32) & mask_;
-        }
-        std::vector<Slot> slots_;
-        size_t mask_;
-    };
-
     void add_links(
         const config::Config& config,
         const std::vector<unsigned>& device_of_link,
         const std::vector<MacAddr>& macs
     );
-    void compile_routes();
-    void compile_intervals();
-    void index_runs();
-    std::vector<uint32_t> borders() const;
-    uint32_t meaning_of(uint32_t route, Ipv4Addr destination) const;
+    std::vector<RouteEntry> routes_of(const config::Config& config) const;
+    template <class Takes>  // of the links that `takes` names, what is seen
+    RouteTable table_of(const std::vector<RouteEntry>& all, Takes takes) const;
+    void compile_realms(const std::vector<RouteEntry>& all);
+    void list_routes(const std::vector<RouteEntry>& all);
+    bool is_inside_some(Ipv4Addr address) const;
+    const RouteTable& seen_by(RealmId realm) const { return tables_[table_of_[realm.value]]; }
 
     std::vector<Link> links_;
+    std::vector<RealmId> internal_realms_;
     std::vector<RouteEntry> routes_;
     std::vector<config::NeighbourSettings> static_neighbours_;
     std::vector<config::MulticastSettings> multicast_;
-    // What routes_ mean, as runs of addresses that go the same way: where each run begins, host order, ascending from 0,
-    // and the index in routes_ or kNoIndex.
-    std::vector<uint32_t> run_starts_;
-    std::vector<uint32_t> run_routes_;
-    struct Runs {
-        uint32_t first;
-        uint32_t count;
-    };
-    std::array<Runs, 256> by_octet_;  // the runs in which addresses with this first octet lie
-    Table own_;
+    std::vector<RouteTable> tables_;       // the first is the external side's
+    std::array<uint8_t, 256> table_of_{};  // by RealmId
+    RouteTable inside_{{}, {}};            // all realms on the internal side at once: a first guess
 };
 
 }  // namespace sekisho::dataplane

@@ -9,9 +9,9 @@ void drop(PacketMeta& meta, DropReason reason) {
     meta.reason = reason;
 }
 
-// Whether a session may keep the entry's id for packets to `destination` (neighbour.h).
-bool is_believable(const NeighbourEntry& entry, Ipv4Addr destination) {
-    return entry.gateway != 0 || entry.address == destination;
+// Whether a session may keep the entry's id for packets to `destination` in a realm (neighbour.h).
+bool is_believable(const NeighbourEntry& entry, RealmId realm, Ipv4Addr destination) {
+    return entry.gateway != 0 || (entry.address == destination && entry.realm == realm);
 }
 
 void move_start(PacketRef& ref, int by) {
@@ -65,7 +65,7 @@ struct Neighbour {
     bool is_resolved() const { return entry.resolved != 0; }
     // What a session may remember for packets to `destination`, or 0.
     NeighbourId id_for(Ipv4Addr destination) const {
-        return is_resolved() && is_believable(entry, destination) ? id : NeighbourId{};
+        return is_resolved() && is_believable(entry, entry.realm, destination) ? id : NeighbourId{};
     }
 };
 
@@ -91,6 +91,7 @@ Neighbour neighbour_of(const StageTables& tables, const Hop& hop) {
     if (!neighbour.is_resolved()) {
         meta.verdict = Verdict::kPuntNeighbour;
         burst.hop[i] = result.hop();
+        burst.batch.ref[i].in_link = result.link();  // whose realm its destination lies in
         burst.batch.ref[i].flags =
             static_cast<uint8_t>(burst.batch.ref[i].flags | packet::kRouteOnly);
         return NeighbourId{};
@@ -105,12 +106,14 @@ NeighbourId known_neighbour(const StageTables& tables, const Hop& hop, Ipv4Addr 
     return neighbour_of(tables, hop).id_for(destination);
 }
 
-HopResult find_hop(const StageTables& tables, Ipv4Addr destination, Direction direction) {
-    const Hop* const hop = tables.network->find_route(destination);
+HopResult find_hop(
+    const StageTables& tables, RealmId realm, Ipv4Addr destination, Direction direction
+) {
+    const Hop* const hop = tables.network->find_route(realm, destination);
     if (hop == nullptr) {
         return HopResult::none(DropReason::kNoRoute);
     }
-    if (tables.network->is_own(destination)) {
+    if (tables.network->is_own(realm, destination)) {
         return HopResult::none(DropReason::kToAppliance);
     }
     const auto wanted =
@@ -131,24 +134,43 @@ void route(Burst& burst, const StageTables& tables) {
         if (meta.kind == PacketKind::kIcmpError)
             [[unlikely]] {  // its outer destination is not the session's
             const Ipv4Addr destination = destination_of(batch.ref[i], meta);
+            const RealmId realm = flow::realm_of(*static_cast<flow::Session*>(meta.session));
             route_slowly(
-                burst, i, destination, find_hop(tables, destination, meta.direction), tables
+                burst, i, destination, find_hop(tables, realm, destination, meta.direction), tables
             );
             continue;
         }
         auto& session = *static_cast<flow::Session*>(meta.session);
         const bool outbound = meta.direction == Direction::kOutbound;
+        const RealmId realm = flow::realm_of(session);
         const Ipv4Addr destination{outbound ? session.remote_address : session.internal_address};
         uint16_t& cached = session.next_hop[static_cast<size_t>(meta.direction)];
         const NeighbourEntry& hop = tables.hops->at(NeighbourId{cached});
-        if (hop.resolved != 0 && is_believable(hop, destination)) [[likely]] {
+        const RealmId stands_in = outbound ? kExternalRealm : realm;
+        if (hop.resolved != 0 && is_believable(hop, stands_in, destination)) [[likely]] {
             put_header(batch.ref[i], meta, hop, *tables.network);
             continue;
         }
-        const HopResult result = find_hop(tables, destination, meta.direction);
+        const HopResult result = find_hop(tables, realm, destination, meta.direction);
         cached = route_slowly(burst, i, destination, result, tables).value;
     }
 }
+
+namespace {
+
+// An answer goes back into the realm from which it was asked for; what waited for a neighbour goes where it was going.
+HopResult find_own_hop(const StageTables& tables, const PacketRef& ref, Ipv4Addr destination) {
+    const Network& network = *tables.network;
+    const RealmId realm = network.view_of(ref.in_link);
+    const auto hop = network.route(realm, destination);
+    if (!hop || network.is_own(realm, destination)) {
+        return HopResult::none(DropReason::kNoRoute);
+    }
+    return network.view_of(hop->link) == realm ? HopResult::of(*hop)
+                                               : HopResult::none(DropReason::kWrongSide);
+}
+
+}  // namespace
 
 void route_own(Burst& burst, const StageTables& tables) {
     Batch& batch = burst.batch;
@@ -164,11 +186,9 @@ void route_own(Burst& burst, const StageTables& tables) {
             meta.verdict = Verdict::kHairpin;
             continue;
         }
-        const auto hop = tables.network->route(destination);
-        const bool is_found = hop && !tables.network->is_own(destination);
-        const HopResult result =
-            is_found ? HopResult::of(*hop) : HopResult::none(DropReason::kNoRoute);
-        route_slowly(burst, i, destination, result, tables);
+        route_slowly(
+            burst, i, destination, find_own_hop(tables, batch.ref[i], destination), tables
+        );
     }
 }
 

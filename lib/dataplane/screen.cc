@@ -6,7 +6,7 @@ namespace {
 // No error is ever owed for an ICMP error or a later fragment (RFC 1122 3.2.2),
 // or to a source that is forged.
 void expire(const PacketRef& ref, PacketMeta& meta, const StageTables& tables) {
-    if (is_forged(source_of(ref, meta), meta.direction, tables)) {
+    if (is_forged(realm_of(meta), source_of(ref, meta), meta.direction, tables)) {
         meta.verdict = Verdict::kDrop;
         meta.reason = DropReason::kSpoofedSource;
         return;
@@ -34,7 +34,7 @@ template <class IsOver>
 // Own addresses still take a packet with TTL 1.
 void screen(Burst& burst, const StageTables& tables) {
     expire_all(burst, tables, [&](const PacketRef& ref, const PacketMeta& meta) {
-        return !tables.network->is_own(destination_of(ref, meta));
+        return !tables.network->is_own(realm_of(meta), destination_of(ref, meta));
     });
 }
 

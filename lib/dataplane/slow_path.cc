@@ -213,8 +213,8 @@ bool SlowPath::State::answers_for(LinkId id, Ipv4Addr target) const {
 // Somebody else claims an address of ours (RFC 5227 2.4). Frames that a bridge sends back to us are
 // none.
 bool SlowPath::State::is_conflict(const Punt& punt, const packet::ArpView& arp) {
-    if (arp.sender().raw == 0 ||
-        (!network.is_own(arp.sender()) && directory.find(arp.sender()).value == kNoIndex)) {
+    if (arp.sender().raw == 0 || (!network.is_own(network.view_of(punt.link), arp.sender()) &&
+                                  directory.find(arp.sender()).value == kNoIndex)) {
         return false;
     }
     if (arp.sender_mac() != network.link(punt.link).mac) {
@@ -282,7 +282,7 @@ void SlowPath::State::handle_to_appliance(ShardId from, const Punt& punt, Tick n
     }
     // A hairpin's own source is a subscriber, where the link's address is a pool.
     const bool is_hairpin = (punt.packet.flags & packet::kHairpin) != 0;
-    if (network.is_own(ip->source()) && !is_hairpin) {
+    if (network.is_own(network.view_of(punt.link), ip->source()) && !is_hairpin) {
         return give_back(from, punt, Back::kDropped, DropReason::kSpoofedSource);
     }
     const packet::Bytes payload = ip->payload();
@@ -295,7 +295,7 @@ void SlowPath::State::handle_to_appliance(ShardId from, const Punt& punt, Tick n
     }
     // So that a traceroute to the appliance ends.
     PacketRef packet = punt.packet;
-    if (!may_be_answered(*ip, network)) {
+    if (!may_be_answered(*ip, network, network.view_of(punt.link))) {
         return give_back(from, punt, Back::kDropped, DropReason::kToAppliance);
     }
     const IcmpErrorKind kind{packet::kIcmpUnreachable, packet::kCodePortUnreachable};
@@ -306,7 +306,7 @@ void SlowPath::State::handle_to_appliance(ShardId from, const Punt& punt, Tick n
 }
 
 void SlowPath::State::answer_echo(ShardId from, const Punt& punt, Ipv4Addr asked, Tick now) {
-    TokenBucket& bucket = network.is_own(asked) ? echoes : pool_echoes;
+    TokenBucket& bucket = network.is_own(network.view_of(punt.link), asked) ? echoes : pool_echoes;
     if (!bucket.take(now)) {
         return give_back(from, punt, Back::kDropped, DropReason::kRateLimited);
     }
@@ -320,7 +320,7 @@ void SlowPath::State::answer_echo(ShardId from, const Punt& punt, Ipv4Addr asked
 
 // A port is unreachable at the address that has it; of all else a router speaks.
 Ipv4Addr SlowPath::State::speaker_of(const Punt& punt, const packet::Ipv4View& ip) const {
-    return network.is_own(ip.destination()) || is_unsolicited(punt)
+    return network.is_own(network.view_of(punt.link), ip.destination()) || is_unsolicited(punt)
                ? ip.destination()
                : network.own_address(punt.link, ip.source());
 }
@@ -334,7 +334,8 @@ bool SlowPath::State::make_error(
     const Ipv4Addr source = speaker_of(punt, *ip);
     TokenBucket& all = is_unsolicited(punt) ? unsolicited : errors;
     // The source's own bucket first, so that one source cannot use up what is for all.
-    const bool made = source.raw != 0 && errors_by_source.take(ip->source(), now) &&
+    const bool made = source.raw != 0 &&
+                      errors_by_source.take(network.view_of(punt.link), ip->source(), now) &&
                       all.take(now) && make_icmp_error(packet, punt.l3_offset, kind, source);
     (made ? counters.errors_sent : counters.errors_suppressed).add(1);
     return made;
@@ -348,7 +349,7 @@ void SlowPath::State::handle_error(ShardId from, const Punt& punt, Tick now) {
     );
     const auto kind = error_of(static_cast<DropReason>(punt.reason), punt.detail);
     const bool is_hairpin = (punt.packet.flags & packet::kHairpin) != 0;
-    if (!ip || !kind || !may_be_answered(*ip, network, is_hairpin)) {
+    if (!ip || !kind || !may_be_answered(*ip, network, network.view_of(punt.link), is_hairpin)) {
         counters.errors_suppressed.add(1);
         return give_back(from, punt, Back::kFree);
     }

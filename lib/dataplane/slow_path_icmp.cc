@@ -76,14 +76,16 @@ std::optional<IcmpErrorKind> error_of(DropReason reason, uint16_t detail) {
     }
 }
 
-bool may_be_answered(const packet::Ipv4View& ip, const Network& network, bool is_hairpin) {
+bool may_be_answered(
+    const packet::Ipv4View& ip, const Network& network, RealmId realm, bool is_hairpin
+) {
     const uint32_t destination = ip.destination().host();
     if (ip.fragment_offset() != 0 || destination >= 0xe0000000 || destination == 0 ||
-        network.is_link_broadcast(ip.destination())) {
+        network.is_link_broadcast(realm, ip.destination())) {
         return false;
     }
-    if (!is_unicast_source(ip.source()) || (network.is_own(ip.source()) && !is_hairpin) ||
-        network.is_link_broadcast(ip.source())) {
+    if (!is_unicast_source(ip.source()) || (network.is_own(realm, ip.source()) && !is_hairpin) ||
+        network.is_link_broadcast(realm, ip.source())) {
         return false;
     }
     if (ip.protocol() == static_cast<uint8_t>(Protocol::kIcmp)) {

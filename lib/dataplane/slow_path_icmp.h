@@ -31,7 +31,9 @@ struct IcmpErrorKind {
 std::optional<IcmpErrorKind> error_of(DropReason reason, uint16_t detail);
 
 // Whether RFC 1812 4.3.2.7 lets an error answer this packet.
-bool may_be_answered(const packet::Ipv4View& ip, const Network& network, bool is_hairpin = false);
+bool may_be_answered(
+    const packet::Ipv4View& ip, const Network& network, RealmId realm, bool is_hairpin = false
+);
 
 // Turns an echo request into its reply. A wrong ICMP checksum stays wrong, so the asker will not
 // believe the answer.

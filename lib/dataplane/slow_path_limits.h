@@ -52,20 +52,21 @@ class TokenBucket {
     bool started_ = false;
 };
 
-// One bucket a source, for the sources seen last. A source that was pushed out begins with a full
+// One bucket a source in its realm, for the sources seen last. A source that was pushed out begins with a full
 // bucket again; the bucket for all, which stands before this one, bounds what that can yield.
 class SourceLimiter {
   public:
     SourceLimiter(uint32_t per_second, const HashSecret& secret)
         : rate_(per_second),
           secret_(secret),
-          ways_(kSets * kWays, Way{{}, {}, TokenBucket(per_second)}) {}
+          ways_(kSets * kWays, Way{{}, {}, {}, TokenBucket(per_second)}) {}
 
-    bool take(Ipv4Addr source, Tick now) {
-        Way* const set = &ways_[(keyed_hash(secret_, source.raw, 0) & (kSets - 1)) * kWays];
+    bool take(RealmId realm, Ipv4Addr source, Tick now) {
+        Way* const set =
+            &ways_[(keyed_hash(secret_, source.raw, realm.value) & (kSets - 1)) * kWays];
         Way* victim = set;
         for (Way* way = set; way != set + kWays; ++way) {
-            if (way->source == source) {
+            if (way->source == source && way->realm == realm) {
                 way->used = now;
                 return way->bucket.take(now);
             }
@@ -74,7 +75,7 @@ class SourceLimiter {
                 victim = way;
             }
         }
-        *victim = Way{source, now, TokenBucket(rate_)};
+        *victim = Way{source, realm, now, TokenBucket(rate_)};
         return victim->bucket.take(now);
     }
 
@@ -83,6 +84,7 @@ class SourceLimiter {
     static constexpr size_t kWays = 4;
     struct Way {
         Ipv4Addr source;  // 0.0.0.0: free; it is never asked for
+        RealmId realm;
         Tick used;
         TokenBucket bucket;
     };

@@ -214,7 +214,8 @@ void NeighbourTable::enter_static(const config::NeighbourSettings& neighbour, Ti
     }
     entries_[id].mac = neighbour.mac;
     entries_[id].gateway = std::ranges::any_of(network_.routes(), [&](const auto& route) {
-        return !route.hop.on_link && route.hop.next_hop == neighbour.address;
+        return !route.hop.on_link && route.hop.link == neighbour.link &&
+               route.hop.next_hop == neighbour.address;
     });
     enter(id, State::kStatic, now);
     outbox_.mark(NeighbourId{id});
@@ -228,7 +229,7 @@ void NeighbourTable::resolve_gateways(Tick now) {
 }
 
 void NeighbourTable::resolve_new_gateways(Tick now) {
-    for (const Network::RouteEntry& route : network_.routes()) {
+    for (const RouteEntry& route : network_.routes()) {
         const Hop& hop = route.hop;
         if (hop.on_link || find(hop.next_hop, hop.link) != 0) {
             continue;
@@ -244,7 +245,7 @@ void NeighbourTable::resolve_new_gateways(Tick now) {
 
 void NeighbourTable::follow(Tick now) {
     std::vector<std::pair<uint32_t, uint8_t>> gateways;
-    for (const Network::RouteEntry& route : network_.routes()) {
+    for (const RouteEntry& route : network_.routes()) {
         if (!route.hop.on_link) {
             gateways.emplace_back(route.hop.next_hop.raw, route.hop.link.value);
         }
@@ -253,8 +254,8 @@ void NeighbourTable::follow(Tick now) {
     const auto follow_one = [&](uint16_t id) {
         const Entry& entry = entries_[id];
         const std::pair place(entry.address.raw, entry.link.value);
-        const bool is_there =
-            network_.is_host_on(entry.link, entry.address) && !network_.is_own(entry.address);
+        const bool is_there = network_.is_host_on(entry.link, entry.address) &&
+                              !network_.is_own(network_.view_of(entry.link), entry.address);
         is_there ? follow_role(id, std::ranges::binary_search(gateways, place), now)
                  : give_up(id, now);
     };
@@ -320,7 +321,8 @@ void NeighbourTable::wait_for(ShardId from, const Punt& punt, Tick now) {
     const std::lock_guard guard(lock_);
     uint16_t id = find(punt.address, punt.link);
     if (id == 0) {
-        if (!network_.is_host_on(punt.link, punt.address) || network_.is_own(punt.address)) {
+        if (!network_.is_host_on(punt.link, punt.address) ||
+            network_.is_own(network_.view_of(punt.link), punt.address)) {
             return drop(from, punt, DropReason::kNeighbourUnresolved);
         }
         if (!resolutions_.take(now)) {

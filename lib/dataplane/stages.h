@@ -54,7 +54,10 @@ struct StageTables {
 
     ShardId shard_of(Ipv4Addr address) const { return table->of((*toeplitz)(address)); }
     bool is_pool(Ipv4Addr address) const { return directory->find(address).value != kNoIndex; }
-    bool is_ours(Ipv4Addr address) const { return is_pool(address) || network->is_own(address); }
+    // As a realm sees it (network.h).
+    bool is_ours(RealmId realm, Ipv4Addr address) const {
+        return is_pool(address) || network->is_own(realm, address);
+    }
 };
 
 struct Burst {
@@ -150,15 +153,26 @@ class HopResult {
 
     uint64_t bits_;
 };
-HopResult find_hop(const StageTables& tables, Ipv4Addr destination, Direction direction);
+// `realm`: the subscriber's, whichever side the destination is on.
+HopResult find_hop(
+    const StageTables& tables, RealmId realm, Ipv4Addr destination, Direction direction
+);
 
 // Whether nobody on the side from which a packet came can have sent it with this source address: it is the appliance's or a
-// pool's, or the route to it does not lead back there (RFC 2827, RFC 3704). Not of hairpins on their second half.
-bool is_forged(Ipv4Addr source, Direction direction, const StageTables& tables);
+// pool's, or the route to it does not lead back there, into any realm (RFC 2827, RFC 3704). Not of hairpins on their second half.
+// `realm`: as which the packet was sent (realm_of, Network::view_of).
+bool is_forged(RealmId realm, Ipv4Addr source, Direction direction, const StageTables& tables);
+// The same of the packet's own source, where it may be another realm's address: asks whom the packet is for.
+bool is_forged_inbound(const PacketMeta& meta, const StageTables& tables);
 
-// The neighbour that a session may remember for packets to `destination` by `hop`, or 0: not resolved, or an entry that may
+// The neighbour that a session may remember for packets to the outside by `hop`, or 0: not resolved, or an entry that may
 // come to stand for somebody else.
 NeighbourId known_neighbour(const StageTables& tables, const Hop& hop, Ipv4Addr destination);
+
+// The realm as which a packet was sent: its link's, or that of the external side.
+inline RealmId realm_of(const PacketMeta& meta) {
+    return meta.key.realm();
+}
 
 // What stages do with a packet, alike in several.
 void hand_off(PacketRef& ref, PacketMeta& meta, ShardId target);
@@ -167,9 +181,11 @@ void pass_by_mapping(Burst& burst, uint32_t i, MappingIndex mapping, const Stage
 void pass_by_static(Burst& burst, uint32_t i, const StageTables& tables);
 // make, of a miss that is exempt from translation; false: it is not, and nothing has changed.
 bool pass_untranslated(Burst& burst, uint32_t i, const StageTables& tables);
-// The flow of a packet as its subscriber's packets show it. Inbound: of the address to which a link on the internal side
-// leads, nothing if none does.
-std::optional<FlowKey> flow_as_sent(const PacketMeta& meta, const StageTables& tables);
+// The flow of a packet, if it is exempt from translation, as its subscriber's packets show it; `by_port`: if only its ports can
+// tell. Inbound: in the realm whose exemptions have it (the configuration has seen that there is but one).
+std::optional<FlowKey> exempt_flow(
+    const PacketMeta& meta, const StageTables& tables, bool by_port = false
+);
 // make, of a later fragment without session.
 void judge_later_fragment(Burst& burst, uint32_t i, const StageTables& tables, Tick now);
 

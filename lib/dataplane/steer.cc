@@ -23,7 +23,7 @@ ShardId shard_of_inbound(const Burst& burst, const PacketMeta& meta, const Stage
             burst.origin == Origin::kHandedOff && (*tables.directory)[index].home != tables.self;
         return arrived ? tables.self : tables.directory->owner_of(index, meta.key);
     }
-    if (burst.origin != Origin::kFresh || tables.network->is_own(destination)) {
+    if (burst.origin != Origin::kFresh || tables.network->is_own(kExternalRealm, destination)) {
         return tables.self;
     }
     return tables.shard_of(destination);

@@ -9,12 +9,13 @@ namespace {
 [[gnu::noinline]] void track_little(Batch& batch, uint32_t i, const StageTables& tables) {
     const PacketMeta& meta = batch.meta[i];
     const PacketRef& ref = batch.ref[i];
+    const RealmId realm = flow::realm_of(*static_cast<const flow::Session*>(meta.session));
     if (meta.kind == PacketKind::kLaterFragment && meta.session_index != kNoIndex) {
         flow::Session& session = tables.nat->session(SessionIndex{meta.session_index});
         ++session.packets[static_cast<size_t>(meta.direction)];
     }
     if (meta.kind == PacketKind::kIcmpError && (ref.flags & packet::kHairpin) == 0 &&
-        tables.is_ours(source_of(ref, meta))) {
+        tables.is_ours(realm, source_of(ref, meta))) {
         batch.drop(i, DropReason::kSpoofedSource);
     }
 }

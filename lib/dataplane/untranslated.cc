@@ -6,14 +6,15 @@
 
 namespace sekisho::dataplane {
 
-// Who sends from outside must be reached over a link on the external side, or the source is forged.
-std::optional<FlowKey> flow_as_sent(const PacketMeta& meta, const StageTables& tables) {
-    const FlowKey& key = meta.key;
-    if (meta.direction == Direction::kOutbound) {
-        return key;
-    }
-    const HopResult inward = find_hop(tables, key.destination(), Direction::kInbound);
-    if (!inward.is_found() || !find_hop(tables, key.source(), Direction::kOutbound).is_found()) {
+namespace {
+
+// As the subscriber in `realm` sends it whom an inbound packet may be for. Who sends from outside must be reached over a link on
+// the external side, or the source is forged.
+std::optional<FlowKey> flow_as_sent(const FlowKey& key, RealmId realm, const StageTables& tables) {
+    const bool is_possible =
+        find_hop(tables, realm, key.destination(), Direction::kInbound).is_found() &&
+        find_hop(tables, realm, key.source(), Direction::kOutbound).is_found();
+    if (!is_possible) {
         return std::nullopt;
     }
     return FlowKey::of(
@@ -22,31 +23,51 @@ std::optional<FlowKey> flow_as_sent(const PacketMeta& meta, const StageTables& t
         key.destination_port(),
         key.source_port(),
         key.protocol(),
-        tables.network->link(inward.link()).realm
+        realm
     );
 }
 
-namespace {
+bool is_exempt(const FlowKey& flow, bool by_port, const StageTables& tables) {
+    return by_port ? tables.exemptions->covers_by_port(flow)
+                   : tables.exemptions->covers(flow) || is_mutated(Mutation::kRfc6888Req11a);
+}
 
 // Neither end is ours, nor is the router that sent an ICMP error. (That the error goes to the end that sent what it quotes,
 // parse has seen.)
 bool is_of_others(const PacketRef& ref, const PacketMeta& meta, const StageTables& tables) {
-    return !tables.is_ours(source_of(ref, meta)) && !tables.is_ours(meta.key.source()) &&
-           !tables.is_ours(meta.key.destination());
+    const RealmId realm = realm_of(meta);
+    return !tables.is_ours(realm, source_of(ref, meta)) &&
+           !tables.is_ours(realm, meta.key.source()) &&
+           !tables.is_ours(realm, meta.key.destination());
 }
 
 }  // namespace
+
+std::optional<FlowKey> exempt_flow(
+    const PacketMeta& meta, const StageTables& tables, bool by_port
+) {
+    if (meta.direction == Direction::kOutbound) {
+        return is_exempt(meta.key, by_port, tables) ? std::optional(meta.key) : std::nullopt;
+    }
+    for (const RealmId realm : tables.network->internal_realms()) {
+        const auto flow = flow_as_sent(meta.key, realm, tables);
+        if (flow && is_exempt(*flow, by_port, tables)) {
+            return flow;
+        }
+    }
+    return std::nullopt;
+}
 
 bool pass_untranslated(Burst& burst, uint32_t i, const StageTables& tables) {
     PacketMeta& meta = burst.batch.meta[i];
     if (!is_of_others(burst.batch.ref[i], meta, tables)) {
         return false;
     }
-    const auto flow = flow_as_sent(meta, tables);
-    if (!flow || (!tables.exemptions->covers(*flow) && !is_mutated(Mutation::kRfc6888Req11a))) {
-        return false;
-    }
-    if (!find_hop(tables, meta.key.destination(), meta.direction).is_found()) {
+    const auto flow = exempt_flow(meta, tables);
+    const bool speaks_as_us = flow && meta.direction == Direction::kInbound &&
+                              tables.is_ours(flow->realm(), source_of(burst.batch.ref[i], meta));
+    if (!flow || speaks_as_us ||
+        !find_hop(tables, flow->realm(), meta.key.destination(), meta.direction).is_found()) {
         return false;
     }
     flow::Session& scratch = burst.scratch[i];

@@ -15,7 +15,7 @@ using flow::Session;
 // Where the appliance speaks for a router inside that has no mapping (RFC 5508 REQ-5 c); to a subscriber, with the mapping's
 // own address.
 Ipv4Addr speaker(const Session& session, Ipv4Addr destination, const StageTables& tables) {
-    const auto hop = tables.network->route(destination);
+    const auto hop = tables.network->route(flow::realm_of(session), destination);
     return !hop || tables.is_pool(destination)
                ? Ipv4Addr{session.external_address}
                : tables.network->own_address(hop->link, destination);

@@ -214,9 +214,8 @@ class NatShard {
     bool list_blocks(uint32_t& cursor, uint32_t limit, std::span<BlockView> out, size_t& filled)
         const;
     // Of a block's owner (BlockView).
-    Ipv4Addr subscriber_address(SubscriberIndex subscriber) const {
-        return {subscribers_[subscriber.value].address};
-    }
+    Ipv4Addr subscriber_address(SubscriberIndex s) const { return {subscribers_[s.value].address}; }
+    RealmId subscriber_realm(SubscriberIndex s) const { return {subscribers_[s.value].realm}; }
     // Ends one session, its mapping with it if it was the last. A mapping is cleared by clearing
     // its sessions, found by a walk in slices.
     void clear_session(SessionIndex index, Tick now);

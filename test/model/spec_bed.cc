@@ -20,10 +20,23 @@ spec::Endpoint endpoint(uint32_t raw_address, uint16_t raw_port) {
     return {Ipv4Addr{raw_address}.host(), Port{raw_port}.host()};
 }
 
+spec::Address in_realm(RealmId realm, spec::Address address) {
+    return spec::Address{realm.value} - kInternalRealm.value << 32 | address;
+}
+
+spec::Endpoint endpoint_in(RealmId realm, uint32_t raw_address, uint16_t raw_port) {
+    return {in_realm(realm, Ipv4Addr{raw_address}.host()), Port{raw_port}.host()};
+}
+
+// Of a bed with two realms: the tag of an inside address's link.
+uint16_t tag_of(spec::Address inside) {
+    return spec::realm_of(inside) == 0 ? 10 : 20;
+}
+
 spec::SessionName name_of(const Session& s) {
     return {
         proto_of(s.protocol),
-        endpoint(s.internal_address, s.internal_port),
+        endpoint_in(flow::realm_of(s), s.internal_address, s.internal_port),
         endpoint(s.remote_address, s.remote_port)};
 }
 
@@ -74,6 +87,7 @@ SpecBed::SpecBed(const spec::Settings& settings, const Shape& shape) : settings_
     options.queues = shape.queues;
     options.spread_by_source = shape.spread;
     options.nat = nat_settings_of(settings);
+    options.two_realms = settings.realms == 2;
     options.sessions = settings.sessions;
     options.mappings = settings.mappings;
     options.broken_frames = true;  // every byte is compared here
@@ -94,7 +108,7 @@ SpecBed::SpecBed(const spec::Settings& settings, const Shape& shape) : settings_
 std::optional<spec::Endpoint> SpecBed::choice_of(const spec::SessionName& name) const {
     auto& shard = bed_->shard(settings_.part_of(name.internal.address));
     const MappingIndex index = shard.nat().find_mapping_of_outbound(
-        key_of(name.protocol, name.internal, name.remote, kInternalRealm)
+        key_of(name.protocol, name.internal, name.remote, realm_id_of(name.internal.address))
     );
     if (index.value == kNoIndex) {
         return std::nullopt;
@@ -117,7 +131,9 @@ std::vector<spec::HeldBlock> SpecBed::held_blocks() const {
                 spec::HeldBlock block;
                 block.address = bed_->directory()[v.external].address.host();
                 block.number = v.number;
-                block.subscriber = nat.subscriber_address(v.subscriber).host();
+                block.subscriber = in_realm(
+                    nat.subscriber_realm(v.subscriber), nat.subscriber_address(v.subscriber).host()
+                );
                 for (size_t p = 0; p < 3; ++p) {
                     block.in_use.values[p] = v.in_use[p];
                 }
@@ -150,11 +166,35 @@ uint64_t SpecBed::sessions_made() const {
     return made;
 }
 
+// ---- links
+
+size_t SpecBed::l3_of(const MemoryDevice::Sent& sent) {
+    return kEthernet + 4 * decode(sent.bytes).vlans.size();
+}
+
+// `inside`: on the inner side, an address of the realm.
+bool SpecBed::is_on_link(const MemoryDevice::Sent& sent, spec::Side side, spec::Address inside)
+    const {
+    const bool has_tag = settings_.realms == 2 && side == spec::Side::kInside;
+    const std::vector<uint16_t> tags =
+        has_tag ? std::vector<uint16_t>{tag_of(inside)} : std::vector<uint16_t>{};
+    return sent.device == link_of(side) && decode(sent.bytes).vlans == tags;
+}
+
+ByteVector SpecBed::tagged(spec::Side from, const spec::Packet& packet) const {
+    ByteVector frame = frame_of(packet, bed_->mac(link_of(from)));
+    if (settings_.realms == 2 && from == spec::Side::kInside) {
+        const ByteVector tag = {0x81, 0, 0, static_cast<uint8_t>(tag_of(packet.from.address))};
+        frame.insert(frame.begin() + 12, tag.begin(), tag.end());
+    }
+    return frame;
+}
+
 // ---- one packet
 
 void SpecBed::step(spec::Side from, const spec::Packet& packet) {
     const uint64_t made = sessions_made();
-    bed_->push(link_of(from), frame_of(packet, bed_->mac(link_of(from))));
+    bed_->push(link_of(from), tagged(from, packet));
     bed_->run();
     auto sent = bed_->take();
     if (sessions_made() != made || sent.empty()) {
@@ -198,10 +238,8 @@ std::string SpecBed::difference(
     bool has_left = !outcome.sent;
     bool is_answered = !outcome.answer;
     for (const MemoryDevice::Sent& s : sent) {
-        if (!has_left && s.device == link_of(outcome.sent->first) &&
-            is_same_datagram(
-                Bytes(s.bytes).subspan(kEthernet), datagram_of(outcome.sent->second)
-            )) {
+        if (!has_left && is_on_link(s, outcome.sent->first, outcome.sent->second.to.address) &&
+            is_same_datagram(Bytes(s.bytes).subspan(l3_of(s)), datagram_of(outcome.sent->second))) {
             has_left = true;
         } else if (!is_answered && is_answer(s, from, packet, outcome)) {
             is_answered = true;
@@ -258,10 +296,11 @@ bool SpecBed::is_answer(
     ByteVector quote = datagram_of(packet);
     quote.resize(std::min(quote.size(), kErrorQuote));
     const Bytes bytes(sent.bytes);
-    return checksums_ok(sent.bytes) && sent.device == link_of(from) && seen.protocol == 1 &&
-           seen.source == address_of(own) && seen.destination == address_of(packet.from.address) &&
+    return checksums_ok(sent.bytes) && is_on_link(sent, from, packet.from.address) &&
+           seen.protocol == 1 && seen.source == address_of(own) &&
+           seen.destination == address_of(packet.from.address) &&
            seen.icmp_type == outcome.answer->type && seen.icmp_code == outcome.answer->code &&
-           std::ranges::equal(bytes.subspan(kEthernet + kErrorHeaders), quote);
+           std::ranges::equal(bytes.subspan(l3_of(sent) + kErrorHeaders), quote);
 }
 
 // RFC 5382 REQ-4: not before six seconds, and only while nobody inside has asked for it.
@@ -397,7 +436,7 @@ std::string SpecBed::difference_of_mappings() const {
         const nat::Mapping& m = view.mapping;
         const spec::SessionName name{
             proto_of(m.protocol),
-            endpoint(m.internal_address, m.internal_port),
+            endpoint_in(RealmId{m.realm}, m.internal_address, m.internal_port),
             endpoint(view.remote.address, view.remote.port)};
         const auto found = spec_->mappings().find(name);
         const spec::Endpoint external = endpoint(m.external_address, m.external_port);
@@ -459,7 +498,7 @@ std::string SpecBed::difference_of_subscribers() const {
         size_t filled = 0;
         bed_->shard(i).nat().list_subscribers(cursor, 256, views, filled);
         for (const nat::SubscriberView& view : std::span(views).first(filled)) {
-            const auto found = sessions.find(view.address.host());
+            const auto found = sessions.find(in_realm(view.realm, view.address.host()));
             const unsigned wanted = found == sessions.end() ? 0 : found->second;
             if (found != sessions.end()) {
                 sessions.erase(found);

@@ -49,6 +49,9 @@ class SpecBed {
     std::vector<spec::HeldBlock> held_blocks() const;
     bool has_record(const spec::SessionName& name) const;
     uint64_t sessions_made() const;
+    static size_t l3_of(const MemoryDevice::Sent& sent);
+    bool is_on_link(const MemoryDevice::Sent& sent, spec::Side side, spec::Address inside) const;
+    ByteVector tagged(spec::Side from, const spec::Packet& packet) const;
     void settle_time();
     std::string difference(
         spec::Side from,

@@ -150,6 +150,7 @@ nat::PerProtocol<To> by_protocol(const spec::ByProto<spec::Dependence>& from) {
 
 nat::PolicySettings policy_of(const spec::Policy& policy) {
     nat::PolicySettings out;
+    out.realm = realm_id_of(policy.source);
     out.source = {{address_of(policy.source), static_cast<uint8_t>(policy.length)}};
     out.pool = PoolId{static_cast<uint16_t>(policy.pool)};
     out.mapping = by_protocol<nat::MappingBehaviour>(policy.mapping);

@@ -7,7 +7,10 @@
 namespace sekisho::test {
 
 inline Ipv4Addr address_of(spec::Address a) {
-    return Ipv4Addr::from_host(a);
+    return Ipv4Addr::from_host(static_cast<uint32_t>(a));
+}
+inline RealmId realm_id_of(spec::Address a) {
+    return {static_cast<uint8_t>(kInternalRealm.value + spec::realm_of(a))};
 }
 Protocol protocol_of(spec::Proto p);
 spec::Proto proto_of(uint8_t protocol);

@@ -226,6 +226,34 @@ TEST_CASE("with ports that are reserved the NAT does what the RFCs ask", "[model
     }
 }
 
+// 10.9.0.0/16 is inside for the second realm, and outside for the first.
+TEST_CASE(
+    "with two realms that have the same addresses the NAT does what the RFCs ask", "[model]"
+) {
+    constexpr spec::Address kSecond = spec::Address{1} << 32;
+    Settings settings = base_settings(3);
+    settings.realms = 2;
+    settings.policies = {policy_for(0x0a000000, 24, 0), policy_for(kSecond | 0x0a000000, 24, 0)};
+    settings.policies[1].filtering[Proto::kUdp] = Dependence::kAddress;
+    settings.policies[1].limits.sessions = 200;
+    settings.own = {0x0a000001, kSecond | 0x0a000001, kSecond | 0x0a090001, 0xc6336402};
+    settings.is_routed_inside = [](spec::Address a) {
+        const spec::Address address = spec::bare(a);
+        return (address >> 8) == 0x0a0000 || (address >> 16) == 0xac10 ||
+               ((address >> 16) == 0x0a09 && spec::realm_of(a) == 1);
+    };
+    World world = base_world();
+    world.uncovered = 0xac100001;  // 172.16.0.1
+    world.router = 0x0a0000c8;
+    world.inside.clear();
+    for (unsigned i = 0; i < 3; ++i) {
+        world.inside.push_back(0x0a000005 + i);
+        world.inside.push_back(kSecond | (0x0a000005 + i));
+    }
+    world.outside.push_back(0x0a090005);
+    agree(settings, world, {kPoolExhausted, kWrongSide, kSpoofedSource, kNoPolicy});
+}
+
 TEST_CASE("with two pools and small tables the NAT does what the RFCs ask", "[model]") {
     Settings settings = base_settings(8);
     Pool second = small_pool(4);

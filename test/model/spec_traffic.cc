@@ -69,8 +69,11 @@ SpecTraffic::From SpecTraffic::any_packet() {
     auto& [from, packet] = drawn;
     packet.ttl = static_cast<uint8_t>(draw(60) == 0 ? 1 + draw(2) : 2 + draw(200));
     if (draw(200) == 0) {  // in the name of one of ours
+        const auto& own = bed_.settings().own;
+        const spec::Address ours = chance(50) ? any_external(packet.protocol).address
+                                              : (draw(2) == 0 ? own.front() : own.back());
         packet.from.address =
-            chance(50) ? any_external(packet.protocol).address : bed_.settings().own[draw(2)];
+            from == Side::kInside ? spec::beside(packet.from.address, ours) : spec::bare(ours);
     }
     if (draw(300) == 0 && !packet.is_error() && packet.protocol != Proto::kIcmp) {
         packet.to.port = 0;
@@ -104,9 +107,9 @@ SpecTraffic::From SpecTraffic::newcomer_from_inside() {
         packet.to = any_external(packet.protocol);
         packet.to.port = packet.protocol == Proto::kIcmp ? uint16_t{0} : packet.to.port;
     } else if (draw(100) == 0) {
-        packet.to.address = any_inside(packet.protocol).address;
+        packet.to.address = spec::bare(any_inside(packet.protocol).address);
     } else if (draw(100) == 0) {
-        packet.from.address = 0x64500001 + draw(3);  // 100.80.0.1: no policy covers it
+        packet.from.address = spec::beside(packet.from.address, world_.uncovered + draw(3));
     }
     fill(packet, nullptr, Side::kInside);
     return {Side::kInside, packet};
@@ -252,7 +255,8 @@ SpecTraffic::From SpecTraffic::error_from_outside(
 
 SpecTraffic::From SpecTraffic::error_from_inside(const SessionName& name) {
     Packet packet;
-    packet.from.address = chance(60) ? name.internal.address : 0x644000c8;  // a router inside
+    packet.from.address =
+        chance(60) ? name.internal.address : spec::beside(name.internal.address, world_.router);
     packet.to.address = name.remote.address;
     Packet quote;
     quote.protocol = name.protocol;

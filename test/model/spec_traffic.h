@@ -12,9 +12,11 @@ namespace sekisho::test {
 
 // Who there is. Few, so that they meet often.
 struct World {
-    std::vector<spec::Address> inside;   // subscribers
-    std::vector<spec::Address> outside;  // servers and strangers
-    unsigned ports_inside = 120;         // of each subscriber and protocol
+    std::vector<spec::Address> inside;     // subscribers
+    std::vector<spec::Address> outside;    // servers and strangers
+    spec::Address uncovered = 0x64500001;  // 100.80.0.1 and on: inside, but no policy covers them
+    spec::Address router = 0x644000c8;     // one inside
+    unsigned ports_inside = 120;           // of each subscriber and protocol
     unsigned first_port_inside = 2000;
     unsigned ports_outside = 3;
     unsigned pause = 300;  // packets between two passages of time, on average

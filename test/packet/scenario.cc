@@ -35,9 +35,10 @@ constexpr Setup kSetups[] = {
 }  // namespace
 
 void Story::learn(const TestBed& bed) {
-    std::map<std::pair<Ipv4Addr, uint8_t>, Ipv4Addr> paired;
+    std::map<std::pair<Ipv4Addr, uint8_t>, Ipv4Addr> paired;  // by address and realm
     std::set<External> externals;
-    std::set<std::tuple<uint8_t, Endpoint, Endpoint>> internals;  // with the remote that counts
+    std::set<std::tuple<uint8_t, uint8_t, Endpoint, Endpoint>>
+        internals;  // with the remote that counts
     for (const nat::MappingView& view : bed.mappings()) {
         const nat::Mapping& m = view.mapping;
         const Endpoint internal{{m.internal_address}, Port{m.internal_port}.host()};
@@ -45,11 +46,12 @@ void Story::learn(const TestBed& bed) {
             m.protocol, Ipv4Addr{m.external_address}, Port{m.external_port}.host()};
         const Endpoint remote{{view.remote.address}, Port{view.remote.port}.host()};
         names_[external] =
-            "ext(" + text(internal) + (remote == Endpoint{} ? "" : text(remote)) + ")";
+            (m.realm == kInternalRealm.value ? "ext(" : fmt::format("ext({} ", m.realm)) +
+            text(internal) + (remote == Endpoint{} ? "" : text(remote)) + ")";
         CHECK(externals.insert(external).second);
-        CHECK(internals.insert({m.protocol, internal, remote}).second);
+        CHECK(internals.insert({m.realm, m.protocol, internal, remote}).second);
         const auto [known, fresh] =
-            paired.insert({{internal.address, uint8_t{0}}, Ipv4Addr{m.external_address}});
+            paired.insert({{internal.address, m.realm}, Ipv4Addr{m.external_address}});
         CHECK(known->second == Ipv4Addr{m.external_address});
     }
 }

@@ -177,9 +177,29 @@ void TestBed::build_network() {
         {Ipv4Prefix{ip("0.0.0.0"), 0}, ip("198.51.100.1"), kExternalLink},
         {Ipv4Prefix{ip("10.0.0.0"), 8}, ip("100.64.0.2"), kInternalLink},
     };
+    if (options_.two_realms) {
+        divide_inside(config);
+    }
     config.nat = options_.nat;
     config.multicast = options_.multicast;
-    network_ = std::make_unique<dataplane::Network>(config, std::vector<unsigned>{0, 1}, macs_);
+    network_ = std::make_unique<dataplane::Network>(config, std::vector<unsigned>{0, 1, 0}, macs_);
+}
+
+void TestBed::divide_inside(config::Config& config) {
+    config::LinkSettings& red = config.links[0];
+    red.name = "red0";
+    red.addresses = {{ip("10.0.0.1"), 24}};
+    red.vlans = {10};
+    config::LinkSettings blue = red;
+    blue.name = "blue0";
+    blue.realm = kBlueRealm;
+    blue.addresses.push_back({ip("10.9.0.1"), 16});
+    blue.vlans = {20};
+    config.links.push_back(blue);
+    config.routes.pop_back();
+    for (const LinkId link : {kInternalLink, kBlueLink}) {
+        config.routes.push_back({Ipv4Prefix{ip("172.16.0.0"), 16}, ip("10.0.0.9"), link});
+    }
 }
 
 void TestBed::build_workers() {
@@ -274,7 +294,7 @@ void TestBed::turn_quietly(unsigned turns) {
     }
 }
 
-// Everyone who is asked answers: the station address is made from the address.
+// Everyone who is asked answers: the station address is made from the tag and the address.
 bool TestBed::answer_arp() {
     std::deque<MemoryDevice::Sent> rest;
     bool answered = false;
@@ -285,13 +305,14 @@ bool TestBed::answer_arp() {
             rest.push_back(std::move(sent));
             continue;
         }
-        if (seen.arp_operation != 1 || seen.arp_target == seen.arp_sender) {
+        if (seen.arp_operation != 1 || seen.arp_target == seen.arp_sender ||
+            (answers_arp && !answers_arp(seen))) {
             continue;
         }
         const uint32_t host = seen.arp_target.host();
         const MacAddr mac{
             {0x06,
-             0,
+             static_cast<uint8_t>(seen.vlans.empty() ? 0 : seen.vlans[0]),
              static_cast<uint8_t>(host >> 24),
              static_cast<uint8_t>(host >> 16),
              static_cast<uint8_t>(host >> 8),
@@ -474,11 +495,12 @@ size_t TestBed::mapping_count() const {
     return count;
 }
 
-std::optional<Endpoint> TestBed::external_of(Protocol protocol, Ipv4Addr internal, uint16_t port)
-    const {
+std::optional<Endpoint> TestBed::external_of(
+    Protocol protocol, Ipv4Addr internal, uint16_t port, RealmId realm
+) const {
     const auto& nat = shards_[shard_of(internal)]->nat();
     const MappingIndex index = nat.find_mapping_of_outbound(
-        FlowKey::of(internal, {}, Port::from_host(port), {}, protocol, kInternalRealm)
+        FlowKey::of(internal, {}, Port::from_host(port), {}, protocol, realm)
     );
     if (index.value == kNoIndex) {
         return std::nullopt;

@@ -30,6 +30,8 @@ namespace sekisho::test {
 
 inline constexpr LinkId kInternalLink{0};
 inline constexpr LinkId kExternalLink{1};
+inline constexpr LinkId kBlueLink{2};
+inline constexpr RealmId kBlueRealm{2};
 
 // A device in memory. Frames go in by push(); what the appliance sends is kept until take(). While `quiet` it allocates
 // nothing: what is sent stays in its buffers until collect().
@@ -88,6 +90,9 @@ struct BedOptions {
     uint16_t internal_mtu = 1500;
     std::vector<uint16_t> internal_vlans;
     std::vector<config::MulticastSettings> multicast;
+    // Of device 0 two VLANs that are a realm each, with the same addresses, in place of int0: red0 (tag 10, realm 1) and blue0
+    // (tag 20, realm 2) are 10.0.0.1/24; blue0 is 10.9.0.1/16 besides; 172.16.0.0/16 lies behind 10.0.0.9 in both.
+    bool two_realms = false;
     HeapStore::Checking checking = HeapStore::Checking::kFull;
 };
 
@@ -140,7 +145,9 @@ class TestBed {
     // Empty, or what is wrong with the counters and buffers.
     std::string imbalance() const;
 
-    std::optional<Endpoint> external_of(Protocol protocol, Ipv4Addr internal, uint16_t port) const;
+    std::optional<Endpoint> external_of(
+        Protocol protocol, Ipv4Addr internal, uint16_t port, RealmId realm = kInternalRealm
+    ) const;
     std::vector<nat::MappingView> mappings() const;
     std::vector<nat::SessionView> sessions() const;
     size_t session_count() const;
@@ -158,9 +165,12 @@ class TestBed {
     const nat::NatSettings& settings() const { return options_.nat; }
     unsigned shard_of(Ipv4Addr subscriber) const { return table_.of(toeplitz_(subscriber)).value; }
     void shut_down();
+    // Whether somebody answers this request; nothing: everybody does.
+    std::function<bool(const Decoded&)> answers_arp;
 
   private:
     void build_network();
+    static void divide_inside(config::Config& config);
     void build_shards();
     void build_workers();
     bool answer_arp();

@@ -21,7 +21,8 @@ inline config::Config small_config() {
     config.system.worker_cpus = {0};
     config.realms = {
         {"external", config::Side::kExternal, kExternalRealm},
-        {"internal", config::Side::kInternal, kInternalRealm}};
+        {"internal", config::Side::kInternal, kInternalRealm},
+        {"lab", config::Side::kInternal, RealmId{2}}};
     config::LinkSettings inside;
     inside.name = "int0";
     inside.device = {config::DeviceKind::kAfPacket, {"veth-int"}, "af_packet:veth-int"};

@@ -61,7 +61,8 @@ Outcome Nat44::receive(Side from, const Packet& p, Time now) {
         return drop(*reason);
     }
     if (p.ttl <= 1) {  // RFC 1812 5.3.1; nothing is owed to a forged source, or about an error
-        const bool is_inside = settings_.is_routed_inside(p.from.address);
+        const bool is_inside = from == Side::kInside ? settings_.is_routed_inside(p.from.address)
+                                                     : is_inside_any(p.from.address);
         const bool is_other_side = (from == Side::kInside) != is_inside;
         if (is_pool(p.from.address) || is_own(p.from.address) || is_other_side) {
             return drop(DropReason::kSpoofedSource);
@@ -86,7 +87,8 @@ Outcome Nat44::outbound(const Packet& p, Time now) {
     if (is_forged) {
         return drop(DropReason::kSpoofedSource);
     }
-    if (!is_pool(p.to.address) && settings_.is_routed_inside(p.to.address)) {
+    if (!is_pool(p.to.address) &&
+        settings_.is_routed_inside(beside(p.from.address, p.to.address))) {
         return drop(DropReason::kWrongSide);
     }
     end_if_dead(name, now);
@@ -148,9 +150,19 @@ Outcome Nat44::leave(const Packet& translated, Time now) {
 
 // ---- from outside
 
+// An address that lies inside, in the realm of whom the packet is for; what is for nobody comes from nobody.
+bool Nat44::claims_inside(const Packet& p) const {
+    if (!is_inside_any(p.from.address)) {
+        return false;
+    }
+    const auto there = mappings_at(p.protocol, p.to);
+    return there.empty() ||
+           settings_.is_routed_inside(beside(there.front().internal.address, p.from.address));
+}
+
 Outcome Nat44::inbound(const Packet& p, bool is_hairpin, Time now) {
-    const bool is_forged = is_pool(p.from.address) || is_own(p.from.address) ||
-                           settings_.is_routed_inside(p.from.address);
+    const bool is_forged =
+        is_pool(p.from.address) || p.from.address == settings_.own.back() || claims_inside(p);
     if (!is_hairpin && is_forged) {
         return drop(DropReason::kSpoofedSource);
     }
@@ -239,6 +251,10 @@ Outcome Nat44::error_outbound(const Packet& p, Time now) {
     if (is_pool(p.from.address) || is_own(p.from.address)) {
         return drop(DropReason::kSpoofedSource);
     }
+    if (!is_pool(p.to.address) &&
+        settings_.is_routed_inside(beside(p.from.address, p.to.address))) {
+        return drop(DropReason::kWrongSide);
+    }
     const Endpoint external = mappings_.at(*key).external;
     const bool is_subscriber = p.from.address == name.internal.address;
     Packet translated = p;
@@ -265,7 +281,8 @@ Outcome Nat44::error_inbound(const Packet& p, bool is_hairpin) {
         return drop(DropReason::kIcmpNoSession);
     }
     // A packet between two subscribers never left; and nobody speaks in our name.
-    const bool forged = is_pool(p.from.address) || is_own(p.from.address);
+    const bool forged =
+        is_pool(p.from.address) || is_own(beside(key->internal.address, p.from.address));
     if (!is_hairpin && (is_pool(quote.to.address) || forged)) {
         return drop(DropReason::kSpoofedSource);
     }

@@ -81,7 +81,8 @@ class Nat44 {
         Proto p, const Endpoint& external, const Endpoint& remote
     ) const;
     bool is_pool(Address a) const;
-    bool is_own(Address a) const;
+    bool is_own(Address a) const;  // in its realm, or outside
+    bool is_inside_any(Address a) const;
 
   private:
     using External = std::pair<Proto, Endpoint>;
@@ -108,6 +109,7 @@ class Nat44 {
     Outcome leave(const Packet& translated, Time now);
     // what comes from outside, or from inside to the outside of another subscriber
     Outcome inbound(const Packet& packet, bool is_hairpin, Time now);
+    bool claims_inside(const Packet& packet) const;
     Outcome inbound_miss(const Packet& packet, Time now);
     std::set<DropReason> refuses_opening(const SessionName& key, const Mapping& m) const;
     bool admits(const SessionName& key, const Mapping& mapping, const Endpoint& remote) const;

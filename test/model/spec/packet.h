@@ -12,7 +12,19 @@
 
 namespace sekisho::spec {
 
-using Address = uint32_t;
+// Of somebody inside, the number of the realm stands above the 32 bits: two realms may have the same address. 0 is the first
+// realm, and the outside.
+using Address = uint64_t;
+constexpr Address bare(Address a) {
+    return a & 0xffffffff;
+}
+constexpr unsigned realm_of(Address a) {
+    return static_cast<unsigned>(a >> 32);
+}
+// `a` in the realm of `other`.
+constexpr Address beside(Address other, Address a) {
+    return (other ^ bare(other)) | bare(a);
+}
 using Time = int64_t;  // ms; never wraps
 
 enum class Proto : uint8_t { kTcp, kUdp, kIcmp };

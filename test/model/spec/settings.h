@@ -89,8 +89,9 @@ struct Settings {
     unsigned sessions = 4096;  // the tables of each part of the NAT
     unsigned mappings = 4096;
     std::function<unsigned(Address)> part_of;  // which part a subscriber belongs to
-    std::vector<Address> own;                  // the appliance's addresses
-    std::function<bool(Address)> is_routed_inside;
+    std::vector<Address> own;                  // the appliance's addresses, the one outside last
+    unsigned realms = 1;                       // inside: address spaces of their own
+    std::function<bool(Address)> is_routed_inside;  // in the address's realm
 };
 
 }  // namespace sekisho::spec

@@ -18,11 +18,21 @@ Nat44::Nat44(const Settings& settings, Choice choice)
 }
 
 bool Nat44::is_pool(Address a) const {
-    return std::ranges::any_of(settings_.pools, [a](const Pool& p) { return p.has(a); });
+    return std::ranges::any_of(settings_.pools, [a](const Pool& p) { return p.has(bare(a)); });
 }
 
 bool Nat44::is_own(Address a) const {
-    return std::ranges::find(settings_.own, a) != settings_.own.end();
+    return std::ranges::find(settings_.own, a) != settings_.own.end() ||
+           bare(a) == settings_.own.back();
+}
+
+bool Nat44::is_inside_any(Address a) const {
+    for (Address realm = 0; realm < settings_.realms; ++realm) {
+        if (settings_.is_routed_inside(beside(realm << 32, a))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 std::optional<unsigned> Nat44::policy_of(Address subscriber) const {

@@ -148,7 +148,7 @@ TEST_CASE("rules of destination-nat are checked", "[config][redirect]") {
         {"a realm that is none",
          22,
          with("realm: nowhere, targets: [192.0.2.1]"),
-         "f:23:50: found \"nowhere\", wanted the name of a realm"},
+         "f:23:50: found \"nowhere\", wanted the name of a realm: external or internal"},
         {"a realm of targets that the way tells",
          22,
          with("target-realm: internal, targets: [192.0.2.1]"),

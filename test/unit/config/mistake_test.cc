@@ -153,7 +153,7 @@ TEST_CASE("links are checked", "[config]") {
          7,
          "    addresses: [100.64.0.1/10, 100.64.0.1/10]",
          "f:7:32: found the address 100.64.0.1 a second time (first on line 7), wanted an own "
-         "address once"},
+         "address once in a realm"},
         {"an MTU below IPv4's",
          7,
          "    addresses: [100.64.0.1/10]\n    mtu: 500",
@@ -206,18 +206,18 @@ TEST_CASE("links are checked", "[config]") {
          "    addresses: [198.51.100.2/24]\n  - {name: int1, device: 'tap:t', realm: internal, "
          "addresses: [100.65.0.1/16]}",
          "f:12:64: found 100.65.0.0/16, which overlaps 100.64.0.0/10 on line 7, wanted a prefix of "
-         "its own for each link"},
+         "its own for each link of a realm"},
         {"the later one is named, also if it is the wider one",
          11,
          "    addresses: [198.51.100.2/24]\n  - {name: e1, device: 'tap:t', realm: external, "
          "addresses: [198.51.1.1/16]}",
          "f:12:62: found 198.51.0.0/16, which overlaps 198.51.100.0/24 on line 11, wanted a prefix "
-         "of its own for each link"},
+         "of its own for each link of a realm"},
         {"one prefix on both sides",
          7,
          "    addresses: [198.51.100.3/24]",
          "f:11:17: found 198.51.100.0/24, which overlaps 198.51.100.0/24 on line 7, wanted a "
-         "prefix of its own for each link"},
+         "prefix of its own for each link of a realm"},
     });
 }
 
@@ -517,7 +517,7 @@ TEST_CASE("routes are checked", "[config]") {
          "  - {prefix: 0.0.0.0/0, next-hop: 198.51.100.1}\n  - {prefix: 0.0.0.0/0, next-hop: "
          "198.51.100.7}",
          "f:14:14: found the prefix 0.0.0.0/0 a second time (first on line 13), wanted one route "
-         "for a prefix"},
+         "for a prefix in a realm"},
         {"an unreadable link address causes no second mistake",
          11,
          "    addresses: [198.51.100/24]",

@@ -87,13 +87,14 @@ TEST_CASE("a wrong command says which word is wrong and what was wanted", "[cont
          "found 'egp' after 'protocol', wanted one of: tcp, udp, icmp, sctp, dccp, udp-lite, gre, "
          "esp"},
         {"show mappings subscriber 1.2.3.4 subscriber 1.2.3.4",
-         "found 'subscriber' after 'show mappings', wanted one of: external, remote, protocol, "
+         "found 'subscriber' after 'show mappings', wanted one of: realm, external, remote, "
+         "protocol, "
          "--json"},
         {"clear sessions", "'clear sessions' wants a filter or the word 'all'"},
         {"clear sessions all protocol tcp",
          "found 'protocol' after 'clear sessions', wanted nothing more"},
         {"clear sessions protocol tcp all",
-         "found 'all' after 'clear sessions', wanted one of: subscriber, external, remote"},
+         "found 'all' after 'clear sessions', wanted one of: subscriber, realm, external, remote"},
         {"show \x1b[2J",
          "found '\\x1b[2J' after 'show', wanted one of: status, links, workers, "
          "neighbours, routes, pools, subscribers, mappings, sessions, who, counters, "
@@ -128,7 +129,7 @@ TEST_CASE("what may follow depends on what has been said", "[control][cli]") {
     REQUIRE(words_of(expected_after({"show", "status"})) == Words{"--json", "<enter>"});
     REQUIRE(
         words_of(expected_after({"sh", "ma"})) ==
-        Words{"subscriber", "external", "remote", "protocol", "--json", "<enter>"}
+        Words{"subscriber", "realm", "external", "remote", "protocol", "--json", "<enter>"}
     );
     REQUIRE(words_of(expected_after({"show", "mappings", "subscriber"})) == Words{"<A>"});
     REQUIRE(
@@ -137,7 +138,7 @@ TEST_CASE("what may follow depends on what has been said", "[control][cli]") {
     );
     REQUIRE(
         words_of(expected_after({"clear", "sessions"})) ==
-        Words{"subscriber", "external", "remote", "protocol", "all"}
+        Words{"subscriber", "realm", "external", "remote", "protocol", "all"}
     );
     REQUIRE(words_of(expected_after({"clear", "sessions", "all"})) == Words{"<enter>"});
     REQUIRE(expected_after({"nonsense"}).empty());

@@ -165,13 +165,16 @@ TEST_CASE(
          1,
          true}};
     REQUIRE(rig.call("show.neighbours") == Document::parse(R"({"neighbours": [{
-        "address": "198.51.100.1", "link": "ext0", "mac": "02:00:00:00:00:09",
+        "address": "198.51.100.1", "link": "ext0", "realm": "external", "mac": "02:00:00:00:00:09",
         "state": "reachable", "gateway": true, "age": 12, "held": 1}]})"));
 
     REQUIRE(rig.call("show.routes") == Document::parse(R"({"routes": [
-        {"prefix": "198.51.100.0/24", "next-hop": null, "link": "ext0", "on-link": true},
-        {"prefix": "100.64.0.0/10", "next-hop": null, "link": "int0", "on-link": true},
-        {"prefix": "0.0.0.0/0", "next-hop": "198.51.100.1", "link": "ext0", "on-link": false}]})"));
+        {"prefix": "198.51.100.0/24", "next-hop": null, "link": "ext0", "realm": "external",
+         "on-link": true},
+        {"prefix": "100.64.0.0/10", "next-hop": null, "link": "int0", "realm": "internal",
+         "on-link": true},
+        {"prefix": "0.0.0.0/0", "next-hop": "198.51.100.1", "link": "ext0", "realm": "external",
+         "on-link": false}]})"));
 
     rig.inspector.pool_views = {{100, 7, 30, 4, 2}};
     REQUIRE(rig.call("show.pools") == Document::parse(R"({"pools": [{"name": "main",
@@ -252,6 +255,28 @@ TEST_CASE(
     REQUIRE(mappings.size() == 1);
     CHECK(mappings.at(0).at("internal-dst-address") == "192.0.2.200");
     CHECK_FALSE(mappings.at(0).contains("remote-address"));
+}
+
+TEST_CASE("who is called alike in two realms is told apart by a filter", "[control]") {
+    Rig rig;
+    auto other = session_of(1);
+    other.session.realm = 2;
+    rig.inspector.add(session_of(1));
+    rig.inspector.add(other);
+    CHECK(rig.all("show.sessions", {{"subscriber", "100.64.0.10"}}).size() == 2);
+    for (const char* realm : {"internal", "lab"}) {
+        const Document rows =
+            rig.all("show.sessions", {{"subscriber", "100.64.0.10"}, {"realm", realm}});
+        REQUIRE(rows.size() == 1);
+        CHECK(rows.at(0).at("realm") == realm);
+    }
+    for (const char* realm : {"external", "nowhere"}) {
+        const std::string refused = rig.refusal("show.sessions", {{"realm", realm}}).message;
+        CHECK(
+            refused.find("wanted the name of a realm on the internal side: internal, lab") !=
+            std::string::npos
+        );
+    }
 }
 
 TEST_CASE("every session state has a name of its own", "[control]") {
@@ -454,7 +479,8 @@ TEST_CASE("a wrong parameter is named with what was found and wanted", "[control
          "parameter 'cursor': found \"1.2.3\", wanted the 'next' of an earlier page"},
         {"show.sessions",
          {{"colour", "red"}},
-         "parameter 'params': found the name \"colour\", wanted one of subscriber, external, "
+         "parameter 'params': found the name \"colour\", wanted one of subscriber, realm, "
+         "external, "
          "remote, protocol, limit, cursor"},
         {"show.status", {{"x", 1}}, "parameter 'params': found the name \"x\", wanted none"},
         {"show.status",
@@ -462,11 +488,12 @@ TEST_CASE("a wrong parameter is named with what was found and wanted", "[control
          "parameter 'params': found [1], wanted an object of named parameters"},
         {"clear.sessions",
          Json::object(),
-         "parameter 'all': found no filter, wanted a filter (subscriber, external, remote, "
+         "parameter 'all': found no filter, wanted a filter (subscriber, realm, external, remote, "
          "protocol) or all: true"},
         {"clear.mappings",
          {{"all", true}, {"protocol", "udp"}},
-         "parameter 'all': found true beside a filter, wanted a filter (subscriber, external, "
+         "parameter 'all': found true beside a filter, wanted a filter (subscriber, realm, "
+         "external, "
          "remote, protocol) or all: true"},
         {"clear.sessions",
          {{"all", "yes"}},

@@ -39,7 +39,7 @@ TEST_CASE("the longest prefix decides the next hop", "[dataplane]") {
     };
     for (const RouteCase& each : cases) {
         CAPTURE(each.destination);
-        const std::optional<Hop> hop = network.route(ip(each.destination));
+        const std::optional<Hop> hop = network.route(kInternalRealm, ip(each.destination));
         REQUIRE(hop.has_value());
         CHECK(hop->next_hop == ip(each.next_hop));
         CHECK(hop->link == each.link);
@@ -51,27 +51,27 @@ TEST_CASE("network and broadcast addresses of a link have no route", "[dataplane
     const Network network = rig_network(rig_config());
     for (const char* edge : {"198.51.100.0", "198.51.100.255", "100.64.0.0", "100.127.255.255"}) {
         CAPTURE(edge);
-        CHECK_FALSE(network.route(ip(edge)).has_value());
-        CHECK(network.is_link_broadcast(ip(edge)));
+        CHECK_FALSE(network.route(kInternalRealm, ip(edge)).has_value());
+        CHECK(network.is_link_broadcast(kInternalRealm, ip(edge)));
         CHECK_FALSE(network.is_host_on(kExt, ip(edge)));
     }
-    CHECK_FALSE(network.is_link_broadcast(ip("198.51.100.1")));
+    CHECK_FALSE(network.is_link_broadcast(kInternalRealm, ip("198.51.100.1")));
 }
 
 TEST_CASE("a 31-bit prefix has two hosts and no broadcast address", "[dataplane][rfc3021]") {
     config::Config config = rig_config();
     config.links[2].addresses = {{ip("192.0.2.0"), 31}};
     const Network network = rig_network(config);
-    CHECK(network.route(ip("192.0.2.1")).value().link == kVlan);
+    CHECK(network.route(kInternalRealm, ip("192.0.2.1")).value().link == kVlan);
     CHECK(network.is_host_on(kVlan, ip("192.0.2.1")));
-    CHECK(network.is_own(ip("192.0.2.0")));
+    CHECK(network.is_own(kInternalRealm, ip("192.0.2.0")));
 }
 
 TEST_CASE("without a default route the rest of the world has no route", "[dataplane]") {
     config::Config config = rig_config();
     config.routes.clear();
     const Network network = rig_network(config);
-    CHECK_FALSE(network.route(ip("8.8.8.8")).has_value());
+    CHECK_FALSE(network.route(kInternalRealm, ip("8.8.8.8")).has_value());
     CHECK(network.routes().size() == 3);
 }
 
@@ -79,8 +79,9 @@ TEST_CASE("a connected prefix stands before a static route to the same prefix", 
     config::Config config = rig_config();
     config.routes.push_back({Ipv4Prefix{ip("192.0.2.0"), 24}, ip("198.51.100.1"), kExt});
     const Network network = rig_network(config);
-    CHECK(network.route(ip("192.0.2.5")).value().on_link);
-    CHECK(network.routes().size() == 5);
+    CHECK(network.route(kInternalRealm, ip("192.0.2.5")).value().on_link);
+    CHECK_FALSE(network.route(kExternalRealm, ip("192.0.2.5")).value().on_link);
+    CHECK(network.routes().size() == 6);  // one for each side
     CHECK(network.routes().front().prefix.length == 24);
     CHECK(network.routes().back().prefix.length == 0);
 }
@@ -90,11 +91,11 @@ TEST_CASE("own addresses are known on their link and anywhere", "[dataplane]") {
     config.links[1].addresses.push_back({ip("198.18.0.1"), 16});
     config.links[2].addresses.clear();
     const Network network = rig_network(config);
-    CHECK(network.is_own(ip("198.18.0.1")));
+    CHECK(network.is_own(kInternalRealm, ip("198.18.0.1")));
     CHECK(network.is_own_on(kExt, ip("198.18.0.1")));
     CHECK_FALSE(network.is_own_on(kInt, ip("198.18.0.1")));
-    CHECK_FALSE(network.is_own(ip("198.18.0.2")));
-    CHECK_FALSE(network.is_own(ip("0.0.0.0")));
+    CHECK_FALSE(network.is_own(kInternalRealm, ip("198.18.0.2")));
+    CHECK_FALSE(network.is_own(kInternalRealm, ip("0.0.0.0")));
     CHECK(network.own_address(kExt, ip("198.18.7.7")) == ip("198.18.0.1"));
     CHECK(network.own_address(kExt, ip("8.8.8.8")) == ip("198.51.100.2"));
     CHECK(network.own_address(kVlan, ip("8.8.8.8")) == Ipv4Addr{});
@@ -137,6 +138,6 @@ TEST_CASE("random routes are found as a plain walk finds them", "[dataplane]") {
                 best = &route;
             }
         }
-        REQUIRE(network.route(destination).value().next_hop == best->next_hop);
+        REQUIRE(network.route(kInternalRealm, destination).value().next_hop == best->next_hop);
     }
 }

@@ -297,16 +297,17 @@ TEST_CASE("a token bucket holds a second's worth, whatever the clock does", "[da
 TEST_CASE("a source that comes back among thousands is still limited in all", "[dataplane]") {
     dataplane::SourceLimiter limiter(2, HashSecret{{1, 2, 3, 4}});
     const Tick now{1000};
-    CHECK(limiter.take(ip("192.0.2.1"), now));
-    CHECK(limiter.take(ip("192.0.2.1"), now));
-    CHECK_FALSE(limiter.take(ip("192.0.2.1"), now));
-    CHECK(limiter.take(ip("192.0.2.2"), now));
+    CHECK(limiter.take(kInternalRealm, ip("192.0.2.1"), now));
+    CHECK(limiter.take(kInternalRealm, ip("192.0.2.1"), now));
+    CHECK_FALSE(limiter.take(kInternalRealm, ip("192.0.2.1"), now));
+    CHECK(limiter.take(kInternalRealm, ip("192.0.2.2"), now));
+    CHECK(limiter.take(RealmId{2}, ip("192.0.2.1"), now));
     for (uint32_t i = 1; i < 100000; ++i) {
-        CHECK(limiter.take(Ipv4Addr::from_host(i), now));
+        CHECK(limiter.take(kInternalRealm, Ipv4Addr::from_host(i), now));
     }
     // The last one has one token left; half a second brings another, not two.
-    CHECK(limiter.take(Ipv4Addr::from_host(99999), now + 499));
-    CHECK_FALSE(limiter.take(Ipv4Addr::from_host(99999), now + 499));
+    CHECK(limiter.take(kInternalRealm, Ipv4Addr::from_host(99999), now + 499));
+    CHECK_FALSE(limiter.take(kInternalRealm, Ipv4Addr::from_host(99999), now + 499));
 }
 
 TEST_CASE("the table can be read while the slow path works", "[dataplane]") {

@@ -445,17 +445,22 @@ TEST_CASE("hosts that ask for us make entries only slowly", "[dataplane][arp]") 
 }
 
 TEST_CASE("who claims one of our addresses is not believed, but counted", "[dataplane][rfc5227]") {
-    for (const char* claimed : {"198.51.100.2", "100.64.0.1", "203.0.113.3"}) {
+    const std::pair<LinkId, const char*> claims[] = {
+        {kExt, "198.51.100.2"},
+        {kInt, "198.51.100.2"},
+        {kInt, "100.64.0.1"},
+        {kExt, "203.0.113.3"}};
+    for (const auto& [link, claimed] : claims) {
         CAPTURE(claimed);
         SlowPathRig rig;
         rig.start();
-        CHECK(only(rig.hear(kExt, claimed, kOtherMac)).back.kind == Back::kConsumed);
+        CHECK(only(rig.hear(link, claimed, kOtherMac)).back.kind == Back::kConsumed);
         CHECK(rig.slow.counters().conflicts.read() == 1);
         const auto conflict = rig.slow.last_conflict();
         REQUIRE(conflict.has_value());
         CHECK(conflict->address == ip(claimed));
         CHECK(conflict->mac == kOtherMac);
-        CHECK(conflict->link == kExt);
+        CHECK(conflict->link == link);
         CHECK(rig.state_of(claimed) == "none");
         rig.check();
     }
