@@ -1,0 +1,44 @@
+// Rates: the token buckets of a rule set's rates and policers, as one shard has them.
+//
+//   Units     credit is packets times the milliseconds of the rate's period, or bytes times 1000, so that nothing is rounded.
+//   Shares    each of so many shards has its share of each rate, of a burst at least one packet.
+//   Law       a bucket begins full, and fills with time up to its burst. Buckets go by the number that the rule set
+//             gave, so what a change leaves alone keeps its credit (follow()).
+//   Cost      take: a multiplication and a compare. Thread: its shard's.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/types.h"
+#include "rules/rule_set.h"
+
+namespace sekisho::rules {
+
+class Rates {
+  public:
+    explicit Rates(const RuleSet& set, uint32_t shares = 1);
+
+    // Takes over another rule set; allocates.
+    void follow(const RuleSet& set);
+    bool take_packet(uint32_t bucket, Tick now) { return take(bucket, 1, now); }
+    bool take_bytes(uint32_t bucket, uint32_t bytes, Tick now) { return take(bucket, bytes, now); }
+
+  private:
+    struct Bucket {
+        uint64_t room = 0;  // of credit; 0: no such bucket
+        uint64_t per_ms = 0;
+        uint64_t cost = 0;  // of a packet, or a byte
+        uint64_t credit = 0;
+        Tick last;
+        bool is_new = true;  // full, whatever the time
+    };
+    void follow(const Rule& rule);
+    void add(uint32_t number, Bucket bucket);
+    bool take(uint32_t number, uint32_t units, Tick now);
+
+    std::vector<Bucket> buckets_;
+    uint32_t shares_;
+};
+
+}  // namespace sekisho::rules

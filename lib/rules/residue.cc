@@ -1,0 +1,59 @@
+#include "rules/residue.h"
+
+#include <algorithm>
+
+namespace sekisho::rules {
+namespace {
+
+struct NameOf {
+    const char* operator()(const TcpFlagsTest& /*test*/) const { return "tcp-flags"; }
+    const char* operator()(const FragmentTest& /*test*/) const { return "fragments"; }
+    const char* operator()(const TosTest& /*test*/) const { return "tos"; }
+    const char* operator()(const LengthTest& /*test*/) const { return "length"; }
+    const char* operator()(const TtlTest& /*test*/) const { return "ttl"; }
+    const char* operator()(const PayloadTest& /*test*/) const { return "payload"; }
+    const char* operator()(const TimeTest& /*test*/) const { return "time"; }
+    const char* operator()(const RateTest& /*test*/) const { return "rate"; }
+    const char* operator()(const MarkTest& /*test*/) const { return "mark"; }
+    template <class Fixed>
+    const char* operator()(const Fixed& /*test*/) const {
+        return "";
+    }
+};
+
+void add(std::vector<std::string>& fields, const char* name) {
+    if (std::ranges::find(fields, name) == fields.end()) {
+        fields.emplace_back(name);
+    }
+}
+
+}  // namespace
+
+std::vector<std::string> varying_fields(const Rule& rule) {
+    std::vector<std::string> fields;
+    for (const Condition& condition : rule.conditions) {
+        if (is_varying(condition)) {
+            add(fields, std::visit(NameOf{}, condition.test));
+        }
+    }
+    for (const Action& action : rule.actions) {
+        if (std::holds_alternative<Police>(action)) {
+            add(fields, "police");
+        }
+    }
+    return fields;
+}
+
+std::vector<ResidueRule> residue_of(const RuleSet& set) {
+    std::vector<ResidueRule> residue;
+    for (const ChainId id : set.chains()) {
+        size_t position = 0;
+        for (const RulePtr& rule : set.chain(id)->rules) {
+            residue.push_back({{id, position++}, rule->id, varying_fields(*rule)});
+        }
+    }
+    std::erase_if(residue, [](const ResidueRule& rule) { return rule.fields.empty(); });
+    return residue;
+}
+
+}  // namespace sekisho::rules

@@ -1,0 +1,27 @@
+// Residue: rules whose answer can differ between packets of one flow, so that no verdict of a flow can stand for them.
+//
+//   Why       a rule reads a field that varies inside a flow (condition.h), or has a policer, which counts each packet.
+//   Use       a flow whose walk asks such a rule, with all that is fixed in it agreeing, keeps the rule in its residue; where
+//             the fixed conditions disagree, no packet of the flow will ever agree.
+//   Thread    pure. Source: ARCHITECTURE 5.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "rules/rule_set.h"
+
+namespace sekisho::rules {
+
+// The fields for which a rule leaves a residue, as people call them ("ttl", "tcp-flags", "rate"), each once; empty: none.
+std::vector<std::string> varying_fields(const Rule& rule);
+
+struct ResidueRule {
+    Place place;
+    RuleId rule;
+    std::vector<std::string> fields;
+};
+// All of a rule set, by chain and position.
+std::vector<ResidueRule> residue_of(const RuleSet& set);
+
+}  // namespace sekisho::rules
