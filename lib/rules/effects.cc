@@ -35,6 +35,8 @@ struct Effect {
     }
 };
 
+}  // namespace
+
 Disposition disposition_of(const Action& action) {
     if (std::holds_alternative<Accept>(action)) {
         return Disposition::kAccept;
@@ -56,8 +58,6 @@ Disposition disposition_of(const Action& action) {
     }
     return Disposition::kDeny;
 }
-
-}  // namespace
 
 bool take_rates(const Rule& rule, const RulePacket& packet, Rates& rates) {
     return std::ranges::all_of(rule.conditions, [&](const Condition& condition) {

@@ -15,6 +15,9 @@ bool take_rates(const Rule& rule, const RulePacket& packet, Rates& rates);
 //   Returns   false: a policer has denied the packet, and `outcome` is whole.
 bool apply_effects(const Rule& rule, RulePacket& packet, Rates& rates, Outcome& outcome);
 
+// Of an action that decides a packet's fate.
+Disposition disposition_of(const Action& action);
+
 // The end of a walk by an action that decides the packet's fate, of rule or policy `by`.
 void decide(const Action& action, RuleId by, Outcome& outcome);
 
