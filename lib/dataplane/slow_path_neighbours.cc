@@ -244,28 +244,32 @@ void NeighbourTable::resolve_new_gateways(Tick now) {
 }
 
 void NeighbourTable::follow(Tick now) {
-    std::vector<std::pair<uint32_t, uint8_t>> gateways;
+    Gateways gateways;
     for (const RouteEntry& route : network_.routes()) {
         if (!route.hop.on_link) {
             gateways.emplace_back(route.hop.next_hop.raw, route.hop.link.value);
         }
     }
     std::ranges::sort(gateways);
-    const auto follow_one = [&](uint16_t id) {
-        const Entry& entry = entries_[id];
-        const std::pair place(entry.address.raw, entry.link.value);
-        const bool is_there = network_.is_host_on(entry.link, entry.address) &&
-                              !network_.is_own(network_.view_of(entry.link), entry.address);
-        is_there ? follow_role(id, std::ranges::binary_search(gateways, place), now)
-                 : give_up(id, now);
-    };
-    for (uint16_t id = 1; id < kNeighbourCapacity; ++id) {
-        const std::lock_guard guard(lock_);
+    // The workers stand still meanwhile: ids are given from the lowest on, so the rest of the table is not looked at.
+    std::unique_lock guard(lock_);
+    size_t used = kNeighbourCapacity - 1 - free_ids_.size();
+    for (uint16_t id = 1; used > 0; ++id) {
         if (entries_[id].state != State::kFree) {
-            follow_one(id);
+            --used;
+            follow_one(id, gateways, now);
         }
     }
+    guard.unlock();
     resolve_new_gateways(now);
+}
+
+void NeighbourTable::follow_one(uint16_t id, const Gateways& gateways, Tick now) {
+    const Entry& entry = entries_[id];
+    const std::pair place(entry.address.raw, entry.link.value);
+    const bool is_there = network_.is_host_on(entry.link, entry.address) &&
+                          !network_.is_own(network_.view_of(entry.link), entry.address);
+    is_there ? follow_role(id, std::ranges::binary_search(gateways, place), now) : give_up(id, now);
 }
 
 // What a shard knows of an id decides whether sessions believe it (neighbour.h), so each shard is told.

@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "base/keyed_hash.h"
@@ -98,6 +99,8 @@ class NeighbourTable {
     }
     void enter_static(const config::NeighbourSettings& neighbour, Tick now);
     void resolve_new_gateways(Tick now);
+    using Gateways = std::vector<std::pair<uint32_t, uint8_t>>;  // address, link; sorted
+    void follow_one(uint16_t id, const Gateways& gateways, Tick now);
     void follow_role(uint16_t id, bool is_gateway, Tick now);
     void give_up(uint16_t id, Tick now);
     void begin(uint16_t id, ShardId preferred, Tick now);

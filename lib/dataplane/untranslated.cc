@@ -64,6 +64,10 @@ bool pass_untranslated(Burst& burst, uint32_t i, const StageTables& tables) {
         return false;
     }
     const auto flow = exempt_flow(meta, tables);
+    if (flow && meta.direction == Direction::kOutbound &&
+        is_forged(flow->realm(), flow->source(), Direction::kOutbound, tables)) {
+        return false;
+    }
     const bool speaks_as_us = flow && meta.direction == Direction::kInbound &&
                               tables.is_ours(flow->realm(), source_of(burst.batch.ref[i], meta));
     if (!flow || speaks_as_us ||

@@ -65,7 +65,7 @@ void Logger::note(std::string_view event, std::string_view cause) {
     }
     notes_ += fmt::format(
         "{{\"time\":\"{}\",\"event\":\"{}\",\"cause\":\"{}\",\"name\":\"{}\",\"version\":\"{}\","
-        "\"epoch\":{},\"shards\":{},\"tick\":{},\"clock-synchronised\":{}}}\n",
+        "\"epoch\":{},\"shards\":{},\"tick\":{},\"clock-synchronised\":{}{}}}\n",
         utc_text(plan_.clocks.utc_ms()),
         event,
         cause,
@@ -74,8 +74,25 @@ void Logger::note(std::string_view event, std::string_view cause) {
         epoch_,
         plan_.shards.size(),
         tick.ms,
-        plan_.clocks.is_synchronised()
+        plan_.clocks.is_synchronised(),
+        numbers()
     );
+}
+
+// How many events each shard has told of by now: who reads the files sees that none is missing. Left out while one waits
+// for room in its ring, and has no number yet.
+std::string Logger::numbers() const {
+    for (const nat::NatShard* shard : plan_.shards) {
+        if (shard->log().pending() != 0 || shard->log().untold() != 0) {
+            return {};
+        }
+    }
+    std::atomic_thread_fence(std::memory_order_acquire);  // what waited has its number by now
+    std::vector<uint64_t> numbers;
+    for (const nat::EventReader& reader : readers_) {
+        numbers.push_back(reader.written());
+    }
+    return fmt::format(",\"numbers\":[{}]", fmt::join(numbers, ","));
 }
 
 void Logger::look_at_clocks() {

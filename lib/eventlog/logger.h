@@ -69,6 +69,7 @@ class Logger {
     explicit Logger(const LoggerPlan& plan);
     void look_at_clocks();
     void note(std::string_view event, std::string_view cause);
+    std::string numbers() const;
     bool fill();
     bool flush();
     void restart_line();

@@ -4,9 +4,11 @@
 #include <array>
 #include <ctime>
 #include <fstream>
+#include <limits>
 
 #include <fmt/format.h>
 
+#include "base/protocol_name.h"
 #include "base/text.h"
 #include "eventlog/json_lines.h"
 
@@ -14,7 +16,8 @@ namespace sekisho::eventlog {
 namespace {
 
 constexpr int64_t kHourMs = 3'600'000;
-constexpr int64_t kLongestSilenceMs = 120'000;  // anchors come every minute
+constexpr int64_t kEver = std::numeric_limits<int64_t>::max();
+constexpr size_t kMostDoubts = 20;
 
 // The value of a key, of a line that JsonLines or the logger has written: flat, and nothing in it is escaped.
 std::string_view field(std::string_view line, std::string_view key) {
@@ -31,6 +34,25 @@ std::string_view field(std::string_view line, std::string_view key) {
 
 std::optional<uint64_t> number(std::string_view line, std::string_view key) {
     return base::parse_decimal(field(line, key), std::numeric_limits<uint64_t>::max());
+}
+
+// "numbers":[1,2]
+EventNumbers numbers_of(std::string_view line) {
+    constexpr std::string_view kKey = "\"numbers\":[";
+    EventNumbers numbers;
+    const size_t at = line.find(kKey);
+    std::string_view rest = at == std::string_view::npos ? "" : line.substr(at + kKey.size());
+    rest = rest.substr(0, rest.find(']'));
+    while (!rest.empty()) {
+        const std::string_view text = rest.substr(0, rest.find(','));
+        const auto value = base::parse_decimal(text, std::numeric_limits<uint64_t>::max());
+        if (!value) {
+            return {};
+        }
+        numbers.push_back(*value);
+        rest.remove_prefix(std::min(rest.size(), text.size() + 1));
+    }
+    return numbers;
 }
 
 std::optional<int64_t> time_of(std::string_view line, std::string_view key) {
@@ -113,18 +135,25 @@ Past::Past(const PastQuestion& question)
 void Past::begin_file(std::string name) {
     file_ = std::move(name);
     line_ = 0;
+    is_in_run_ = false;
+}
+
+void Past::note_odd() {
+    Odd& odd = odd_[file_];
+    odd.first = odd.count == 0 ? line_ : odd.first;
+    ++odd.count;
 }
 
 void Past::read(std::string_view line) {
     ++line_;
     const auto time = time_of(line, "time");
     const std::string_view event = field(line, "event");
-    if (!time || event.empty() || !line.ends_with('}')) {
-        doubts_.push_back(fmt::format("{}:{} is no line of a log of bindings", file_, line_));
-    } else if (event == "anchor" || event == "stopped") {
+    const bool is_anchor = event == "anchor" || event == "stopped";
+    // Without an anchor before it nothing says of which run it is.
+    if (!time || event.empty() || !line.ends_with('}') || (!is_anchor && !is_in_run_)) {
+        note_odd();
+    } else if (is_anchor) {
         read_anchor(line, *time);
-    } else if (runs_.empty()) {
-        doubts_.push_back(fmt::format("{}:{} comes before any anchor", file_, line_));
     } else {
         read_event(line, *time);
     }
@@ -132,111 +161,52 @@ void Past::read(std::string_view line) {
 
 void Past::read_anchor(std::string_view line, int64_t time) {
     const std::string_view epoch = field(line, "epoch");
-    const auto tick = static_cast<uint32_t>(number(line, "tick").value_or(0));
-    const std::string_view cause = field(line, "cause");
-    const auto known = std::ranges::find(runs_, epoch, &Run::epoch);
+    const auto known = std::ranges::find(runs_, epoch, &PastRun::epoch);
     current_ = static_cast<size_t>(known - runs_.begin());
     if (known == runs_.end()) {
-        Run& run = runs_.emplace_back();
-        run.epoch = epoch;
-        run.first = run.last_anchor = run.last_event = time;
-        run.tick = tick;
+        runs_.emplace_back(std::string(epoch), question_.at);
+        has_mappings_.push_back(false);
+        has_blocks_.push_back(false);
     }
-    note_appliance(field(line, "name"));
-    Run& run = runs_[current_];
-    run.is_whole = run.is_whole || cause == "start";
-    const int64_t passed = static_cast<int32_t>(tick - run.tick);
-    if (passed < 0) {
-        return;  // read already
-    }
-    if (passed > kLongestSilenceMs) {
-        holes_.push_back(
-            {{run.last_anchor, time},
-             fmt::format("nothing tells of {} to {}", utc_text(run.last_anchor), utc_text(time))}
-        );
-    }
-    if (cause == "step") {
-        note_step(time, run.last_anchor + passed);
-    }
-    run.last_anchor = time;
-    run.tick = tick;
-    if (field(line, "event") == "stopped") {
-        run.stopped = time;
+    const std::string name(field(line, "name"));
+    if (std::ranges::find(appliances_, name) == appliances_.end()) {
+        appliances_.push_back(name);
     }
     const bool is_near = std::abs(time - question_.at.first) < kHourMs;
+    const bool is_last = field(line, "event") == "stopped";
+    PastRun::Anchor anchor;
+    anchor.tick = static_cast<uint32_t>(number(line, "tick").value_or(0));
+    anchor.time = time;
+    anchor.is_last = is_last;
+    const auto shards = static_cast<unsigned>(number(line, "shards").value_or(0));
+    runs_[current_].add(anchor, shards, numbers_of(line));
+    is_in_run_ = !is_last;
     if (is_near && field(line, "clock-synchronised") == "false" && !is_clock_told_) {
         is_clock_told_ = true;
         doubts_.push_back(fmt::format("at {} the clock was not synchronised", utc_text(time)));
     }
 }
 
-void Past::note_appliance(std::string_view name) {
-    if (appliance_.empty()) {
-        appliance_ = name;
-    } else if (appliance_ != name) {
-        holes_.push_back(
-            {{-kEver, kEver}, fmt::format("the files are of two, {} and {}", appliance_, name)}
-        );
-    }
-}
-
-// Between what the clock shows and what it would have shown times mean two moments, or none.
-void Past::note_step(int64_t shown, int64_t expected) {
-    constexpr int64_t kAround = 60'000;
-    const auto [first, last] = std::minmax(shown, expected);
-    ambiguous_.push_back({first - kAround, last + kAround});
-    doubts_.push_back(
-        fmt::format("at {} the clock was set, by about {} ms", utc_text(shown), shown - expected)
-    );
-}
-
-// False: it has been read already.
-bool Past::count(std::string_view line, std::string_view shard, int64_t time) {
-    Run& run = runs_[current_];
-    const uint64_t sequence = number(line, "sequence").value_or(0);
-    const auto [at, is_first] = run.shards.try_emplace(
-        std::string(shard), Numbers{run.is_whole || sequence == 0 ? 0 : sequence - 1, run.first}
-    );
-    Numbers& numbers = at->second;
-    if (sequence <= numbers.last) {
-        return false;
-    }
-    if (sequence != numbers.last + 1) {
-        holes_.push_back(
-            {{numbers.time, time},
-             fmt::format(
-                 "numbers {} to {} of shard {} are missing, between {} and {}",
-                 numbers.last + 1,
-                 sequence - 1,
-                 shard,
-                 utc_text(numbers.time),
-                 utc_text(time)
-             )}
-        );
-    }
-    numbers = {sequence, time};
-    run.last_event = std::max(run.last_event, time);
-    return true;
-}
-
 void Past::read_event(std::string_view line, int64_t time) {
-    const std::string_view shard = field(line, "shard");
-    const std::string_view event = field(line, "event");
-    Run& run = runs_[current_];
-    if (!count(line, shard, time)) {
-        return;
+    const auto shard = base::parse_decimal(field(line, "shard"), 0xff);
+    const auto sequence = number(line, "sequence");
+    if (!shard || !sequence) {
+        return note_odd();
     }
+    const std::string_view event = field(line, "event");
     const bool is_block = event.starts_with("block-");
-    run.has_mappings = run.has_mappings || event.starts_with("mapping-");
-    run.has_blocks = run.has_blocks || is_block;
-    if (event == "lost") {
-        const auto since = time_of(line, "since");
-        holes_.push_back(
-            {{since.value_or(run.first), time},
-             fmt::format("{} events were lost up to {}", field(line, "count"), utc_text(time))}
+    const bool is_mapping = event.starts_with("mapping-");
+    const bool is_lost = event == "lost";
+    const bool is_made = event == "mapping-created" || event == "session-created";
+    runs_[current_].add({static_cast<unsigned>(*shard), *sequence, time, is_made, is_lost});
+    has_mappings_[current_] = has_mappings_[current_] || is_mapping;
+    has_blocks_[current_] = has_blocks_[current_] || is_block;
+    if (is_lost) {
+        doubts_.push_back(
+            fmt::format("{} events were lost up to {}", field(line, "count"), utc_text(time))
         );
-    } else if ((is_block || event.starts_with("mapping-")) && is_asked(line, is_block)) {
-        note_holding(line, shard, is_block, time);
+    } else if ((is_block || is_mapping) && is_asked(line, is_block)) {
+        note_mark(line, static_cast<unsigned>(*shard), *sequence, time);
     }
 }
 
@@ -244,191 +214,313 @@ bool Past::is_asked(std::string_view line, bool is_block) const {
     if (line.find(address_field_) == std::string_view::npos) {
         return false;
     }
+    const bool is_protocol = is_block || !question_.protocol ||
+                             field(line, "transport-protocol") ==
+                                 base::protocol_name(static_cast<uint8_t>(*question_.protocol));
     const auto first = number(line, is_block ? "first-port" : "external-src-port");
     const auto last = is_block ? number(line, "last-port") : first;
-    return first && last && *first <= question_.port && question_.port <= *last;
+    return is_protocol && first && last && *first <= question_.port && question_.port <= *last;
 }
 
-void Past::note_holding(
-    std::string_view line, std::string_view shard, bool is_block, int64_t time
-) {
-    Holding holding;
-    holding.holder.who = holder_of(line, is_block);
-    holding.holder.is_block = is_block;
-    holding.run = current_;
-    if (field(line, "remote-address").empty()) {
-        holding.excludes = is_block ? "block" : std::string(field(line, "transport-protocol"));
-    }
-    const std::string key = fmt::format("{} {} {}", holding.run, shard, holding.holder.who);
+void Past::note_mark(std::string_view line, unsigned shard, uint64_t number, int64_t time) {
+    Mark mark;
+    mark.run = current_;
+    mark.shard = shard;
+    mark.number = number;
+    mark.time = time;
     const std::string_view event = field(line, "event");
-    const auto open = open_.find(key);
-    if (event == "mapping-created" || event == "block-granted") {
-        exclude_others(holding, time);
-        holding.holder.begin = time;
-        open_[key] = holdings_.size();
-        holdings_.push_back(std::move(holding));
-    } else if (open != open_.end()) {
-        holdings_[open->second].holder.end = time;
-        open_.erase(open);
-    } else {
-        holding.holder.end = time;
-        holdings_.push_back(std::move(holding));
+    mark.is_begin = event == "mapping-created" || event == "block-granted";
+    mark.is_block = event.starts_with("block-");
+    mark.who = holder_of(line, mark.is_block);
+    if (field(line, "remote-address").empty()) {
+        mark.alone = mark.is_block ? "block" : std::string(field(line, "transport-protocol"));
     }
+    marks_.push_back(std::move(mark));
 }
 
-// A port is given to nobody before its last holder has lost it, whether or not a line tells of that. What another shard did
-// later may stand before it in the file.
-void Past::exclude_others(const Holding& next, int64_t time) {
-    for (Holding& other : holdings_) {
-        if (!next.excludes.empty() && other.excludes == next.excludes && other.run == next.run &&
-            !other.holder.end && !other.latest && other.holder.begin <= time) {
-            other.latest = time;
+Past::Holding Past::of_mark(const Mark& mark) {
+    Holding holding;
+    holding.holder.who = mark.who;
+    holding.holder.is_block = mark.is_block;
+    holding.run = mark.run;
+    holding.shard = mark.shard;
+    holding.alone = mark.alone;
+    return holding;
+}
+
+// The marks in the order of their numbers, each once.
+void Past::order_marks() {
+    const auto place = [](const Mark& m) { return std::tuple(m.run, m.shard, m.number); };
+    std::ranges::stable_sort(marks_, {}, place);
+    std::vector<Mark> each;
+    for (Mark& mark : marks_) {
+        if (each.empty() || place(each.back()) != place(mark)) {
+            each.push_back(std::move(mark));
+        } else {  // it was read before
+            const bool is_same = each.back().who == mark.who && each.back().time == mark.time;
+            is_contradicted_ = is_contradicted_ || !is_same;
+        }
+    }
+    marks_ = std::move(each);
+}
+
+// From the marks: what begins and ends in one piece of the log.
+std::vector<Past::Holding> Past::holdings() {
+    order_marks();
+    std::vector<Holding> all;
+    std::map<std::string, size_t> open;
+    for (const Mark& mark : marks_) {
+        if (mark.is_begin) {
+            Holding holding = of_mark(mark);
+            holding.holder.begin = mark.time;
+            holding.begin_number = mark.number;
+            open[fmt::format("{} {} {}", mark.run, mark.shard, mark.who)] = all.size();
+            all.push_back(std::move(holding));
+        } else {
+            add_end(all, open, mark);
+        }
+    }
+    end_by_successors(all);
+    return all;
+}
+
+// A port is given to nobody before its last holder has lost it, whether or not a line tells of that.
+void Past::end_by_successors(std::vector<Holding>& all) {
+    std::map<std::pair<size_t, std::string>, std::vector<int64_t>> begins;
+    for (const Holding& holding : all) {
+        if (!holding.alone.empty() && holding.holder.begin) {
+            begins[{holding.run, holding.alone}].push_back(*holding.holder.begin);
+        }
+    }
+    for (auto& [key, times] : begins) {
+        std::ranges::sort(times);
+    }
+    for (Holding& holding : all) {
+        if (holding.alone.empty() || !holding.holder.begin || holding.holder.end) {
+            continue;
+        }
+        const std::vector<int64_t>& times = begins[{holding.run, holding.alone}];
+        const auto next = std::ranges::upper_bound(times, *holding.holder.begin);
+        if (next != times.end()) {
+            holding.latest = *next;
         }
     }
 }
 
-std::vector<Past::Hole> Past::holes() const {
-    std::vector<Hole> all = holes_;
-    if (runs_.empty()) {
-        all.push_back({{-kEver, kEver}, "the log has no anchor"});
-        return all;
+// If something is missing between a beginning and an end, they need not be of one holding.
+void Past::add_end(
+    std::vector<Holding>& all, std::map<std::string, size_t>& open, const Mark& mark
+) {
+    const std::string key = fmt::format("{} {} {}", mark.run, mark.shard, mark.who);
+    const auto begun = open.find(key);
+    const bool is_its =
+        begun != open.end() &&
+        runs_[mark.run].has_all(mark.shard, all[begun->second].begin_number, mark.number);
+    if (!is_its) {
+        all.push_back(of_mark(mark));
     }
-    all.push_back(
-        {{-kEver, runs_.front().first - 1},
-         fmt::format("the log begins at {}", utc_text(runs_.front().first))}
-    );
-    for (size_t i = 0; i + 1 < runs_.size(); ++i) {
-        all.push_back(
-            {{runs_[i].end(), runs_[i + 1].first - 1},
-             fmt::format(
-                 "from {} to {} the appliance did not run, or its log is not here",
-                 utc_text(runs_[i].end()),
-                 utc_text(runs_[i + 1].first)
-             )}
+    Holding& holding = is_its ? all[begun->second] : all.back();
+    holding.holder.end = mark.time;
+    holding.end_number = mark.number;
+    if (begun != open.end()) {
+        open.erase(begun);
+    }
+}
+
+// The run in which the time lies, if there is just one, and what is known of it.
+Past::Evidence Past::find_evidence(std::vector<std::string>& doubts) const {
+    Evidence found;
+    size_t runs = 0;
+    for (size_t i = 0; i < runs_.size(); ++i) {
+        if (runs_[i].span().meets(question_.at)) {
+            found.run = &runs_[i];
+            found.index = i;
+            ++runs;
+        }
+    }
+    if (appliances_.size() > 1) {
+        doubts.push_back(
+            fmt::format("the files are of several appliances: {}", fmt::join(appliances_, ", "))
         );
+        return {};
     }
-    all.push_back(
-        {{runs_.back().end(), kEver},
-         fmt::format("the log ends at {}", utc_text(runs_.back().end()))}
-    );
-    return all;
+    if (runs == 0) {
+        for (const PastRun& run : runs_) {
+            doubts.push_back(fmt::format(
+                "of one run the log begins at {} and ends at {}",
+                utc_text(run.span().first),
+                utc_text(run.span().last)
+            ));
+        }
+        doubts.push_back("the time lies in none");
+        return {};
+    }
+    if (runs > 1) {
+        doubts.emplace_back(
+            "the time lies in several runs: of two appliances of one name, or the clock was set "
+            "back between them"
+        );
+        return {};
+    }
+    if (is_contradicted_) {
+        doubts.emplace_back("the files contradict each other: a number stands for two events");
+        return {};
+    }
+    if (const std::string odd = found.run->doubt_of_time(); !odd.empty()) {
+        doubts.push_back(odd);
+        return {};
+    }
+    found.has_mappings = has_mappings_[found.index] || !has_blocks_[found.index];
+    found.is_whole = found.run->is_whole();
+    std::ranges::move(found.run->missing(), std::back_inserter(doubts));
+    return found;
 }
 
-bool Past::is_seen(int64_t from, int64_t to, const std::vector<Hole>& holes) const {
-    const auto ends = std::minmax(from, to);  // a clock that was set back
-    return std::ranges::none_of(holes, [&](const Hole& hole) {
-        return hole.span.first <= ends.second && ends.first <= hole.span.last;
-    });
-}
-
-// As far as its own lines tell: one without an end may have lasted until the next run.
-bool Past::may_have_held(const Holding& holding) const {
-    const PastHolder& h = holding.holder;
-    const bool is_first = holding.run == 0;
-    const bool is_last = holding.run + 1 == runs_.size();
-    const int64_t begin = h.begin.value_or(is_first ? -kEver : runs_[holding.run - 1].end());
-    const int64_t latest = holding.latest.value_or(is_last ? kEver : runs_[holding.run + 1].first);
-    const int64_t end = h.end.value_or(latest);
-    return std::min(begin, end) <= question_.at.last && question_.at.first <= std::max(begin, end);
-}
-
-bool Past::is_certain(const PastHolder& holder, const std::vector<Hole>& holes) const {
-    return (holder.begin && is_seen(*holder.begin, question_.at.last, holes)) ||
-           (holder.end && is_seen(question_.at.first, *holder.end, holes));
-}
-
-// The run that went on through the whole time asked.
-const Past::Run* Past::run_asked() const {
-    const auto run = std::ranges::find_if(runs_, [&](const Run& r) {
-        return r.first <= question_.at.first && question_.at.last < r.end();
-    });
-    return run == runs_.end() ? nullptr : &*run;
-}
-
-// From the run's beginning, or from the last end before, or up to the next beginning.
-bool Past::is_nobodys(bool is_block, const std::vector<Hole>& holes) const {
-    const Run* const run = run_asked();
-    const bool is_logged = run != nullptr && (is_block ? run->has_blocks : run->has_mappings);
-    if (!is_logged) {
+// Its own shard tells, from where it began up to the time, or from then up to where it ended.
+bool Past::is_certain(const Holding& holding, const Evidence& evidence) const {
+    if (evidence.run == nullptr || holding.run != evidence.index) {
         return false;
     }
-    if (run->is_whole && is_seen(run->first, question_.at.last, holes)) {
+    const PastHolder& h = holding.holder;
+    const auto is_within = [&](const std::optional<int64_t>& time) {
+        return time && question_.at.first <= *time && *time <= question_.at.last;
+    };
+    if (is_within(h.begin) || is_within(h.end) || (h.begin && h.end)) {
         return true;
     }
-    return std::ranges::any_of(holdings_, [&](const Holding& holding) {
-        const PastHolder& h = holding.holder;
-        const bool is_before = h.end && *h.end < question_.at.first;
-        const bool is_after = h.begin && question_.at.last < *h.begin;
-        return h.is_block == is_block && &runs_[holding.run] == run &&
-               ((is_before && is_seen(*h.end, question_.at.last, holes)) ||
-                (is_after && is_seen(question_.at.first, *h.begin, holes)));
-    });
+    if (h.begin) {
+        const auto enough = evidence.run->enough(holding.shard);
+        return enough && evidence.run->has_all(holding.shard, holding.begin_number, *enough);
+    }
+    const auto given = evidence.run->given(holding.shard);
+    return given && evidence.run->has_all(holding.shard, *given + 1, holding.end_number);
 }
 
-std::vector<PastHolder> Past::holders(bool is_block, const std::vector<Hole>& holes) const {
+// As far as its own lines tell.
+bool Past::may_have_held(const Holding& holding, const Evidence& evidence) const {
+    if (evidence.run != nullptr && holding.run != evidence.index) {
+        return false;
+    }
+    const PastHolder& h = holding.holder;
+    const int64_t begin = h.begin.value_or(-kEver);
+    const int64_t end = h.end.value_or(holding.latest.value_or(kEver));
+    return TimeSpan{std::min(begin, end), std::max(begin, end)}.meets(question_.at);
+}
+
+// Nobody else can have had it, whatever else is missing.
+bool Past::proves_all(const Holding& holding, const Evidence& evidence) const {
+    const PastHolder& h = holding.holder;
+    const bool is_asked_alone =
+        h.is_block ? !evidence.has_mappings : question_.protocol.has_value();
+    const bool is_all_the_time =
+        (!h.begin || *h.begin <= question_.at.first) && (!h.end || question_.at.last <= *h.end);
+    return is_asked_alone && is_all_the_time && !holding.alone.empty() &&
+           is_certain(holding, evidence);
+}
+
+std::vector<PastHolder> Past::holders(
+    const std::vector<Holding>& all, bool is_block, const Evidence& evidence
+) const {
     std::vector<PastHolder> found;
-    for (const Holding& holding : holdings_) {
-        if (holding.holder.is_block == is_block && may_have_held(holding)) {
+    for (const Holding& holding : all) {
+        // Where nothing is missing, what it was begun by would be here.
+        const bool is_later = evidence.is_whole && !holding.holder.begin;
+        if (!is_later && holding.holder.is_block == is_block && may_have_held(holding, evidence)) {
             found.push_back(holding.holder);
-            found.back().is_certain = is_certain(holding.holder, holes);
+            found.back().is_certain = is_certain(holding, evidence);
         }
     }
     return found;
 }
 
-// A mapping tells more than its block. A block without one is a holder all the same: a trigger forward's ports have none.
-PastAnswer Past::answer() const {
-    const std::vector<Hole> all = holes();
-    PastAnswer answer;
-    answer.holders = holders(false, all);
-    if (answer.holders.empty()) {
-        answer.holders = holders(true, all);
-    }
-    const bool are_certain = std::ranges::all_of(answer.holders, &PastHolder::is_certain);
-    const Run* const run = run_asked();
-    const bool by_blocks = run != nullptr && !run->has_mappings;
-    const bool is_one_moment = std::ranges::none_of(ambiguous_, [&](const TimeSpan& span) {
-        return span.first <= question_.at.last && question_.at.first <= span.last;
+// A mapping tells more than its block. A block without one is a holder only where mappings are not logged, or may be missing.
+void Past::judge(PastAnswer& answer, const std::vector<Holding>& all, const Evidence& evidence)
+    const {
+    answer.holders = holders(all, false, evidence);
+    std::vector<PastHolder> blocks = holders(all, true, evidence);
+    const auto proof = std::ranges::find_if(all, [&](const Holding& holding) {
+        return may_have_held(holding, evidence) && proves_all(holding, evidence);
     });
-    if (is_one_moment && !answer.holders.empty() && are_certain) {
-        answer.kind = PastAnswer::kCertain;
-    } else if (is_one_moment && answer.holders.empty() && is_nobodys(by_blocks, all)) {
-        answer.kind = PastAnswer::kNobody;
-    }
-    answer.doubts = doubts_;
-    for (const Hole& hole : all) {
-        const bool matters =
-            hole.span.first <= question_.at.last && question_.at.first <= hole.span.last;
-        if (matters || answer.kind == PastAnswer::kNotKnown) {
-            answer.doubts.push_back(hole.why);
+    if (evidence.is_whole) {
+        if (answer.holders.empty() && !evidence.has_mappings) {
+            answer.holders = std::move(blocks);
+        } else if (answer.holders.empty()) {
+            answer.blocks = std::move(blocks);
         }
+        answer.kind = answer.holders.empty() ? PastAnswer::kNobody : PastAnswer::kCertain;
+    } else if (proof != all.end()) {
+        answer.kind = PastAnswer::kCertain;
+        answer.holders = {proof->holder};
+        answer.holders.front().is_certain = true;
+    } else if (answer.holders.empty()) {
+        answer.holders = std::move(blocks);
     }
-    if (run != nullptr && !run->is_whole) {
-        answer.doubts.push_back(
-            fmt::format("the beginning of this run, before {}, is not here", utc_text(run->first))
-        );
+}
+
+PastAnswer Past::answer() {
+    for (PastRun& run : runs_) {
+        run.settle();
+    }
+    const std::vector<Holding> all = holdings();
+    PastAnswer answer;
+    std::vector<std::string> doubts;
+    const Evidence evidence = find_evidence(doubts);
+    judge(answer, all, evidence);
+    answer.doubts = doubts_;
+    for (const auto& [file, odd] : odd_) {
+        answer.doubts.push_back(fmt::format(
+            "{}: {} lines are none of a log of bindings, the first is line {}",
+            file,
+            odd.count,
+            odd.first
+        ));
+    }
+    if (answer.kind == PastAnswer::kNotKnown) {
+        const bool is_sure_of_one = std::ranges::any_of(answer.holders, &PastHolder::is_certain);
+        if (is_sure_of_one && !question_.protocol) {
+            doubts.emplace_back(
+                "others may have had it in another protocol: ask for one, as A:PORT/udp"
+            );
+        }
+        answer.doubts.insert(answer.doubts.end(), doubts.begin(), doubts.end());
+    }
+    if (answer.doubts.size() > kMostDoubts) {
+        const size_t more = answer.doubts.size() - kMostDoubts;
+        answer.doubts.resize(kMostDoubts);
+        answer.doubts.push_back(fmt::format("and {} more of that kind", more));
     }
     return answer;
 }
 
+namespace {
+
+std::string line_of(const PastHolder& h, const PastQuestion& question) {
+    return fmt::format(
+        "{}internal {} external {}:{} from {} until {}{}\n",
+        h.is_certain ? "" : "perhaps ",
+        h.who,
+        question.external,
+        question.port,
+        shown(h.begin, "before what is here"),
+        shown(h.end, "its end is not in the log"),
+        h.is_block ? ", by its block alone" : ""
+    );
+}
+
+}  // namespace
+
 std::string PastAnswer::text(const PastQuestion& question) const {
     std::string text;
     for (const PastHolder& h : holders) {
-        text += fmt::format(
-            "{}internal {} external {}:{} from {} until {}{}\n",
-            h.is_certain ? "" : "perhaps ",
-            h.who,
-            question.external,
-            question.port,
-            shown(h.begin, "before the log"),
-            shown(h.end, "its end is not in the log"),
-            h.is_block ? ", by its block alone" : ""
-        );
+        text += line_of(h, question);
     }
     constexpr std::array<std::string_view, 3> kVerdicts = {
         "known", "nobody had it, by this log", "not known for certain"};
     text += kVerdicts[kind];
     text += kind == kCertain && holders.size() > 1 ? ": several\n" : "\n";
+    for (const PastHolder& h : blocks) {
+        text += "note: its block was that of " + line_of(h, question);
+    }
     for (const std::string& doubt : doubts) {
         text += "note: " + doubt + "\n";
     }
@@ -437,37 +529,31 @@ std::string PastAnswer::text(const PastQuestion& question) const {
 
 namespace {
 
-struct LogFile {
-    std::string name;
-    int64_t begin = 0;
-};
+Result<void> read_file(const std::string& name, Past& past) {
+    std::ifstream in(name);
+    if (!in) {
+        return failure(fmt::format("{}: not readable", name));
+    }
+    past.begin_file(name);
+    std::string line;
+    bool is_first = true;
+    while (std::getline(in, line)) {
+        if (is_first && !time_of(line, "time")) {
+            return failure(fmt::format("{}: its first line is none of a log of bindings", name));
+        }
+        is_first = false;
+        past.read(line);
+    }
+    return in.bad() ? failure(fmt::format("{}: not readable to its end", name)) : Result<void>{};
+}
 
 }  // namespace
 
-Result<PastAnswer> who_had(const PastQuestion& question, std::vector<std::string> files) {
-    std::vector<LogFile> in_order;
-    std::string line;
-    for (std::string& name : files) {
-        std::ifstream in(name);
-        if (!std::getline(in, line)) {
-            return failure(fmt::format("{}: not readable, or empty", name));
-        }
-        const auto begin = time_of(line, "time");
-        if (!begin) {
-            return failure(fmt::format("{}: its first line is none of a log of bindings", name));
-        }
-        in_order.push_back({std::move(name), *begin});
-    }
-    std::ranges::stable_sort(in_order, {}, &LogFile::begin);
+Result<PastAnswer> who_had(const PastQuestion& question, const std::vector<std::string>& files) {
     Past past(question);
-    for (const LogFile& file : in_order) {
-        past.begin_file(file.name);
-        std::ifstream in(file.name);
-        while (std::getline(in, line)) {
-            past.read(line);
-        }
-        if (in.bad()) {
-            return failure(fmt::format("{}: not readable to its end", file.name));
+    for (const std::string& name : files) {
+        if (auto read = read_file(name, past); !read) {
+            return tl::unexpected<Error>(read.error());
         }
     }
     return past.answer();

@@ -1,19 +1,15 @@
 // Past: who had an external port at a time, from the lines of the log of bindings (json_lines.h).
 //
-//   Law       never a wrong name. A holder is certain if the log has no hole from its beginning up to the time asked, or from
-//             the time asked up to its end; nobody is certain in the same way. What else the lines suggest is told as uncertain,
-//             with the reason.
-//   Holes     before the first line and after the last anchor; between two runs (nothing says that none lies between them, in a
-//             file that was not given); numbers that are missing; what a `lost` line tells of.
-//   Reads     files in the order of time, each line once; a line that comes twice counts once. Cost: a scan of each line, its
-//             fields only where it is about the address.
-//   Units     UTC in milliseconds since 1970. Errors: a line that is none of the log's is a doubt. Thread: one.
+//   Law       never a wrong name, and never a wrong "nobody". The whole answer is certain if of the run in which the time lies no number
+//             up to then is missing, of no shard; or, of one protocol, if one holder's own numbers prove that it had the port all
+//             the time asked. Else who may have had it is told, and why it is not certain.
+//   Reads     files and their lines in any order, each as often as it comes. Cost: a scan of each line, its fields where it is about
+//             the address; a few bytes for each anchor, and what is told of the port itself.
+//   Units     UTC in milliseconds since 1970. Errors: lines that are none of the log's are counted, and told of. Thread: one.
 //   Source    RFC 6888 REQ-12, RFC 6302; doc/manual.md, "The log of bindings".
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -22,13 +18,10 @@
 
 #include "base/result.h"
 #include "base/types.h"
+#include "eventlog/past_run.h"
 
 namespace sekisho::eventlog {
 
-struct TimeSpan {  // both ends included
-    int64_t first = 0;
-    int64_t last = 0;
-};
 // 2026-01-02T12:04:05Z is a whole second, 2026-01-02T12:04:05.678Z a millisecond.
 std::optional<TimeSpan> parse_utc(std::string_view text);
 
@@ -36,20 +29,22 @@ struct PastQuestion {
     Ipv4Addr external;
     uint16_t port = 0;  // host order
     TimeSpan at;
+    std::optional<Protocol> protocol;  // none: any
 };
 
 struct PastHolder {
     std::string who;  // as fields of the lines tell it
     std::optional<int64_t> begin;
     std::optional<int64_t> end;
-    bool is_block = false;  // it had the port's block; nothing tells of the port itself
-    bool is_certain = false;
+    bool is_block = false;    // it had the port's block; nothing tells of the port itself
+    bool is_certain = false;  // of at least a moment of the time asked
 };
 
 struct PastAnswer {
     enum Kind : uint8_t { kCertain, kNobody, kNotKnown };
     Kind kind = kNotKnown;
     std::vector<PastHolder> holders;  // who may have had it; of kCertain: who had it
+    std::vector<PastHolder> blocks;   // of kNobody: who had its block
     std::vector<std::string> doubts;
     std::string text(const PastQuestion& question) const;
 };
@@ -59,73 +54,81 @@ class Past {
     explicit Past(const PastQuestion& question);
     void begin_file(std::string name);
     void read(std::string_view line);
-    PastAnswer answer() const;
+    // When all has been read; once.
+    PastAnswer answer();
 
   private:
-    static constexpr int64_t kEver = std::numeric_limits<int64_t>::max();
+    // A line that is about the port.
+    struct Mark {
+        size_t run = 0;
+        unsigned shard = 0;
+        uint64_t number = 0;
+        int64_t time = 0;
+        bool is_begin = false;
+        bool is_block = false;
+        std::string who;
+        std::string
+            alone;  // of those that say the same there is one at a time; empty: there may be several
+    };
     struct Holding {
         PastHolder holder;
         size_t run = 0;
-        std::string
-            excludes;  // one at a time of those that say the same; empty: several may have it
-        std::optional<int64_t>
-            latest;  // when it had ended for certain, if nothing tells of its end
+        unsigned shard = 0;
+        uint64_t begin_number = 0;  // where it begins, ends
+        uint64_t end_number = 0;
+        std::string alone;
+        std::optional<int64_t> latest;  // it had ended by then, though nothing tells of its end
     };
-    struct Numbers {  // of a shard
-        uint64_t last = 0;
-        int64_t time = 0;
+    struct Odd {  // lines of a file that are none of the log's
+        uint64_t first = 0;
+        uint64_t count = 0;
     };
-    struct Run {  // an epoch
-        std::string epoch;
-        int64_t first = 0;
-        int64_t last_anchor = 0;
-        int64_t last_event = 0;
-        uint32_t tick = 0;  // of the last anchor
-        std::optional<int64_t> stopped;
-        bool is_whole = false;  // its beginning is in the log
-        bool has_mappings = false;
-        bool has_blocks = false;
-        std::map<std::string, Numbers, std::less<>> shards;
-        // Without a last word what happened last may not have been written.
-        int64_t end() const { return stopped.value_or(std::min(last_anchor, last_event)); }
-    };
-    struct Hole {
-        TimeSpan span;
-        std::string why;
+    // What is known of the time asked, if the log is of one run then.
+    struct Evidence {
+        const PastRun* run = nullptr;
+        size_t index = 0;
+        bool is_whole = false;     // all is here that happened up to then
+        bool has_mappings = true;  // mappings are logged
     };
 
+    void note_odd();
     void read_anchor(std::string_view line, int64_t time);
-    void note_appliance(std::string_view name);
-    void note_step(int64_t shown, int64_t expected);
-    void exclude_others(const Holding& next, int64_t time);
     void read_event(std::string_view line, int64_t time);
-    bool count(std::string_view line, std::string_view shard, int64_t time);
-    void note_holding(std::string_view line, std::string_view shard, bool is_block, int64_t time);
     bool is_asked(std::string_view line, bool is_block) const;
-    std::vector<Hole> holes() const;
-    bool is_seen(int64_t from, int64_t to, const std::vector<Hole>& holes) const;
-    bool may_have_held(const Holding& holding) const;
-    bool is_certain(const PastHolder& holder, const std::vector<Hole>& holes) const;
-    bool is_nobodys(bool is_block, const std::vector<Hole>& holes) const;
-    const Run* run_asked() const;
-    std::vector<PastHolder> holders(bool is_block, const std::vector<Hole>& holes) const;
+    void note_mark(std::string_view line, unsigned shard, uint64_t number, int64_t time);
+
+    static Holding of_mark(const Mark& mark);
+    void order_marks();
+    std::vector<Holding> holdings();
+    static void end_by_successors(std::vector<Holding>& all);
+    void add_end(std::vector<Holding>& all, std::map<std::string, size_t>& open, const Mark& mark);
+    Evidence find_evidence(std::vector<std::string>& doubts) const;
+    bool is_certain(const Holding& holding, const Evidence& evidence) const;
+    bool may_have_held(const Holding& holding, const Evidence& evidence) const;
+    bool proves_all(const Holding& holding, const Evidence& evidence) const;
+    std::vector<PastHolder> holders(
+        const std::vector<Holding>& all, bool is_block, const Evidence& evidence
+    ) const;
+    void judge(PastAnswer& answer, const std::vector<Holding>& all, const Evidence& evidence) const;
 
     PastQuestion question_;
     std::string address_field_;
     std::string file_;
     uint64_t line_ = 0;
-    std::string appliance_;
-    bool is_clock_told_ = false;
-    std::vector<Run> runs_;
-    size_t current_ = 0;       // of runs_: whose lines come now
-    std::vector<Hole> holes_;  // but those at the ends of runs
-    std::vector<Holding> holdings_;
-    std::map<std::string, size_t, std::less<>> open_;  // by run, shard and holder: of holdings_
-    std::vector<TimeSpan> ambiguous_;                  // around steps of the clock
+    std::vector<std::string> appliances_;
+    std::vector<PastRun> runs_;
+    std::vector<bool> has_mappings_;  // by run
+    std::vector<bool> has_blocks_;
+    size_t current_ = 0;  // of runs_: whose lines come now
+    bool is_in_run_ = false;
+    std::vector<Mark> marks_;
+    std::map<std::string, Odd> odd_;
     std::vector<std::string> doubts_;
+    bool is_clock_told_ = false;
+    bool is_contradicted_ = false;  // a number stands for two events
 };
 
 // Reads the files, in whatever order they are named.
-Result<PastAnswer> who_had(const PastQuestion& question, std::vector<std::string> files);
+Result<PastAnswer> who_had(const PastQuestion& question, const std::vector<std::string>& files);
 
 }  // namespace sekisho::eventlog

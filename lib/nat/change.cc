@@ -40,19 +40,24 @@ void NatShard::change_settings(const TableShares& shares, Tick now, bool routes_
     home_.follow(*settings_, *directory_);
     may_be_aged_ = max_age_of_any_ != 0 || directory_->are_any_draining();
     begin_sweeps(is_lower, routes_changed);
+    const bool are_others = shares.sessions != sessions_.limit() ||
+                            shares.mappings != mappings_.limit() ||
+                            shares.subscribers != subscribers_.limit();
+    if (are_others) {
+        table_limits_told_ = {};
+    }
     sessions_.set_limit(shares.sessions);
     mappings_.set_limit(shares.mappings);
     subscribers_.set_limit(shares.subscribers);
-    table_limits_told_ = {};
 }
 
-// One that is under way begins again, with what it was for.
+// To one that is under way this is added.
 void NatShard::begin_sweeps(bool are_timeouts_lower, bool routes_changed) {
     sweeps_.sets_timers = sweeps_.sets_timers || are_timeouts_lower;
     sweeps_.ends_withdrawn = sweeps_.ends_withdrawn || directory_->are_any_withdrawn();
     sweeps_.forgets_hops = sweeps_.forgets_hops || routes_changed;
     if (sweeps_.sets_timers || sweeps_.ends_withdrawn || sweeps_.forgets_hops) {
-        sweeps_.begin_sessions();
+        sweeps_.begin_sessions(sessions_.high_water());
     }
     sweeps_.block = directory_->are_any_draining() ? 0 : kNoIndex;
 }
@@ -64,15 +69,15 @@ void NatShard::sweep(Tick now, uint32_t budget) {
     if (sweeps_.session == kNoIndex) {
         return;
     }
-    const auto end = static_cast<uint32_t>(
-        std::min<uint64_t>(sweeps_.session + kLookedForEach * budget, sessions_.high_water())
-    );
+    uint64_t looks = std::min<uint64_t>(kLookedForEach * budget, sweeps_.left);
     uint32_t done = 0;
-    for (; sweeps_.session < end && done < budget; ++sweeps_.session) {
-        const bool is_live = (sessions_[sweeps_.session].flags & flow::kLive) != 0;
-        done += is_live && sweep_session(sweeps_.session, now) ? 1 : 0;
+    for (; looks > 0 && done < budget; --looks, --sweeps_.left) {
+        const uint32_t session = sweeps_.session;
+        sweeps_.session = session + 1 == sessions_.high_water() ? 0 : session + 1;
+        const bool is_live = (sessions_[session].flags & flow::kLive) != 0;
+        done += is_live && sweep_session(session, now) ? 1 : 0;
     }
-    if (sweeps_.session == sessions_.high_water()) {
+    if (sweeps_.left == 0) {
         sweeps_.end_sessions();
     }
 }

@@ -9,6 +9,7 @@ void EventLog::write(const Event& event) {
             lost_since_ = event.tick_ms;
         }
         ++lost_;
+        untold_.set(lost_);
         lost_in_all_.add(1);
         return;
     }
@@ -26,6 +27,7 @@ void EventLog::write_lost_now(uint32_t now_ms) {
     lost.count = lost_;
     writer_.write(lost);
     lost_ = 0;
+    untold_.set(0);
 }
 
 }  // namespace sekisho::nat

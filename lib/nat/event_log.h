@@ -81,6 +81,8 @@ class EventLog {
     const EventRing& ring() const { return writer_; }
     uint64_t lost() const { return lost_in_all_.read(); }
     uint64_t pending() const { return pending_seen_.read(); }
+    // Lost, and no kLost tells of it yet.
+    uint64_t untold() const { return untold_.read(); }
 
   private:
     void write_lost_now(uint32_t now_ms);
@@ -93,6 +95,7 @@ class EventLog {
     uint64_t lost_ = 0;        // not told of yet
     Counter lost_in_all_;
     Counter pending_seen_;
+    Counter untold_;  // lost_
 };
 
 }  // namespace sekisho::nat

@@ -14,6 +14,7 @@ namespace sekisho::nat {
 
 struct Sweeps {
     uint32_t session = kNoIndex;  // the next one to look at; kNoIndex: all are done
+    uint32_t left = 0;            // so many of them
     uint32_t block = kNoIndex;    // the same
     bool sets_timers = false;
     bool ends_withdrawn =
@@ -21,7 +22,11 @@ struct Sweeps {
     bool forgets_hops = false;
 
     bool are_done() const { return (session & block) == kNoIndex; }
-    void begin_sessions() { session = 0; }
+    // One that is under way goes on, and once around from where it is: however often another begins, all come to their turn.
+    void begin_sessions(uint32_t all) {
+        session = session == kNoIndex ? 0 : session;
+        left = all;
+    }
     void end_sessions() {
         session = kNoIndex;
         sets_timers = ends_withdrawn = forgets_hops = false;

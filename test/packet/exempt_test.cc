@@ -92,6 +92,26 @@ TEST_CASE(
     });
 }
 
+TEST_CASE(
+    "who forges a source is stopped on the way to an exempt destination, too",
+    "[packet][rfc6888-req6]"
+) {
+    BedOptions options = exempting();
+    options.nat.policies[0].source = {{ip("0.0.0.0"), 0}};
+    run_everywhere(options, [](TestBed& bed, Story& story) {
+        for (const auto source : {"8.8.8.8", kTranslated, "172.16.0.1"}) {
+            const auto from = [&] { return bed.from_internal().ipv4(ip(source), ip(kExempt)); };
+            bed.push_internal(from().udp(1000, 53));
+            bed.push_internal(from().tcp(1000, 80, kSyn));
+            bed.push_internal(from().echo_request(9));
+        }
+        bed.run();
+        CHECK(bed.take().empty());
+        CHECK(bed.dropped(DropReason::kSpoofedSource) == 9);
+        story.step(bed);
+    });
+}
+
 TEST_CASE("an exemption may be for some ports of a destination", "[packet][rfc6888-req6]") {
     run_everywhere(exempting(), [](TestBed& bed, Story& story) {
         const auto sip = udp_out(bed, host(5), 5060, kPartly, 5061);

@@ -356,3 +356,56 @@ TEST_CASE("a block does not grow old while its address is away", "[nat][change]"
     REQUIRE(c.open(Protocol::kUdp, subscriber(1), 6000).kind == MakeResult::kMade);
     CHECK(c.blocks(0).size() == 1);
 }
+
+TEST_CASE("a sweep comes to its end however often others begin", "[nat][change]") {
+    nat::NatSettings settings = lab(8);
+    nat::PoolSettings link = settings.pools[0];
+    link.name = "link";
+    link.addresses = {{addr(203, 0, 113, 50), addr(203, 0, 113, 50)}};
+    settings.pools.push_back(link);
+    nat::PolicySettings policy = settings.policies[0];
+    policy.name = "others";
+    policy.source = {{addr(100, 100, 0, 0), 16}};
+    policy.pool = PoolId{1};
+    settings.policies.insert(settings.policies.begin(), policy);
+    Cluster c(settings);
+    for (uint16_t p = 0; p < 2000; ++p) {
+        (void)c.open(Protocol::kUdp, subscriber(p / 200), static_cast<uint16_t>(5000 + p));
+    }
+    const MakeResult last = c.open(Protocol::kUdp, addr(100, 100, 0, 1), 6000);
+    REQUIRE(last.kind == MakeResult::kMade);
+    constexpr nat::TableShares kTables{4096, 4096, 1024};
+    const auto move = [](nat::NatSettings& s) {
+        s.pools[1].addresses = {{addr(203, 0, 113, 51), addr(203, 0, 113, 51)}};
+    };
+    c.change(move, kTables, {addr(203, 0, 113, 50)});
+    for (int change = 0; change < 50; ++change) {  // each before the one before is through
+        for (int turn = 0; turn < 10; ++turn) {
+            c.shard().advance(c.now, 8);
+            c.shard().end_of_burst();
+        }
+        c.change([](nat::NatSettings&) {}, kTables);
+    }
+    CHECK((c.shard().session(last.session).flags & flow::kLive) == 0);
+}
+
+TEST_CASE("a full table is told of once a minute, whatever changes meanwhile", "[nat][change]") {
+    nat::NatSettings settings = lab();
+    settings.events = {nat::kLogLimits, 1024, {}};
+    TableSizes sizes;
+    sizes.sessions = 64;
+    Cluster c(settings, 1, sizes);
+    for (uint16_t p = 1; p <= 64; ++p) {
+        REQUIRE(c.open(Protocol::kUdp, subscriber(1), p).kind == MakeResult::kMade);
+    }
+    const auto told = [&] { return c.shard().event_reader().front().size(); };
+    for (int k = 0; k < 10; ++k) {
+        (void)c.open(Protocol::kUdp, subscriber(2), 7);
+        c.pass(200, 200);
+        c.change([](nat::NatSettings&) {}, {64, 4096, 1024});
+    }
+    CHECK(told() == 1);
+    c.change([](nat::NatSettings&) {}, {63, 4096, 1024});  // that is another limit
+    (void)c.open(Protocol::kUdp, subscriber(2), 7);
+    CHECK(told() == 2);
+}
