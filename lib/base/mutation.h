@@ -47,6 +47,7 @@
     X(kRfc5508Req5c, "rfc5508-req5c") \
     X(kRfc5508Req6, "rfc5508-req6") \
     X(kRfc5508Req7, "rfc5508-req7") \
+    X(kRfc5508Req7Query, "rfc5508-req7-query") \
     X(kRfc5508Req7a, "rfc5508-req7a") \
     X(kRfc5508Req10aUnreachable, "rfc5508-req10a-unreachable") \
     X(kRfc5508Req10aTimeExceeded, "rfc5508-req10a-time-exceeded") \
@@ -62,7 +63,8 @@
     X(kRfc6888Req11d, "rfc6888-req11d") \
     X(kRfc7857S2_2, "rfc7857-2.2") \
     X(kRfc7857S5, "rfc7857-5") \
-    X(kRfc7857S6, "rfc7857-6")
+    X(kRfc7857S6, "rfc7857-6") \
+    X(kRfc7857S12, "rfc7857-12")
 // clang-format on
 
 namespace sekisho::base {

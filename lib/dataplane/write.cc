@@ -58,9 +58,10 @@ void write_icmp_error(PacketRef& ref, PacketMeta& meta, const StageTables& table
 }
 
 // Hairpins that are none, and hairpins that show the internal source: what the tests of RFC 4787
-// REQ-9 and 9a and of RFC 5382 REQ-8 and 8a must not pass with.
+// REQ-9 and 9a, of RFC 5382 REQ-8 and 8a and of RFC 5508 REQ-7 must not pass with.
 bool is_taken_away(const PacketMeta& meta) {
     return (is_mutated(Mutation::kRfc4787Req9) && meta.kind == PacketKind::kUdp) ||
+           (is_mutated(Mutation::kRfc5508Req7Query) && meta.kind == PacketKind::kIcmpQuery) ||
            (is_mutated(Mutation::kRfc5382Req8) && meta.kind == PacketKind::kTcp);
 }
 bool shows_internal_source(const PacketMeta& meta) {

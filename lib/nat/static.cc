@@ -7,6 +7,7 @@
 //             without state until the subscriber answers, so that outsiders fill nothing.
 //   ICMP      of a whole address keeps its identifiers. A query from outside and its reply have no
 //             session: they are translated one by one.
+#include "base/mutation.h"
 #include "nat/nat_shard.h"
 #include "packet/views.h"
 
@@ -80,7 +81,9 @@ AdmitResult NatShard::admit_to_static(
     if (is_address_only(key.protocol()) && !passes_protocol(answer)) {
         return refused(DropReason::kUnknownProtocol);
     }
-    if (!admits_remote(*entry, key.source())) {
+    const bool is_forgotten =
+        is_mutated(Mutation::kRfc7857S12) && key.protocol() == Protocol::kIcmp;
+    if (!admits_remote(*entry, key.source()) || is_forgotten) {
         return refused(DropReason::kFiltered);
     }
     if (kind != PacketKind::kTcp) {
