@@ -15,6 +15,7 @@
 #include "config/flowgen_profile.h"
 #include "sekisho-bench/measure.h"
 #include "sekisho-bench/rig.h"
+#include "sekisho-bench/rule_maker.h"
 
 namespace sekisho::bench {
 
@@ -171,5 +172,24 @@ inline constexpr uint32_t kLastPorts = 512;
 inline constexpr uint32_t kPortsOfAddress = 64512;
 // The rig is new; its one subscriber takes all ports of the pool's one address.
 PortsResult measure_ports(Rig& rig);
+
+struct RulesPlan {
+    RuleKind kind{};
+    uint32_t rules = 0;
+    unsigned runs = 15;
+};
+struct RulesResult {  // cycles a first packet, drawn from the rules
+    Summary cycles;   // to find the rules that it agrees with, 32 packets together
+    Summary alone;    // the same, each by itself
+    Summary walked;   // together, and the walk with its path
+    Summary fixed_loop;
+    double build_seconds = 0;
+    double change_seconds = 0;  // until one changed rule is followed
+    uint64_t bytes = 0;
+    uint64_t tables = 0;  // of the index
+    uint64_t list = 0;    // boxes in none of them
+    uint64_t faults = 0;  // packets that fare otherwise than the linear matcher says
+};
+RulesResult measure_rules(const RulesPlan& plan);
 
 }  // namespace sekisho::bench

@@ -86,6 +86,13 @@ Result<std::vector<unsigned>> choose_cpus(const std::vector<unsigned>& wished, u
     return wished.size() > 1 ? wished : cpus;
 }
 
+void stay_on(unsigned cpu) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    sched_setaffinity(0, sizeof(set), &set);
+}
+
 Result<std::unique_ptr<Machine>> Machine::create(const std::vector<unsigned>& cpus, unsigned rigs) {
     std::unique_ptr<Machine> machine(new Machine);
     const auto workers = static_cast<unsigned>(cpus.size());

@@ -26,6 +26,8 @@ struct Options {
     std::vector<std::string> selections = {"random", "sequential", "preserve"};
     uint32_t block = 512;
     std::vector<std::string> only;
+    std::vector<uint32_t> rules = {10, 1000, 10000, 100000};
+    std::vector<std::string> kinds = {"acl", "fw", "ipc"};
     std::vector<unsigned> cpus;
     unsigned workers = 1;
     bool no_log = false;
@@ -381,6 +383,32 @@ Result<uint64_t> run(const Options& options, Benchmark benchmark) {
     return faults;
 }
 
+// Needs no machine: rules are asked, no packet is sent.
+Result<uint64_t> run_rules(const Options& options) {
+    constexpr uint32_t kMostRules = 1'000'000;
+    for (const uint32_t rules : options.rules) {
+        if (rules < 1 || rules > kMostRules) {
+            return failure(fmt::format("rules wants 1 to {} rules", kMostRules));
+        }
+    }
+    const auto cpus = choose_cpus(options.cpus, 1);
+    if (!cpus) {
+        return tl::unexpected(cpus.error());
+    }
+    stay_on(cpus->front());
+    uint64_t faults = 0;
+    for (const std::string& kind : options.kinds) {
+        for (const uint32_t rules : options.rules) {
+            const unsigned runs = options.runs == 0 ? 15 : options.runs;
+            const RulesResult result = measure_rules({*kind_of(kind), rules, runs});
+            fmt::print("{}\n", report_rules(rules, kind, result, options.json));
+            std::fflush(stdout);
+            faults += result.faults;
+        }
+    }
+    return faults;
+}
+
 void add_common(CLI::App& command, Options& options) {
     command.add_option("--sessions", options.sessions, "how many sessions stand; several: in turn");
     command.add_option("--cpu", options.cpus, "the CPU to run on; several: one for each worker");
@@ -421,6 +449,18 @@ CLI::App* add_ports(CLI::App& app, Options& options) {
     return ports;
 }
 
+CLI::App* add_rules(CLI::App& app, Options& options) {
+    CLI::App* rules =
+        app.add_subcommand("rules", "cycles a flow's first packet, to find its rules");
+    rules->add_option("--rules", options.rules, "how many; several: in turn");
+    rules->add_option("--kind", options.kinds, "acl, fw or ipc; several: in turn")
+        ->check(CLI::IsMember({"acl", "fw", "ipc"}));
+    rules->add_option("--runs", options.runs, "how often it is measured");
+    rules->add_option("--cpu", options.cpus, "the CPU to run on");
+    rules->add_flag("--json", options.json, "one JSON object for each number and kind");
+    return rules;
+}
+
 int main_or_throw(int argc, char** argv) {
     Options options;
     CLI::App app("What Sekisho's pipeline costs, measured on links that are played from memory.");
@@ -447,6 +487,7 @@ int main_or_throw(int argc, char** argv) {
     churn->add_option("--times", options.times, "how many tables full are created and expire");
     CLI::App* exhaust = add_exhaust(app, options);
     CLI::App* ports = add_ports(app, options);
+    CLI::App* rules = add_rules(app, options);
     CLI11_PARSE(app, argc, argv);
     Benchmark benchmark = &Session::forward;
     if (setup->parsed()) {
@@ -466,7 +507,7 @@ int main_or_throw(int argc, char** argv) {
     } else if (churn->parsed()) {
         benchmark = &Session::churn;
     }
-    const auto faults = run(options, benchmark);
+    const auto faults = rules->parsed() ? run_rules(options) : run(options, benchmark);
     if (!faults) {
         fmt::print(stderr, "sekisho-bench: {}\n", faults.error().message);
         return 1;

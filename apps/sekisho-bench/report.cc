@@ -31,9 +31,12 @@ std::string number(uint64_t value) {
 // One benchmark's figures in their order, for people and for programs.
 class Report {
   public:
-    Report(const Asked& asked, std::string_view benchmark, std::string title)
-        : is_json_(asked.json), title_(std::move(title)) {
+    Report(bool is_json, std::string_view benchmark, std::string title)
+        : is_json_(is_json), title_(std::move(title)) {
         key("benchmark", quote(benchmark));
+    }
+    Report(const Asked& asked, std::string_view benchmark, std::string title)
+        : Report(asked.json, benchmark, std::move(title)) {
         key("sessions", number(uint64_t{asked.sessions}));
     }
 
@@ -185,6 +188,24 @@ std::string report_ports(const PortsSummary& s, bool json) {
         .add("last_ports", fmt::format("of these the last {}", kLastPorts), s.last)
         .add("reached", "ports reached", number(s.reached))
         .add("faults", "faults", number(s.faults))
+        .text();
+}
+
+std::string report_rules(uint32_t rules, std::string_view kind, const RulesResult& r, bool json) {
+    const auto title = fmt::format("{} rules of the kind {}: cycles a first packet", rules, kind);
+    return Report(json, "rules", title)
+        .key("rules", number(uint64_t{rules}))
+        .key("kind", quote(kind))
+        .add("cycles_per_first_packet", "in bursts", r.cycles)
+        .add("cycles_alone", "one by one", r.alone)
+        .add("cycles_with_walk", "in bursts, with walk", r.walked)
+        .add("build_seconds", "seconds to build", number(r.build_seconds, 6))
+        .add("change_seconds", "to follow a change", number(r.change_seconds, 6))
+        .add("bytes", "bytes", number(r.bytes))
+        .add("tables", "hash tables", number(r.tables))
+        .add("list", "boxes in none", number(r.list))
+        .add("fixed_loop_cycles", "fixed loop", r.fixed_loop)
+        .add("faults", "faults", number(r.faults))
         .text();
 }
 

@@ -47,6 +47,10 @@ struct PortsSummary {  // over several runs; a mapping
 };
 std::string report_ports(const PortsSummary& summary, bool json);
 
+std::string report_rules(
+    uint32_t rules, std::string_view kind, const RulesResult& result, bool json
+);
+
 std::string report_setup(const Asked& asked, const SetupSummary& summary);
 
 std::string report_memory(

@@ -49,6 +49,8 @@ class SignalPause {
 // The CPUs of `workers` workers: those of `wished` if that many are named, else from the one that is named (or the first) on.
 //   Fails     if one of them is not to be had, or there are fewer than workers.
 Result<std::vector<unsigned>> choose_cpus(const std::vector<unsigned>& wished, unsigned workers);
+// Where this thread runs from now on.
+void stay_on(unsigned cpu);
 
 class Machine {
   public:

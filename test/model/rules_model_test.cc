@@ -17,10 +17,10 @@ namespace {
 using namespace rules;
 
 #ifdef __SANITIZE_ADDRESS__
-constexpr unsigned kSets = 40;
-constexpr unsigned kPackets = 256;
+constexpr unsigned kSets = 200;
+constexpr unsigned kPackets = 600;
 #else
-constexpr unsigned kSets = 400;
+constexpr unsigned kSets = 2000;
 constexpr unsigned kPackets = 2'400;
 #endif
 constexpr unsigned kSetsOfLong = 1'000;

@@ -45,7 +45,8 @@ TEST_CASE("a chain's name is one word and the only one of it", "[rules][chains]"
     RuleSet set;
     REQUIRE(set.add_chain("user"));
     CHECK(message(set.add_chain("user")) == "there is a chain user already");
-    for (const std::string name : {"", "two words", "tab\t", std::string(64, 'x').c_str()}) {
+    const std::vector<std::string> wrong = {"", "two words", "tab\t", std::string(64, 'x')};
+    for (const std::string& name : wrong) {
         INFO(name);
         CHECK(message(set.add_chain(name)).starts_with("a chain's name has 1 to 63 printable"));
     }
