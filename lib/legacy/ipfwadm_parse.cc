@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "legacy/hosts.h"
 #include "legacy/ipfwadm.h"
 #include "legacy/options.h"
 #include "legacy/usage.h"
@@ -463,34 +464,12 @@ void Parser::finish_side(Side& side, std::vector<HostMask>& hosts, PortList& por
 }
 
 std::vector<HostMask> Parser::read_hosts(std::string_view text) {
-    const size_t slash = text.rfind('/');
-    const auto mask = slash == std::string_view::npos ? Ipv4Addr::from_host(0xffffffff)
-                                                      : read_mask(text.substr(slash + 1));
-    if (!mask) {
-        complain(fmt::format("invalid mask \"{}\" specified", text.substr(slash + 1)));
+    auto hosts = legacy::read_hosts(text, names_, '"');
+    if (!hosts) {
+        complain(hosts.error().message);
         return {};
     }
-    if (*mask == Ipv4Addr{}) {  // "any/0": the name says nothing (LEGACY S29)
-        return {HostMask{}};
-    }
-    const std::string_view name = text.substr(0, slash);
-    std::vector<Ipv4Addr> addresses;
-    if (auto address = read_dotted(name); address || (address = names_.network(name))) {
-        addresses = {*address};
-    } else {
-        addresses = names_.host(name);
-    }
-    std::vector<HostMask> hosts;
-    for (const Ipv4Addr address : addresses) {
-        const HostMask host{{address.raw & mask->raw}, *mask};
-        if (std::ranges::find(hosts, host) == hosts.end()) {
-            hosts.push_back(host);
-        }
-    }
-    if (hosts.empty()) {
-        complain(fmt::format("host/network \"{}\" not found", name));
-    }
-    return hosts;
+    return *std::move(hosts);
 }
 
 std::optional<uint16_t> Parser::read_port(std::string_view text) {

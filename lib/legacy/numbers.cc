@@ -88,4 +88,11 @@ std::string rounded_to_millions(uint64_t count) {
     return fmt::format("{}M", (count + 500000) / 1000000);
 }
 
+std::string rounded_to_billions(uint64_t count) {
+    constexpr uint64_t kMostMillions = 9999;
+    const uint64_t millions = (count + 500000) / 1000000;
+    return millions <= kMostMillions ? rounded_to_millions(count)
+                                     : fmt::format("{}G", (millions + 500) / 1000);
+}
+
 }  // namespace sekisho::legacy

@@ -36,5 +36,7 @@ std::string to_text(const HostMask& host);
 
 // A counter: 99999 at most as it is, then thousands up to 9999K, then millions (LEGACY S24).
 std::string rounded_to_millions(uint64_t count);
+// The same, with thousands of millions above 9999M (C18).
+std::string rounded_to_billions(uint64_t count);
 
 }  // namespace sekisho::legacy

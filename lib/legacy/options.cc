@@ -18,6 +18,10 @@ const std::string* OptionReader::take() {
     return word;
 }
 
+const std::string* OptionReader::take_any() {
+    return letter_ == 0 && at_ < words_.size() ? &words_[at_++] : nullptr;
+}
+
 int OptionReader::next() {
     has_argument_ = false;
     argument_.clear();

@@ -43,6 +43,8 @@ class OptionReader {
     const std::string* peek(size_t ahead = 0) const;
     // The same, and goes on behind it.
     const std::string* take();
+    // The next word whatever it is, if the option stands last in its word.
+    const std::string* take_any();
 
   private:
     int next_letter();
