@@ -13,12 +13,16 @@ bool varies(const Rule& rule) {
     return std::ranges::any_of(rule.conditions, is_varying);
 }
 
+// As residue.h says, without the names.
+bool leaves_residue(const Rule& rule) {
+    const auto is_policer = [](const Action& a) { return std::holds_alternative<Police>(a); };
+    return varies(rule) || std::ranges::any_of(rule.actions, is_policer);
+}
+
 // Whether what agrees with its fixed conditions goes no further in its chain, whatever else.
 bool surely_ends(const Rule& rule) {
-    const auto is_policer = [](const Action& a) { return std::holds_alternative<Police>(a); };
     const Action* deciding = rule.deciding();
-    return deciding != nullptr && !std::holds_alternative<Jump>(*deciding) && !varies(rule) &&
-           std::ranges::none_of(rule.actions, is_policer);
+    return deciding != nullptr && !std::holds_alternative<Jump>(*deciding) && !leaves_residue(rule);
 }
 
 void add_boxes(std::vector<OwnedBox>& boxes, const Rule& rule, uint32_t number) {
@@ -34,6 +38,7 @@ Step step_of(const Rule& rule) {
     step.id = rule.id;
     step.deciding = rule.deciding();
     step.varies = varies(rule);
+    step.leaves_residue = leaves_residue(rule);
     step.has_effects = rule.actions.size() > (step.deciding != nullptr ? 1U : 0U);
     if (step.deciding != nullptr && chain_of(*step.deciding) == nullptr &&
         !std::holds_alternative<Return>(*step.deciding)) {
@@ -41,6 +46,34 @@ Step step_of(const Rule& rule) {
         step.disposition = disposition_of(*step.deciding);
     }
     return step;
+}
+
+// Where each of `rules` stands in `base`; kNoPosition: nowhere. What is alike at both ends is not searched for.
+std::vector<uint32_t> origins_of(
+    const std::vector<RulePtr>& rules, const std::vector<RulePtr>& base
+) {
+    std::vector<uint32_t> origins(rules.size(), kNoPosition);
+    const size_t shorter = std::min(rules.size(), base.size());
+    size_t begin = 0;
+    while (begin < shorter && rules[begin] == base[begin]) {
+        origins[begin] = static_cast<uint32_t>(begin);
+        ++begin;
+    }
+    size_t same = 0;  // at the end
+    while (begin + same < shorter && rules.end()[-1 - static_cast<std::ptrdiff_t>(same)] ==
+                                         base.end()[-1 - static_cast<std::ptrdiff_t>(same)]) {
+        ++same;
+        origins[rules.size() - same] = static_cast<uint32_t>(base.size() - same);
+    }
+    std::unordered_map<const Rule*, uint32_t> between;
+    for (size_t i = begin; i < base.size() - same; ++i) {
+        between.emplace(base[i].get(), static_cast<uint32_t>(i));
+    }
+    for (size_t i = begin; i < rules.size() - same; ++i) {
+        const auto found = between.find(rules[i].get());
+        origins[i] = found == between.end() ? kNoPosition : found->second;
+    }
+    return origins;
 }
 
 // Of numbers, those of a longest run that ascends, as they come; kNoPosition is no number.
@@ -72,59 +105,57 @@ std::vector<bool> longest_ascent(const std::vector<uint32_t>& numbers) {
 
 }  // namespace
 
-void CompiledChain::take_steps() {
-    steps_.reserve(rules_.size());
-    for (const RulePtr& rule : rules_) {
-        steps_.push_back(step_of(*rule));
-    }
-}
-
 std::shared_ptr<const CompiledChain> CompiledChain::build(const std::vector<RulePtr>& rules) {
     std::vector<OwnedBox> boxes;
+    std::vector<Step> steps;
+    steps.reserve(rules.size());
     for (uint32_t i = 0; i < rules.size(); ++i) {
         add_boxes(boxes, *rules[i], i);
+        steps.push_back(step_of(*rules[i]));
     }
     auto chain = std::make_shared<CompiledChain>();
-    chain->rules_ = rules;
-    chain->base_ = std::make_shared<const Base>(Base{rules, BoxIndex(std::move(boxes))});
-    chain->take_steps();
+    chain->steps_ = steps;
+    chain->base_ =
+        std::make_shared<const Base>(Base{rules, std::move(steps), BoxIndex(std::move(boxes))});
     return chain;
 }
 
 std::shared_ptr<const CompiledChain> CompiledChain::follow(const std::vector<RulePtr>& rules
 ) const {
-    std::unordered_map<const Rule*, uint32_t> in_base;
-    for (uint32_t i = 0; i < base_->rules.size(); ++i) {
-        in_base.emplace(base_->rules[i].get(), i);
-    }
-    std::vector<uint32_t> origins;  // where each stands in the base
-    for (const RulePtr& rule : rules) {
-        const auto found = in_base.find(rule.get());
-        origins.push_back(found == in_base.end() ? kNoPosition : found->second);
-    }
+    const std::vector<uint32_t> origins = origins_of(rules, base_->rules);
     const std::vector<bool> stays = longest_ascent(origins);
     if (static_cast<size_t>(std::ranges::count(stays, false)) > kMostInFront) {
         return nullptr;
     }
     auto chain = std::make_shared<CompiledChain>();
-    chain->rules_ = rules;
     chain->base_ = base_;
     chain->place_of_base_.assign(base_->rules.size(), kNoPosition);
+    chain->steps_.resize(rules.size());
     std::vector<OwnedBox> front;
     for (uint32_t i = 0; i < rules.size(); ++i) {
         if (stays[i]) {
             chain->place_of_base_[origins[i]] = i;
+            chain->steps_[i] = base_->steps[origins[i]];
         } else {
             add_boxes(front, *rules[i], i);
+            chain->steps_[i] = step_of(*rules[i]);
+            chain->in_front_.push_back(rules[i]);
         }
     }
     chain->front_ = BoxList(front);
-    chain->take_steps();
     return chain;
 }
 
+bool CompiledChain::has(const std::vector<RulePtr>& rules) const {
+    const auto is_same = [](const Step& step, const RulePtr& rule) {
+        return step.rule == rule.get();
+    };
+    return std::ranges::equal(steps_, rules, is_same);
+}
+
 size_t CompiledChain::bytes() const {
-    return base_->index.bytes() + front_.bytes() + steps_.size() * sizeof(Step) +
+    return base_->index.bytes() + front_.bytes() +
+           (base_->steps.size() + steps_.size()) * sizeof(Step) +
            place_of_base_.size() * sizeof(uint32_t);
 }
 

@@ -41,6 +41,7 @@ struct Step {
     bool is_fate = false;                            // `deciding` is such an action
     bool varies = false;                             // it has conditions that vary
     bool has_effects = false;                        // it has other actions
+    bool leaves_residue = false;
 };
 
 class CompiledChain {
@@ -53,7 +54,8 @@ class CompiledChain {
     std::shared_ptr<const CompiledChain> follow(const std::vector<RulePtr>& rules) const;
 
     bool is_settled() const { return place_of_base_.empty() && front_.size() == 0; }
-    bool has(const std::vector<RulePtr>& rules) const { return rules_ == rules; }
+    // Whether it is of just these.
+    bool has(const std::vector<RulePtr>& rules) const;
     size_t bytes() const;
     size_t table_count() const { return base_->index.table_count(); }
     size_t rest_count() const { return base_->index.rest_count(); }
@@ -71,9 +73,9 @@ class CompiledChain {
   private:
     struct Base {
         std::vector<RulePtr> rules;
+        std::vector<Step> steps;
         BoxIndex index;
     };
-    void take_steps();
     uint32_t place_of(uint32_t in_base) const {
         return place_of_base_.empty() ? in_base : place_of_base_[in_base];
     }
@@ -87,11 +89,11 @@ class CompiledChain {
     // A rule at `place` has a box with the packet's key.
     void add(uint32_t ref, uint32_t place, const Wanted& wanted) const;
 
-    std::vector<RulePtr> rules_;
-    std::vector<Step> steps_;
+    std::vector<Step> steps_;  // by position
     std::shared_ptr<const Base> base_;
     std::vector<uint32_t> place_of_base_;  // kNoPosition: gone; empty: all where they were
     BoxList front_;                        // by position
+    std::vector<RulePtr> in_front_;        // the base keeps the others
 };
 
 }  // namespace sekisho::rules

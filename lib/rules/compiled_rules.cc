@@ -61,6 +61,9 @@ class CompiledWalk {
 
     // Whether the walk is at its end.
     bool do_step(const Step& step) {
+        if (step.leaves_residue) {
+            tools_.trail.note_residue();
+        }
         if (step.varies && (!covers(*step.rule, Part::kVarying, packet_, tools_.sets) ||
                             !take_rates(*step.rule, packet_, tools_.rates))) {
             return false;

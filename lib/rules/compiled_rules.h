@@ -37,6 +37,7 @@ class Trail {
     void clear() {
         count_ = 0;
         is_whole_ = true;
+        is_for_flow_ = true;
     }
     void add(RuleId rule) {
         if (count_ < kRoom) {
@@ -48,13 +49,17 @@ class Trail {
             spill_(context_, rule);
         }
     }
+    void note_residue() { is_for_flow_ = false; }
     bool is_whole() const { return is_whole_; }
+    // No rule that leaves a residue was asked: outcome and path are those of every packet of the flow (linear.h).
+    bool is_for_flow() const { return is_for_flow_; }
     std::span<const RuleId> rules() const { return {rules_, count_}; }
 
   private:
     RuleId rules_[kRoom];
     uint32_t count_ = 0;
     bool is_whole_ = true;
+    bool is_for_flow_ = true;
     Spill spill_ = nullptr;
     void* context_ = nullptr;
 };

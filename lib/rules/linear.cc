@@ -2,6 +2,7 @@
 
 #include "rules/covers.h"
 #include "rules/effects.h"
+#include "rules/residue.h"
 
 namespace sekisho::rules {
 namespace {
@@ -17,6 +18,9 @@ class LinearWalk {
     // Whether it ended there.
     bool walk(ChainId id) {
         for (const RulePtr& rule : set_.chain(id)->rules) {
+            walked_.is_for_flow =
+                walked_.is_for_flow &&
+                (varying_fields(*rule).empty() || !covers(*rule, Part::kFixed, packet_, sets_));
             if (!covers(*rule, Part::kAll, packet_, sets_) || !take_rates(*rule, packet_, rates_)) {
                 continue;
             }

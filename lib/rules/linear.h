@@ -22,6 +22,9 @@ namespace sekisho::rules {
 struct Walked {
     Outcome outcome;
     std::vector<RuleId> path;  // all that agreed, and the policy if it came to that
+    // No rule was asked that leaves a residue (residue.h) and agreed in all that is fixed in a flow: every packet of the flow
+    // fares so.
+    bool is_for_flow = true;
 };
 
 // `chain`: of `set`.

@@ -115,6 +115,11 @@ class RuleSet {
     Result<void> move(ChainId chain, size_t from, size_t to);
     Result<void> flush(ChainId chain);
 
+    // For a set that was made anew, as from a file that was read again: rules that `before` has in the chain of that name, and
+    // that say the same, become those rules, so that their counters, rates and paths go on; policies too. All others get
+    // ids that `before` has never given.
+    void take_over(const RuleSet& before);
+
     Result<SetId> add_set(std::string name);
     Result<void> remove_set(SetId set);
 
@@ -142,6 +147,8 @@ class RuleSet {
     Result<void> check_position(ChainId chain, size_t position) const;
     Result<ChainId> add(Chain chain);
     RulePtr adopt(Rule rule);
+    bool means_the_same(const Rule& rule, const RuleSet& before, const Rule& other) const;
+    std::vector<bool> take_over(Chain& chain, const RuleSet& before, const Chain& other) const;
     Chain& at(ChainId id) { return *chains_[id.value]; }
     const Chain& at(ChainId id) const { return *chains_[id.value]; }
 

@@ -80,6 +80,7 @@ class Pair {
 
     uint64_t matched() const { return matched_; }
     uint64_t walked() const { return walked_; }
+    uint64_t for_flow() const { return for_flow_; }
     size_t longest() const { return longest_; }
 
   private:
@@ -102,10 +103,13 @@ class Pair {
         ++walked_;
         longest_ = std::max(longest_, path.size());
         const RuleId policy = traffic.set().chain(chain)->policy_id;
+        for_flow_ += trail.is_for_flow() ? 1 : 0;
         matched_ += path.front() != policy ? 1 : 0;
-        if (path != wanted.path || !is_same(found, wanted.outcome)) {
+        if (path != wanted.path || !is_same(found, wanted.outcome) ||
+            trail.is_for_flow() != wanted.is_for_flow) {
             INFO("packet " << walked_ << " of " << traffic.set().rule_count() << " rules");
             CHECK(path == wanted.path);
+            CHECK(trail.is_for_flow() == wanted.is_for_flow);
             REQUIRE(is_same(found, wanted.outcome));
         }
     }
@@ -121,6 +125,7 @@ class Pair {
     std::unique_ptr<WalkScratch> scratch_;
     uint64_t matched_ = 0;
     uint64_t walked_ = 0;
+    uint64_t for_flow_ = 0;
     size_t longest_ = 0;
 };
 
@@ -129,6 +134,7 @@ class Pair {
 TEST_CASE("the compiled rules decide as the linear matcher does", "[rules][model]") {
     uint64_t matched = 0;
     uint64_t walked = 0;
+    uint64_t for_flow = 0;
     size_t longest = 0;
     size_t tables = 0;
     for (const uint64_t seed : seeds()) {
@@ -140,12 +146,17 @@ TEST_CASE("the compiled rules decide as the linear matcher does", "[rules][model
         pair.agree(traffic, *compiled, is_long() ? kPacketsOfLong : kPackets);
         matched += pair.matched();
         walked += pair.walked();
+        for_flow += pair.for_flow();
         longest = std::max(longest, pair.longest());
         tables = std::max(tables, compiled->chain(traffic.chain()).table_count());
     }
     INFO(matched << " of " << walked << ", longest " << longest << ", tables " << tables);
     CHECK((std::getenv("SEKISHO_SEED") != nullptr || matched > walked / 2));
     CHECK((std::getenv("SEKISHO_SEED") != nullptr || tables > 3));
+    CHECK(
+        (std::getenv("SEKISHO_SEED") != nullptr ||
+         (for_flow > walked / 4 && for_flow < walked - walked / 10))
+    );
     CHECK((std::getenv("SEKISHO_SEED") != nullptr || longest > Matches::kRoom + 30));
 }
 

@@ -83,6 +83,30 @@ TEST_CASE("rules that read what varies inside a flow leave a residue", "[rules][
     CHECK(residue[0].place == Place{bed.id, 1});
 }
 
+TEST_CASE("a walk that asks no rule with a residue is that of its whole flow", "[rules][residue]") {
+    OneChain bed;
+    bed.add(rule({from("10.9.0.0/16"), {TtlTest{{0, 1}}}}, {Deny{}}));
+    bed.add(rule({to_port(80)}, {Accept{}}));
+    bed.add(rule({{LengthTest{{{0, 40}}}}}, {Accept{}}));
+    struct Row {
+        const char* what;
+        RulePacket packet;
+        bool is_for_flow;
+    };
+    const std::vector<Row> rows = {
+        {"the rule is for others", tcp("10.1.0.1", "192.0.2.1", 80), true},
+        {"it is asked and does not agree", tcp("10.9.0.1", "192.0.2.1", 80), false},
+        {"a later one is asked", tcp("10.1.0.1", "192.0.2.1", 81), false},
+    };
+    for (const Row& row : rows) {
+        INFO(row.what);
+        CHECK(bed.walk(row.packet).is_for_flow == row.is_for_flow);
+    }
+    OneChain policed;
+    policed.add(rule({}, {Police{1000, 1000}, Accept{}}));
+    CHECK_FALSE(policed.walk(rows[0].packet).is_for_flow);
+}
+
 TEST_CASE("a rate lets its burst pass and then its packets a period", "[rules][rate]") {
     OneChain bed;
     bed.add(rule({{RateTest{2, Seconds{1}, 3}}}, {Accept{}}));
