@@ -39,6 +39,9 @@ Step step_of(const Rule& rule) {
     step.deciding = rule.deciding();
     step.varies = varies(rule);
     step.leaves_residue = leaves_residue(rule);
+    const auto quick = quick_test_of(rule);
+    step.is_quick = quick.has_value();
+    step.quick = quick.value_or(QuickTest{});
     step.has_effects = rule.actions.size() > (step.deciding != nullptr ? 1U : 0U);
     if (step.deciding != nullptr && chain_of(*step.deciding) == nullptr &&
         !std::holds_alternative<Return>(*step.deciding)) {

@@ -20,6 +20,7 @@
 #include "rules/box_index.h"
 #include "rules/matches.h"
 #include "rules/outcome.h"
+#include "rules/quick_test.h"
 #include "rules/rule_set.h"
 
 namespace sekisho::rules {
@@ -42,6 +43,8 @@ struct Step {
     bool varies = false;                             // it has conditions that vary
     bool has_effects = false;                        // it has other actions
     bool leaves_residue = false;
+    bool is_quick = false;  // `quick` is all that varies
+    QuickTest quick;
 };
 
 class CompiledChain {

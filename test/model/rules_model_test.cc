@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include "rules/compiled_rules.h"
+#include "rules/flow_residue.h"
 #include "rules/linear.h"
 #include "rules_traffic.h"
 
@@ -20,7 +21,7 @@ using namespace rules;
 constexpr unsigned kSets = 200;
 constexpr unsigned kPackets = 600;
 #else
-constexpr unsigned kSets = 2000;
+constexpr unsigned kSets = 400;
 constexpr unsigned kPackets = 2'400;
 #endif
 constexpr unsigned kSetsOfLong = 1'000;
@@ -49,6 +50,12 @@ size_t size_of(uint64_t seed) {
 
 void spill(void* context, RuleId rule) {
     static_cast<std::vector<RuleId>*>(context)->push_back(rule);
+}
+
+bool is_same(const Outcome& a, const Outcome& b) {
+    return a.disposition == b.disposition && a.no_track == b.no_track && a.tos == b.tos &&
+           a.mark == b.mark && a.by == b.by && (a.action == nullptr) == (b.action == nullptr) &&
+           (a.action == nullptr || *a.action == *b.action);
 }
 
 // Both matchers, each with rates of its own.
@@ -114,12 +121,6 @@ class Pair {
         }
     }
 
-    static bool is_same(const Outcome& a, const Outcome& b) {
-        return a.disposition == b.disposition && a.no_track == b.no_track && a.tos == b.tos &&
-               a.mark == b.mark && a.by == b.by && (a.action == nullptr) == (b.action == nullptr) &&
-               (a.action == nullptr || *a.action == *b.action);
-    }
-
     Rates linear_rates_;
     Rates compiled_rates_;
     std::unique_ptr<WalkScratch> scratch_;
@@ -182,6 +183,57 @@ TEST_CASE(
         CHECK(compiled->is_settled());
         pair.agree(traffic, *compiled, is_long() ? kPacketsOfLong / 8 : kPackets / 16);
     }
+}
+
+TEST_CASE(
+    "a flow's residue decides for each of its packets as the linear matcher does",
+    "[rules][model][residue]"
+) {
+    uint64_t made = 0;
+    uint64_t refused = 0;
+    uint64_t differing = 0;  // from the first packet of their flow
+    for (const uint64_t seed : seeds()) {
+        INFO("SEKISHO_SEED=" << seed);
+        RulesTraffic traffic(seed + 2'000'000);
+        traffic.make(size_of(seed));
+        const auto compiled = CompiledRules::build(traffic.set());
+        const auto scratch = std::make_unique<WalkScratch>();
+        Rates linear_rates(traffic.set());
+        Rates residue_rates(traffic.set());
+        for (unsigned flow = 0; flow < (is_long() ? kPacketsOfLong : kPackets) / 8; ++flow) {
+            RulePacket packet = traffic.packet();
+            FlowResidue residue;
+            const ChainId chain = traffic.chain();
+            if (!residue.make(*compiled, chain, packet, traffic.sets(), scratch->match)) {
+                ++refused;
+                continue;
+            }
+            ++made;
+            std::vector<RuleId> first;
+            for (unsigned n = 0; n < 6; ++n) {
+                Trail trail;
+                const Outcome found =
+                    residue.run(packet, {traffic.sets(), residue_rates, *scratch, trail});
+                const Walked wanted =
+                    walk_linear(traffic.set(), chain, packet, traffic.sets(), linear_rates);
+                const auto path = trail.rules();
+                const bool is_first = n == 0 || std::ranges::equal(path, first);
+                if (!std::ranges::equal(path, wanted.path) || !is_same(found, wanted.outcome) ||
+                    (wanted.is_for_flow && !is_first)) {
+                    INFO("flow " << flow << ", packet " << n);
+                    CHECK(std::vector<RuleId>(path.begin(), path.end()) == wanted.path);
+                    REQUIRE(is_same(found, wanted.outcome));
+                    REQUIRE(is_first);
+                }
+                first = n == 0 ? wanted.path : first;
+                differing += is_first ? 0 : 1;
+                packet = traffic.next_of(packet);
+            }
+        }
+    }
+    INFO(made << " made, " << refused << " refused, " << differing << " differing");
+    CHECK(made > refused);
+    CHECK((std::getenv("SEKISHO_SEED") != nullptr || differing > made / 10));
 }
 
 }  // namespace sekisho::test

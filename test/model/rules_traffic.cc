@@ -358,6 +358,22 @@ void RulesTraffic::follow(const Condition& condition, RulePacket& packet) {
     }
 }
 
+RulePacket RulesTraffic::next_of(RulePacket packet) {
+    const RulePacket other = any_packet();
+    packet.tcp_flags = other.tcp_flags;
+    packet.tos = other.tos;
+    packet.ttl = other.ttl;
+    packet.length = other.length;
+    packet.mark = other.mark;
+    packet.time = other.time;
+    packet.now = other.now;
+    packet.patterns = other.patterns;
+    if (!packet.is_later_fragment()) {
+        packet.fragment = chance(80) ? FragmentKind::kWhole : FragmentKind::kFirst;
+    }
+    return packet;
+}
+
 RulePacket RulesTraffic::packet() {
     RulePacket packet = any_packet();
     const auto& rules = set_.chain(chance(60) ? chains_.front() : one_of(chains_))->rules;

@@ -23,6 +23,8 @@ class RulesTraffic {
     const rules::AddressSets& sets() const { return sets_; }
     rules::ChainId chain() const { return chains_.front(); }
     rules::RulePacket packet();
+    // Another packet of its flow: what varies is another's.
+    rules::RulePacket next_of(rules::RulePacket packet);
 
   private:
     uint64_t draw(uint64_t least, uint64_t most) {

@@ -4,6 +4,8 @@
 
 #include "packet/allocation_counter.h"
 #include "rules/compiled_rules.h"
+#include "rules/covers.h"
+#include "rules/flow_residue.h"
 #include "rules_support.h"
 
 namespace sekisho::rules::test {
@@ -391,6 +393,98 @@ TEST_CASE("nothing is allocated while rules are matched and walked", "[rules][co
     }
     CHECK(sekisho::test::allocations() == before);
     CHECK(walked == packets.size());
+}
+
+TEST_CASE("a quick test holds just where its condition agrees", "[rules][compiled][residue]") {
+    std::mt19937_64 random(1);
+    const auto draw = [&](unsigned bound) { return static_cast<uint8_t>(random() % bound); };
+    const AddressSets sets;
+    unsigned quick = 0;
+    for (unsigned round = 0; round < 20'000; ++round) {
+        const uint8_t mask = draw(256);
+        const uint8_t value = mask & draw(256);
+        const auto low = static_cast<uint16_t>(draw(100));
+        const std::vector<Test> tests = {
+            TcpFlagsTest{mask, value, draw(2) == 0},
+            TosTest{mask, value},
+            TtlTest{{draw(64), static_cast<uint8_t>(64 + draw(64))}},
+            LengthTest{{{low, static_cast<uint16_t>(low + draw(200))}}},
+            LengthTest{{{0, low}, {200, 300}}},
+            FragmentTest{draw(2) == 0, draw(2) == 0, draw(2) == 0},
+            MarkTest{3, 1},
+        };
+        const Condition condition{tests[round % tests.size()], draw(2) == 0};
+        RulePacket packet = draw(2) == 0 ? tcp("10.0.0.1", "10.0.0.2", 1) : icmp(8, 0);
+        packet.fragment = static_cast<FragmentKind>(draw(3));
+        packet.tcp_flags = draw(256);
+        packet.tos = draw(256);
+        packet.ttl = draw(140);
+        packet.length = static_cast<uint16_t>(draw(250) * 2);
+        if (const auto test = quick_test_of(rule({from("0.0.0.0/0"), condition}, {}))) {
+            ++quick;
+            REQUIRE(test->holds(VaryingFields(packet)) == covers(condition, packet, sets, false));
+        }
+    }
+    CHECK(quick > 10'000);
+    CHECK_FALSE(quick_test_of(rule({{TtlTest{}}, {TosTest{}}}, {})));
+    CHECK_FALSE(quick_test_of(rule({}, {})));
+}
+
+TEST_CASE("a flow's residue asks what varies, for each packet", "[rules][compiled][residue]") {
+    OneChain bed;
+    const ChainId user = bed.set.add_chain("user").value();
+    add_many(bed, 100);  // for others
+    const RuleId log = bed.add(rule({from("10.0.0.0/8")}, {Log{}}));
+    const RuleId jump = bed.add(rule({{TtlTest{{0, 9}}}}, {Jump{user}}));
+    const RuleId accept = bed.add(rule({to_port(80)}, {Accept{}}));
+    const RuleId longer = bed.add(user, rule({{LengthTest{{{100, 65535}}}}}, {Return{}}));
+    const RuleId deny = bed.add(user, any({Deny{}}));
+    Compiled compiled(bed.set);
+    RulePacket packet = tcp("10.0.0.1", "192.0.2.1", 80);
+    FlowResidue residue;
+    REQUIRE(residue.make(*compiled.rules, bed.id, packet, compiled.sets, compiled.scratch->match));
+    CHECK(residue.size() == 5);
+    struct Row {
+        uint8_t ttl;
+        uint16_t length;
+        std::vector<RuleId> path;
+        Disposition disposition;
+    };
+    const std::vector<Row> rows = {
+        {64, 60, {log, accept}, Disposition::kAccept},
+        {9, 60, {log, jump, deny}, Disposition::kDeny},
+        {9, 100, {log, jump, longer, accept}, Disposition::kAccept},
+        {10, 100, {log, accept}, Disposition::kAccept},
+    };
+    for (const Row& row : rows) {
+        packet.ttl = row.ttl;
+        packet.length = row.length;
+        Trail trail;
+        const size_t before = sekisho::test::allocations();
+        Outcome outcome;
+        {
+            const sekisho::test::Counting counting;
+            outcome =
+                residue.run(packet, {compiled.sets, compiled.rates, *compiled.scratch, trail});
+        }
+        CHECK(sekisho::test::allocations() == before);
+        CHECK(outcome.disposition == row.disposition);
+        CHECK(std::ranges::equal(trail.rules(), row.path));
+    }
+}
+
+TEST_CASE("a flow that meets too many rules has no residue", "[rules][compiled][residue]") {
+    OneChain bed;
+    for (unsigned i = 0; i < FlowResidue::kMost; ++i) {
+        bed.add(any({}));
+    }
+    const RulePacket packet = tcp("10.0.0.1", "192.0.2.1", 80);
+    FlowResidue residue;
+    Compiled fits(bed.set);
+    CHECK(residue.make(*fits.rules, bed.id, packet, fits.sets, fits.scratch->match));
+    bed.add(any({}));
+    Compiled over(bed.set);
+    CHECK_FALSE(residue.make(*over.rules, bed.id, packet, over.sets, over.scratch->match));
 }
 
 }  // namespace sekisho::rules::test
