@@ -34,6 +34,8 @@ class OptionReader {
     )
         : words_(words), letters_(letters), longs_(longs) {}
 
+    // Other long options from here on.
+    void set_longs(std::span<const LongOption> longs) { longs_ = longs; }
     // The next option's letter or code, kEnd, kWord, or kBad: then complaint() says why.
     int next();
     const std::string& argument() const { return argument_; }
