@@ -36,6 +36,8 @@ enum Code : int {
     kToPorts,
     kSetMark,
     kSetXmark,
+    kSetTos,
+    kSetDscp,
 };
 
 constexpr LongOption kTcpOptions[] = {
@@ -67,6 +69,8 @@ constexpr LongOption kDnatOptions[] = {{"to-destination", kToDestination, Takes:
 constexpr LongOption kPortsOptions[] = {{"to-ports", kToPorts, Takes::kWord}};
 constexpr LongOption kMarkTargetOptions[] = {
     {"set-mark", kSetMark, Takes::kWord}, {"set-xmark", kSetXmark, Takes::kWord}};
+constexpr LongOption kTosOptions[] = {{"set-tos", kSetTos, Takes::kWord}};
+constexpr LongOption kDscpOptions[] = {{"set-dscp", kSetDscp, Takes::kWord}};
 
 struct MatchKind {
     std::string_view name;
@@ -102,7 +106,9 @@ const std::vector<TargetKind>& target_kinds() {
         {"DNAT", kDnatOptions, NatTarget{}, kToDestination},
         {"MASQUERADE", kPortsOptions, NatTarget{}},
         {"REDIRECT", kPortsOptions, NatTarget{}},
-        {"MARK", kMarkTargetOptions, MarkTarget{}, kSetMark}};
+        {"MARK", kMarkTargetOptions, MarkTarget{}, kSetMark},
+        {"TOS", kTosOptions, TosTarget{}, kSetTos},
+        {"DSCP", kDscpOptions, TosTarget{}, kSetDscp}};
     return kinds;
 }
 
@@ -255,6 +261,8 @@ void IptablesParser::take_extension(int code) {
         case kToPorts:
         case kSetMark:
         case kSetXmark:
+        case kSetTos:
+        case kSetDscp:
             return take_target_option(code);
         default:
             return take_match_option(code);
@@ -459,9 +467,35 @@ void IptablesParser::take_target_option(int code) {
             return take_nat_address();
         case kToPorts:
             return take_nat_ports();
+        case kSetTos:
+            return take_tos();
+        case kSetDscp:
+            return take_dscp();
         default:
             take_mark_target(code == kSetXmark);
     }
+}
+
+// "VALUE/MASK", where a value by itself is of all bits.
+void IptablesParser::take_tos() {
+    const auto tos = read_mark(argument());
+    if (!tos || tos->value > 0xff) {
+        return complain(fmt::format("bad TOS \"{}\"", argument()));
+    }
+    const auto mask = static_cast<uint8_t>(tos->mask);
+    want(
+        (tos->value & ~uint32_t{mask}) == 0,
+        "a TOS's bits outside of its mask would be turned round"
+    );
+    made_.rule.options = TosTarget{static_cast<uint8_t>(tos->value), mask};
+}
+
+void IptablesParser::take_dscp() {
+    const auto dscp = read_any_base(argument());
+    if (!dscp || *dscp > 63) {
+        return complain("DSCP `" + argument() + "` out of range");
+    }
+    made_.rule.options = TosTarget{static_cast<uint8_t>(*dscp << 2), 0xfc};
 }
 
 void IptablesParser::take_prefix() {

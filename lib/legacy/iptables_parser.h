@@ -70,6 +70,8 @@ class IptablesParser {
     void take_mark_match();
     void take_level();
     void take_prefix();
+    void take_tos();
+    void take_dscp();
     void take_reject();
     void take_nat_ports();
     void take_nat_address();

@@ -270,6 +270,11 @@ std::string option_text(const TableRule& rule) {
     if (const auto* mark = std::get_if<MarkTarget>(&rule.options)) {
         return fmt::format(" --set-xmark 0x{:x}/0x{:x}", mark->value, mark->mask);
     }
+    if (const auto* tos = std::get_if<TosTarget>(&rule.options)) {
+        return rule.target == "TOS"
+                   ? fmt::format(" --set-tos 0x{:02x}/0x{:02x}", tos->value, tos->mask)
+                   : fmt::format(" --set-dscp 0x{:02x}", tos->value >> 2);
+    }
     const auto* nat = std::get_if<NatTarget>(&rule.options);
     if (nat == nullptr) {
         return "";
@@ -299,6 +304,11 @@ std::string shown_text(const TableRule& rule) {
         return mark->mask == 0xffffffff
                    ? fmt::format(" MARK set 0x{:x}", mark->value)
                    : fmt::format(" MARK xset 0x{:x}/0x{:x}", mark->value, mark->mask);
+    }
+    if (const auto* tos = std::get_if<TosTarget>(&rule.options)) {
+        return rule.target == "TOS"
+                   ? fmt::format(" TOS set 0x{:02x}/0x{:02x}", tos->value, tos->mask)
+                   : fmt::format(" DSCP set 0x{:02x}", tos->value >> 2);
     }
     const auto* nat = std::get_if<NatTarget>(&rule.options);
     if (nat == nullptr) {

@@ -63,6 +63,8 @@ bool is_table_target(std::string_view target) {
         "MASQUERADE",
         "REDIRECT",
         "MARK",
+        "TOS",
+        "DSCP",
         "NOTRACK"};
     return std::ranges::find(kTargets, target) != std::end(kTargets);
 }

@@ -94,7 +94,13 @@ struct MarkTarget {
     uint32_t mask = 0xffffffff;
     friend bool operator==(const MarkTarget&, const MarkTarget&) = default;
 };
-using TargetOptions = std::variant<std::monostate, LogTarget, RejectTarget, NatTarget, MarkTarget>;
+struct TosTarget {  // TOS and DSCP: of the bits of `mask`, those of `value`
+    uint8_t value = 0;
+    uint8_t mask = 0xff;
+    friend bool operator==(const TosTarget&, const TosTarget&) = default;
+};
+using TargetOptions =
+    std::variant<std::monostate, LogTarget, RejectTarget, NatTarget, MarkTarget, TosTarget>;
 
 struct TableRule {
     Maybe<HostMask> source;

@@ -105,6 +105,9 @@ Result<rules::Action> translate_target(const TableRule& rule, const TableContext
     if (const auto* mark = std::get_if<MarkTarget>(&rule.options)) {
         return rules::SetMark{mark->mask, mark->value};
     }
+    if (const auto* tos = std::get_if<TosTarget>(&rule.options)) {
+        return rules::SetTos{static_cast<uint8_t>(~tos->mask), tos->value};
+    }
     if (const auto* reject = std::get_if<RejectTarget>(&rule.options)) {
         const RejectName* name = reject_named(reject->with);
         return rules::Reject{name->is_reset, name->code};

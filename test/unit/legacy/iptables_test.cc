@@ -29,6 +29,8 @@ constexpr const char* kEverything =
     ":OUTPUT ACCEPT [0:0]\n"
     ":POSTROUTING ACCEPT [0:0]\n"
     "-A PREROUTING -i eth0 -m mark ! --mark 0x1/0xff -j MARK --set-xmark 0x2/0xff\n"
+    "-A FORWARD -p tcp -m tcp --dport 22 -j TOS --set-tos 0x10/0x3c\n"
+    "-A POSTROUTING -j DSCP --set-dscp 0x2e\n"
     "COMMIT\n"
     "*nat\n"
     ":PREROUTING ACCEPT [0:0]\n"
@@ -190,6 +192,8 @@ TEST_CASE("a wrong line of iptables is told why, with 2", "[legacy][iptables]") 
              {"-A INPUT -j REJECT --reject-with tcp-reset",
               "--reject-with tcp-reset needs `-p tcp'"},
              {"-A INPUT -j LOG --log-level 9", "log-level `9' unknown"},
+             {"-t mangle -A FORWARD -j TOS --set-tos 0x100", "bad TOS \"0x100\""},
+             {"-t mangle -A FORWARD -j DSCP --set-dscp 64", "DSCP `64` out of range"},
              {"-N ACCEPT", "chain name `ACCEPT' is a target's"},
              {"-N -x", "chain name not allowed to start with `-'"},
              {"-R INPUT", "-R requires a rule number"},
@@ -442,6 +446,14 @@ TEST_CASE(
     rules::RulePacket marked = kWeb;
     marked.mark = 0x103;
     CHECK(bed.walk("mangle.FORWARD", marked).outcome.mark == 0x112);
+    bed.set("-t mangle -A POSTROUTING -p tcp --dport 80 -j TOS --set-tos 0x10/0x3f");
+    bed.set("-t mangle -A POSTROUTING -p udp -j DSCP --set-dscp 46");
+    rules::RulePacket web = kWeb;
+    web.tos = 0xc7;
+    CHECK(bed.walk("mangle.POSTROUTING", web).outcome.tos == 0xd0);
+    rules::RulePacket voice = udp("10.0.0.1", 1, "192.0.2.1", 2);
+    voice.tos = 0x03;
+    CHECK(bed.walk("mangle.POSTROUTING", voice).outcome.tos == 0xbb);
     bed.set("-A INPUT -j REJECT");
     const rules::Outcome rejected = bed.walk("filter.INPUT", kWeb).outcome;
     CHECK(*rejected.action == rules::Action{rules::Reject{false, 3}});
