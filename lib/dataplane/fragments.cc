@@ -161,6 +161,8 @@ void bind(Burst& burst, const StageTables& tables, Tick now) {
             bind_one(ref, meta, tables, now);
         } else if (meta.verdict == Verdict::kDrop || meta.verdict == Verdict::kPuntError) {
             tables.fragments->refuse(facts_of(ref, meta), meta.reason, now);
+        } else if (meta.verdict == Verdict::kPuntNeighbour) {  // the appliance's own: the first one is enough for it
+            tables.fragments->refuse(facts_of(ref, meta), DropReason::kToAppliance, now);
         }
     }
 }

@@ -9,6 +9,7 @@ Anchors::Cause Anchors::look(Tick tick, int64_t utc_ms) {
         stretches_.push_back({tick, tick, utc_ms});
         return Cause::kStart;
     }
+    forget(tick);
     Stretch& last = stretches_.back();
     const int32_t passed = elapsed_ms(last.tick, tick);
     if (std::abs(utc_ms - (last.utc_ms + passed)) >= kStepMs) {
@@ -24,6 +25,13 @@ Anchors::Cause Anchors::look(Tick tick, int64_t utc_ms) {
     last.tick = tick;
     last.utc_ms = utc_ms;
     return Cause::kMinute;
+}
+
+// A stretch is told from the one before by its first tick: as long as that is not half a round of the ticks ago.
+void Anchors::forget(Tick now) {
+    while (stretches_.size() > 1 && elapsed_ms(stretches_[1].begin, now) > kKeptMs) {
+        stretches_.pop_front();
+    }
 }
 
 int64_t Anchors::utc_of(Tick tick) const {

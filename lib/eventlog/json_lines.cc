@@ -105,6 +105,16 @@ void append_binding(std::string& out, const Event& event) {
     append_port(out, "external-src-port", event.external_port);
 }
 
+void append_ports(std::string& out, const Event& event, const std::vector<std::string>& pools) {
+    append_address(out, "external-src-address", event.external_address);
+    append_port(out, "first-port", event.external_port);
+    append_port(out, "last-port", event.last_port);
+    append_name(out, "pool", pools, event.pool);
+    if (event.cause == nat::kOfTrigger) {
+        append_text(out, "of", "trigger-forward");
+    }
+}
+
 }  // namespace
 
 std::string utc_text(int64_t utc_ms) {
@@ -167,10 +177,7 @@ void JsonLines::append(
         case EventKind::kBlockReleased:
             append_name(out, "realm", realms_, event.realm);
             append_address(out, "internal-src-address", event.internal_address);
-            append_address(out, "external-src-address", event.external_address);
-            append_port(out, "first-port", event.external_port);
-            append_port(out, "last-port", event.last_port);
-            append_name(out, "pool", pools_, event.pool);
+            append_ports(out, event, pools_);
             break;
         case EventKind::kLimitReached:
             append_text(out, "limit", limit_name(event.cause));

@@ -65,7 +65,7 @@ void Logger::note(std::string_view event, std::string_view cause) {
     }
     notes_ += fmt::format(
         "{{\"time\":\"{}\",\"event\":\"{}\",\"cause\":\"{}\",\"name\":\"{}\",\"version\":\"{}\","
-        "\"epoch\":{},\"shards\":{},\"tick\":{},\"clock-synchronised\":{}{}}}\n",
+        "\"epoch\":{},\"shards\":{},\"tick\":{},\"clock-synchronised\":{}{}{}}}\n",
         utc_text(plan_.clocks.utc_ms()),
         event,
         cause,
@@ -75,6 +75,7 @@ void Logger::note(std::string_view event, std::string_view cause) {
         plan_.shards.size(),
         tick.ms,
         plan_.clocks.is_synchronised(),
+        kinds(),
         numbers()
     );
 }
@@ -93,6 +94,19 @@ std::string Logger::numbers() const {
         numbers.push_back(reader.written());
     }
     return fmt::format(",\"numbers\":[{}]", fmt::join(numbers, ","));
+}
+
+// What of it is told at all.
+std::string Logger::kinds() const {
+    const nat::EventLog& log = plan_.shards.front()->log();
+    const bool mappings = log.logs(nat::kLogMappings);
+    const bool blocks = log.logs(nat::kLogBlocks);
+    return fmt::format(
+        ",\"tells-of\":\"{}{}{}\"",
+        mappings ? "mappings" : "",
+        mappings && blocks ? " " : "",
+        blocks ? "blocks" : ""
+    );
 }
 
 void Logger::look_at_clocks() {

@@ -70,6 +70,7 @@ class Logger {
     void look_at_clocks();
     void note(std::string_view event, std::string_view cause);
     std::string numbers() const;
+    std::string kinds() const;
     bool fill();
     bool flush();
     void restart_line();

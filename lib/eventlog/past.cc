@@ -149,9 +149,11 @@ void Past::read(std::string_view line) {
     const auto time = time_of(line, "time");
     const std::string_view event = field(line, "event");
     const bool is_anchor = event == "anchor" || event == "stopped";
+    const bool is_torn = line.find('{', 1) != std::string_view::npos;  // and another follows in it
     // Without an anchor before it nothing says of which run it is.
-    if (!time || event.empty() || !line.ends_with('}') || (!is_anchor && !is_in_run_)) {
+    if (!time || event.empty() || !line.ends_with('}') || is_torn || (!is_anchor && !is_in_run_)) {
         note_odd();
+        is_in_run_ = false;  // it may have been an anchor
     } else if (is_anchor) {
         read_anchor(line, *time);
     } else {
@@ -178,6 +180,10 @@ void Past::read_anchor(std::string_view line, int64_t time) {
     anchor.tick = static_cast<uint32_t>(number(line, "tick").value_or(0));
     anchor.time = time;
     anchor.is_last = is_last;
+    anchor.is_step = field(line, "cause") == "step";
+    const std::string_view kinds = field(line, "tells-of");
+    has_mappings_[current_] = kinds.find("mappings") != std::string_view::npos;
+    has_blocks_[current_] = kinds.find("blocks") != std::string_view::npos;
     const auto shards = static_cast<unsigned>(number(line, "shards").value_or(0));
     runs_[current_].add(anchor, shards, numbers_of(line));
     is_in_run_ = !is_last;
@@ -199,8 +205,6 @@ void Past::read_event(std::string_view line, int64_t time) {
     const bool is_lost = event == "lost";
     const bool is_made = event == "mapping-created" || event == "session-created";
     runs_[current_].add({static_cast<unsigned>(*shard), *sequence, time, is_made, is_lost});
-    has_mappings_[current_] = has_mappings_[current_] || is_mapping;
-    has_blocks_[current_] = has_blocks_[current_] || is_block;
     if (is_lost) {
         doubts_.push_back(
             fmt::format("{} events were lost up to {}", field(line, "count"), utc_text(time))
@@ -231,6 +235,7 @@ void Past::note_mark(std::string_view line, unsigned shard, uint64_t number, int
     const std::string_view event = field(line, "event");
     mark.is_begin = event == "mapping-created" || event == "block-granted";
     mark.is_block = event.starts_with("block-");
+    mark.is_of_trigger = field(line, "of") == "trigger-forward";
     mark.who = holder_of(line, mark.is_block);
     if (field(line, "remote-address").empty()) {
         mark.alone = mark.is_block ? "block" : std::string(field(line, "transport-protocol"));
@@ -245,6 +250,7 @@ Past::Holding Past::of_mark(const Mark& mark) {
     holding.run = mark.run;
     holding.shard = mark.shard;
     holding.alone = mark.alone;
+    holding.is_of_trigger = mark.is_of_trigger;
     return holding;
 }
 
@@ -257,7 +263,8 @@ void Past::order_marks() {
         if (each.empty() || place(each.back()) != place(mark)) {
             each.push_back(std::move(mark));
         } else {  // it was read before
-            const bool is_same = each.back().who == mark.who && each.back().time == mark.time;
+            const bool is_same = each.back().who == mark.who && each.back().time == mark.time &&
+                                 each.back().is_begin == mark.is_begin;
             is_contradicted_ = is_contradicted_ || !is_same;
         }
     }
@@ -284,7 +291,8 @@ std::vector<Past::Holding> Past::holdings() {
     return all;
 }
 
-// A port is given to nobody before its last holder has lost it, whether or not a line tells of that.
+// A port is given to nobody before its last holder has lost it, whether or not a line tells of that. (Workers stamp what they
+// tell of with times that may be that much behind.)
 void Past::end_by_successors(std::vector<Holding>& all) {
     std::map<std::pair<size_t, std::string>, std::vector<int64_t>> begins;
     for (const Holding& holding : all) {
@@ -300,7 +308,8 @@ void Past::end_by_successors(std::vector<Holding>& all) {
             continue;
         }
         const std::vector<int64_t>& times = begins[{holding.run, holding.alone}];
-        const auto next = std::ranges::upper_bound(times, *holding.holder.begin);
+        const auto next =
+            std::ranges::upper_bound(times, *holding.holder.begin + PastRun::kLongestBurstMs);
         if (next != times.end()) {
             holding.latest = *next;
         }
@@ -362,7 +371,7 @@ Past::Evidence Past::find_evidence(std::vector<std::string>& doubts) const {
         );
         return {};
     }
-    if (is_contradicted_) {
+    if (is_contradicted_ || found.run->is_contradicted()) {
         doubts.emplace_back("the files contradict each other: a number stands for two events");
         return {};
     }
@@ -370,22 +379,23 @@ Past::Evidence Past::find_evidence(std::vector<std::string>& doubts) const {
         doubts.push_back(odd);
         return {};
     }
-    found.has_mappings = has_mappings_[found.index] || !has_blocks_[found.index];
+    found.has_mappings = has_mappings_[found.index];
+    found.has_blocks = has_blocks_[found.index];
+    if (!found.has_mappings && !found.has_blocks) {
+        doubts.emplace_back("neither mappings nor blocks were logged");
+    }
     found.is_whole = found.run->is_whole();
     std::ranges::move(found.run->missing(), std::back_inserter(doubts));
     return found;
 }
 
 // Its own shard tells, from where it began up to the time, or from then up to where it ended.
-bool Past::is_certain(const Holding& holding, const Evidence& evidence) const {
-    if (evidence.run == nullptr || holding.run != evidence.index) {
+bool Past::is_whole_piece(const Holding& holding, const Evidence& evidence) const {
+    if (evidence.run == nullptr || holding.run != evidence.index || holding.is_of_trigger) {
         return false;
     }
     const PastHolder& h = holding.holder;
-    const auto is_within = [&](const std::optional<int64_t>& time) {
-        return time && question_.at.first <= *time && *time <= question_.at.last;
-    };
-    if (is_within(h.begin) || is_within(h.end) || (h.begin && h.end)) {
+    if (h.begin && h.end) {
         return true;
     }
     if (h.begin) {
@@ -393,7 +403,18 @@ bool Past::is_certain(const Holding& holding, const Evidence& evidence) const {
         return enough && evidence.run->has_all(holding.shard, holding.begin_number, *enough);
     }
     const auto given = evidence.run->given(holding.shard);
-    return given && evidence.run->has_all(holding.shard, *given + 1, holding.end_number);
+    return given && *given < holding.end_number &&
+           evidence.run->has_all(holding.shard, *given + 1, holding.end_number);
+}
+
+// Of at least a moment of the time asked.
+bool Past::is_certain(const Holding& holding, const Evidence& evidence) const {
+    const auto is_within = [&](const std::optional<int64_t>& time) {
+        return time && question_.at.first <= *time && *time <= question_.at.last;
+    };
+    const bool is_here = evidence.run != nullptr && holding.run == evidence.index;
+    const PastHolder& h = holding.holder;
+    return is_here && (is_within(h.begin) || is_within(h.end) || is_whole_piece(holding, evidence));
 }
 
 // As far as its own lines tell.
@@ -403,7 +424,9 @@ bool Past::may_have_held(const Holding& holding, const Evidence& evidence) const
     }
     const PastHolder& h = holding.holder;
     const int64_t begin = h.begin.value_or(-kEver);
-    const int64_t end = h.end.value_or(holding.latest.value_or(kEver));
+    // Where nothing is missing, what has no end has not ended.
+    const bool is_known = evidence.is_whole && !h.is_block;
+    const int64_t end = h.end.value_or(is_known ? kEver : holding.latest.value_or(kEver));
     return TimeSpan{std::min(begin, end), std::max(begin, end)}.meets(question_.at);
 }
 
@@ -415,7 +438,7 @@ bool Past::proves_all(const Holding& holding, const Evidence& evidence) const {
     const bool is_all_the_time =
         (!h.begin || *h.begin <= question_.at.first) && (!h.end || question_.at.last <= *h.end);
     return is_asked_alone && is_all_the_time && !holding.alone.empty() &&
-           is_certain(holding, evidence);
+           is_whole_piece(holding, evidence);
 }
 
 std::vector<PastHolder> Past::holders(
@@ -424,31 +447,38 @@ std::vector<PastHolder> Past::holders(
     std::vector<PastHolder> found;
     for (const Holding& holding : all) {
         // Where nothing is missing, what it was begun by would be here.
-        const bool is_later = evidence.is_whole && !holding.holder.begin;
-        if (!is_later && holding.holder.is_block == is_block && may_have_held(holding, evidence)) {
+        const bool is_later = evidence.is_whole && !holding.holder.begin && !holding.is_of_trigger;
+        const bool counts_as_block = holding.holder.is_block && !holding.is_of_trigger;
+        if (!is_later && counts_as_block == is_block && may_have_held(holding, evidence)) {
             found.push_back(holding.holder);
-            found.back().is_certain = is_certain(holding, evidence);
+            found.back().is_certain = is_certain(holding, evidence) && !holding.is_of_trigger;
         }
     }
     return found;
 }
 
-// A mapping tells more than its block. A block without one is a holder only where mappings are not logged, or may be missing.
+// A mapping tells more than its block, and a trigger forward's ports have no mapping. A block is a holder only where mappings
+// are not logged, or may be missing.
 void Past::judge(PastAnswer& answer, const std::vector<Holding>& all, const Evidence& evidence)
     const {
     answer.holders = holders(all, false, evidence);
     std::vector<PastHolder> blocks = holders(all, true, evidence);
+    const bool is_perhaps =
+        std::ranges::any_of(answer.holders, [](const PastHolder& h) { return !h.is_certain; });
     const auto proof = std::ranges::find_if(all, [&](const Holding& holding) {
         return may_have_held(holding, evidence) && proves_all(holding, evidence);
     });
-    if (evidence.is_whole) {
-        if (answer.holders.empty() && !evidence.has_mappings) {
-            answer.holders = std::move(blocks);
-        } else if (answer.holders.empty()) {
-            answer.blocks = std::move(blocks);
-        }
+    if (evidence.is_whole && evidence.has_mappings && !is_perhaps) {
         answer.kind = answer.holders.empty() ? PastAnswer::kNobody : PastAnswer::kCertain;
-    } else if (proof != all.end()) {
+        answer.blocks = answer.holders.empty() ? std::move(blocks) : std::vector<PastHolder>{};
+        return;
+    }
+    const bool is_by_block = evidence.is_whole && evidence.has_blocks && !evidence.has_mappings &&
+                             answer.holders.empty();
+    if (is_by_block && blocks.size() <= 1) {
+        answer.kind = blocks.empty() ? PastAnswer::kNobody : PastAnswer::kCertain;
+        answer.holders = std::move(blocks);
+    } else if (proof != all.end() && answer.holders.size() <= 1) {
         answer.kind = PastAnswer::kCertain;
         answer.holders = {proof->holder};
         answer.holders.front().is_certain = true;
@@ -476,6 +506,8 @@ PastAnswer Past::answer() {
         ));
     }
     if (answer.kind == PastAnswer::kNotKnown) {
+        std::ranges::reverse(answer.doubts);  // what was lost last is nearest
+        answer.doubts.resize(std::min<size_t>(answer.doubts.size(), kMostDoubts / 2));
         const bool is_sure_of_one = std::ranges::any_of(answer.holders, &PastHolder::is_certain);
         if (is_sure_of_one && !question_.protocol) {
             doubts.emplace_back(
@@ -503,7 +535,8 @@ std::string line_of(const PastHolder& h, const PastQuestion& question) {
         question.port,
         shown(h.begin, "before what is here"),
         shown(h.end, "its end is not in the log"),
-        h.is_block ? ", by its block alone" : ""
+        h.is_block ? ", by its block alone: unless the configuration gave the port to somebody else"
+                   : ""
     );
 }
 

@@ -66,6 +66,7 @@ class Past {
         int64_t time = 0;
         bool is_begin = false;
         bool is_block = false;
+        bool is_of_trigger = false;
         std::string who;
         std::string
             alone;  // of those that say the same there is one at a time; empty: there may be several
@@ -77,6 +78,7 @@ class Past {
         uint64_t begin_number = 0;  // where it begins, ends
         uint64_t end_number = 0;
         std::string alone;
+        bool is_of_trigger = false;
         std::optional<int64_t> latest;  // it had ended by then, though nothing tells of its end
     };
     struct Odd {  // lines of a file that are none of the log's
@@ -87,8 +89,9 @@ class Past {
     struct Evidence {
         const PastRun* run = nullptr;
         size_t index = 0;
-        bool is_whole = false;     // all is here that happened up to then
-        bool has_mappings = true;  // mappings are logged
+        bool is_whole = false;      // all is here that happened up to then
+        bool has_mappings = false;  // are logged
+        bool has_blocks = false;
     };
 
     void note_odd();
@@ -104,6 +107,7 @@ class Past {
     void add_end(std::vector<Holding>& all, std::map<std::string, size_t>& open, const Mark& mark);
     Evidence find_evidence(std::vector<std::string>& doubts) const;
     bool is_certain(const Holding& holding, const Evidence& evidence) const;
+    bool is_whole_piece(const Holding& holding, const Evidence& evidence) const;
     bool may_have_held(const Holding& holding, const Evidence& evidence) const;
     bool proves_all(const Holding& holding, const Evidence& evidence) const;
     std::vector<PastHolder> holders(
@@ -117,7 +121,7 @@ class Past {
     uint64_t line_ = 0;
     std::vector<std::string> appliances_;
     std::vector<PastRun> runs_;
-    std::vector<bool> has_mappings_;  // by run
+    std::vector<bool> has_mappings_;  // by run: they are logged
     std::vector<bool> has_blocks_;
     size_t current_ = 0;  // of runs_: whose lines come now
     bool is_in_run_ = false;

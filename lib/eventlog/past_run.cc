@@ -34,12 +34,13 @@ void PastRun::add(Anchor anchor, unsigned shards, const EventNumbers& numbers) {
     first_ = std::min(first_, anchor.time);
     last_ = std::max(last_, anchor.time);
     anchors_.push_back(anchor);
+    has_stopped_ = has_stopped_ || anchor.is_last;
     shard_count_ = std::max(shard_count_, shards);
     if (numbers.empty()) {
         return;
     }
     const int64_t late = asked_.last + (anchor.is_last ? 0 : kLongestBurstMs);
-    if (anchor.time <= asked_.first && (!before_ || before_->time < anchor.time)) {
+    if (anchor.time + kMostSlewedMs <= asked_.first && (!before_ || before_->time < anchor.time)) {
         before_ = {anchor.time, numbers};
     }
     if (anchor.time >= late && (!behind_ || anchor.time < behind_->time)) {
@@ -48,6 +49,8 @@ void PastRun::add(Anchor anchor, unsigned shards, const EventNumbers& numbers) {
 }
 
 void PastRun::add(const Event& event) {
+    first_ = std::min(first_, event.time);
+    last_ = std::max(last_, event.time);
     Shard& of = shards_[event.shard];
     if (event.is_lost) {
         of.lost_before.insert(event.number);
@@ -66,8 +69,33 @@ void PastRun::add(const Event& event) {
     }
 }
 
+TimeSpan PastRun::span() const {
+    return {first_, has_stopped_ ? last_ : last_ + int64_t{Anchors::kEveryMs}};
+}
+
+bool PastRun::is_contradicted() const {
+    for (const auto& [shard, of] : shards_) {
+        const auto least = given(shard);
+        const auto most = enough(shard);
+        if (least && most && *least > *most) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void PastRun::settle() {
     std::ranges::stable_sort(anchors_, {}, &Anchor::passed);
+    if (!anchors_.empty() && anchors_.front().is_step) {
+        constexpr int64_t kDayMs = 86'400'000;
+        const int64_t time = anchors_.front().time;
+        odd_.push_back(
+            {{time - kDayMs, time + kDayMs},
+             fmt::format(
+                 "at {} the clock was set, and what it showed before is not here", utc_text(time)
+             )}
+        );
+    }
     for (size_t i = 1; i < anchors_.size(); ++i) {
         look_between(anchors_[i - 1], anchors_[i]);
     }

@@ -27,6 +27,7 @@ using EventNumbers = std::vector<uint64_t>;  // by shard
 
 class PastRun {
   public:
+    static constexpr int64_t kMostSlewedMs = 100;  // since the anchor before
     // A worker that is kept from its CPU stamps what it tells of with a time that is as much behind.
     static constexpr int64_t kLongestBurstMs = 5'000;
 
@@ -34,6 +35,7 @@ class PastRun {
         uint32_t tick = 0;
         int64_t time = 0;
         bool is_last = false;  // the run has stopped: nothing comes behind it
+        bool is_step = false;  // the clock was set
         int64_t passed = 0;    // given by add(): milliseconds since another anchor of the run
     };
     struct Event {
@@ -51,8 +53,10 @@ class PastRun {
     void add(Anchor anchor, unsigned shards, const EventNumbers& numbers);
     void add(const Event& event);
 
-    // From its first anchor here to its last.
-    TimeSpan span() const { return {first_, last_}; }
+    // From its first line here to its last; one that did not stop may have gone on until the next anchor.
+    TimeSpan span() const;
+    // Two lines tell of the time asked what cannot both be.
+    bool is_contradicted() const;
     unsigned shards() const { return shard_count_; }
 
     // What follows: when all has been read, and settle() has been called.
@@ -105,6 +109,7 @@ class PastRun {
     int64_t first_ = 0;
     int64_t last_ = 0;
     unsigned shard_count_ = 0;
+    bool has_stopped_ = false;
     std::optional<Told> before_;
     std::optional<Told> behind_;
     std::map<unsigned, Shard> shards_;

@@ -38,13 +38,15 @@ enum class EndCause : uint8_t {
     kWithdrawn,  // its external address is the appliance's no more
 };
 
+inline constexpr uint8_t kOfTrigger = 0x80;  // a block that is a trigger forward's
+
 struct alignas(64) Event {
     uint64_t sequence;
     uint32_t tick_ms;
     EventKind kind;
     uint8_t realm;  // of the subscriber
     uint8_t protocol;
-    uint8_t cause;  // EndCause or DropReason
+    uint8_t cause;  // EndCause or DropReason; of blocks: kOfTrigger or 0
     uint32_t internal_address;
     uint32_t external_address;
     uint32_t remote_address;  // of sessions

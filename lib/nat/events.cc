@@ -287,13 +287,14 @@ void NatShard::write_pending(Tick now, uint32_t budget) {
     for (; pending_first_ != kNoIndex && budget > 0 && may_end_now(pending_first_); --budget) {
         const uint32_t pending = pending_first_;
         pending_first_ = pending_link(pending);
-        log_.note_pending(-1);
         if ((pending & kPendingSession) != 0) {
             const uint32_t session = pending & ~kPendingSession;
             const Session& s = sessions_[session];
             const auto cause = static_cast<EndCause>(s.ip_delta);
             const Event ended = session_event(EventKind::kSessionEnded, session, {s.mapping});
             log_.write(with_cause(ended, cause));
+            log_.note_pending(-1
+            );  // behind the write: whoever reads that none waits finds its number given
             sessions_.release(session);
             continue;
         }
@@ -302,6 +303,7 @@ void NatShard::write_pending(Tick now, uint32_t budget) {
             const Event ended = mapping_event(EventKind::kMappingEnded, pending, end_of(m));
             log_.write(with_cause(ended, cause_of(m)));
         }
+        log_.note_pending(-1);
         free_mapping(pending, (m.state & kRests) != 0, now);
     }
 }

@@ -180,6 +180,7 @@ void NatShard::log_trigger(EventKind kind, size_t rule, Ipv4Addr host, Tick now)
     event.external_port = Port::from_host(settings.ports.first).raw;
     event.last_port = Port::from_host(settings.ports.last).raw;
     event.pool = pool_at(settings.external).value;
+    event.cause = kOfTrigger;
     log_.write(event);
 }
 

@@ -134,6 +134,28 @@ TEST_CASE(
 }
 
 TEST_CASE(
+    "of a datagram in pieces to the own address that is nobody's no piece is kept",
+    "[packet][masquerade][fragments]"
+) {
+    run_everywhere(masqueraded(), [](TestBed& bed, Story& story) {
+        outward(bed, udp_out(bed, host(10), 1000, kServer, 53));
+        uint16_t id = 500;
+        for (const bool is_first_first : {true, false}) {
+            PacketBuilder probe = to_own(bed, kRouter).ip_id(++id).udp(40000, 1023);
+            Frames fragments = split(probe.payload_size(3000).bytes(), 1000);
+            if (!is_first_first) {
+                std::ranges::reverse(fragments);
+            }
+            push_all(bed, kExternalLink, fragments);
+            bed.run();
+            CHECK(bed.take().empty());  // what asks the appliance comes whole
+            CHECK(bed.totals().held == 0);
+        }
+        story.step(bed);
+    });
+}
+
+TEST_CASE(
     "subscribers behind the own address reach each other, and errors and fragments their flows",
     "[packet][masquerade][rfc4787-req9][rfc4787-req14][rfc5508-req4]"
 ) {

@@ -54,3 +54,19 @@ TEST_CASE("a clock that is set over and over takes a bounded list", "[eventlog]"
     CHECK(anchors.utc_of({999}) == kNoon + 999'000);
     CHECK(anchors.utc_of({0}) == kNoon + (1000 - 64) * 1000 - (1000 - 64));
 }
+
+TEST_CASE("times are right for months after the clock was set", "[eventlog]") {
+    constexpr uint32_t kMinute = 60'000;
+    for (const int64_t step : {int64_t{150}, int64_t{-3'600'000}}) {
+        Anchors anchors;
+        anchors.look({0}, kNoon);
+        anchors.look({1'000}, kNoon + 1'000 + step);
+        for (uint32_t minute = 2; minute < 120 * 24 * 60; ++minute) {
+            const int64_t passed = int64_t{minute} * kMinute;
+            const Tick tick{static_cast<uint32_t>(passed)};
+            REQUIRE(anchors.look(tick, kNoon + passed + step) == Anchors::Cause::kMinute);
+            REQUIRE(anchors.utc_of(tick) == kNoon + passed + step);
+            REQUIRE(anchors.utc_of(Tick{tick.ms + 30'000}) == kNoon + passed + step + 30'000);
+        }
+    }
+}

@@ -111,7 +111,7 @@ TEST_CASE("events reach the file, with anchors, in order, and none twice", "[eve
     CHECK(
         lines[0] ==
         fmt::format(
-            R"({{"time":"2026-01-02T12:00:01.000Z","event":"anchor","cause":"start","name":"lab","version":"1","epoch":{},"shards":1,"tick":1000,"clock-synchronised":true,"numbers":[0]}})",
+            R"({{"time":"2026-01-02T12:00:01.000Z","event":"anchor","cause":"start","name":"lab","version":"1","epoch":{},"shards":1,"tick":1000,"clock-synchronised":true,"tells-of":"mappings","numbers":[0]}})",
             kNoon + 1000
         )
     );
@@ -242,7 +242,7 @@ TEST_CASE("at the end ends that waited for room are written as well", "[eventlog
     rig.turns(1);  // its minute's anchor does not say that no end is missing
     const std::string before = content(folder / "log");
     const std::string minute = before.substr(before.find("\"cause\":\"minute\""));
-    CHECK(minute.substr(0, minute.find('\n')).ends_with("\"clock-synchronised\":true}"));
+    CHECK(minute.substr(0, minute.find('\n')).ends_with("\"tells-of\":\"mappings\"}"));
     CHECK(rig.logger->finish(100, [&] { rig.cluster.shard().flush_log(rig.cluster.now); }) == 0);
     const std::string all = content(folder / "log");
     size_t ended = 0;

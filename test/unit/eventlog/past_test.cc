@@ -2,149 +2,15 @@
 #include "eventlog/past.h"
 
 #include <algorithm>
+#include <fstream>
 
 #include <catch2/catch.hpp>
-#include <fmt/format.h>
 
-#include "eventlog/json_lines.h"
 #include "folder.h"
+#include "past_log.h"
 
 using namespace sekisho;
 using namespace sekisho::test;
-using eventlog::Past;
-using eventlog::PastAnswer;
-using eventlog::PastQuestion;
-using nat::Event;
-using nat::EventKind;
-
-namespace {
-
-constexpr int64_t kStart = 1'767'355'200'000;  // 2026-01-02T12:00:00Z
-const Ipv4Addr kExternal = Ipv4Addr::of(203, 0, 113, 5);
-const Ipv4Addr kOne = Ipv4Addr::of(100, 64, 0, 10);
-const Ipv4Addr kOther = Ipv4Addr::of(100, 64, 0, 11);
-constexpr uint16_t kPort = 2000;
-
-// A log as the logger writes it; times in seconds after kStart.
-class Log {
-  public:
-    explicit Log(int64_t epoch = 1) : epoch_(epoch) {}
-    Log& anchor(
-        double at, const char* cause, int64_t clock_ahead_ms = 0, const char* event = "anchor"
-    ) {
-        text_ += fmt::format(
-            "{{\"time\":\"{}\",\"event\":\"{}\",\"cause\":\"{}\",\"name\":\"n\",\"version\":\"v\","
-            "\"epoch\":{},\"shards\":2,\"tick\":{},\"clock-synchronised\":true,\"numbers\":[{},{}]}"
-            "}\n",
-            eventlog::utc_text(ms(at) + clock_ahead_ms),
-            event,
-            cause,
-            epoch_,
-            ms(at) - kStart,
-            numbers_[0],
-            numbers_[1]
-        );
-        return *this;
-    }
-    Log& stopped(double at) { return anchor(at, "stop", 0, "stopped"); }
-    // Of the port asked for.
-    Log& event(
-        double at,
-        EventKind kind,
-        Ipv4Addr who,
-        uint8_t shard = 0,
-        uint16_t remote = 0,
-        uint8_t protocol = 17
-    ) {
-        Event e{};
-        e.kind = kind;
-        e.sequence = ++numbers_[shard];
-        e.realm = 1;
-        e.protocol = protocol;
-        e.internal_address = who.raw;
-        e.internal_port = Port::from_host(40000).raw;
-        e.external_address = kExternal.raw;
-        e.external_port = Port::from_host(kPort).raw;
-        if (kind == EventKind::kBlockGranted || kind == EventKind::kBlockReleased) {
-            e.external_port = Port::from_host(1792).raw;
-            e.last_port = Port::from_host(2047).raw;
-        }
-        if (remote != 0) {
-            e.remote_address = Ipv4Addr::of(192, 0, 2, 1).raw;
-            e.remote_port = Port::from_host(remote).raw;
-        }
-        lines_.append(text_, e, ShardId{shard}, ms(at), 0);
-        return *this;
-    }
-    Log& created(double at, Ipv4Addr who, uint8_t shard = 0) {
-        return event(at, EventKind::kMappingCreated, who, shard);
-    }
-    Log& ended(double at, Ipv4Addr who, uint8_t shard = 0) {
-        return event(at, EventKind::kMappingEnded, who, shard);
-    }
-    Log& lost(double since, double at) {
-        Event e{};
-        e.kind = EventKind::kLost;
-        e.count = 3;
-        e.sequence = ++numbers_[0];
-        lines_.append(text_, e, ShardId{0}, ms(at), ms(since));
-        return *this;
-    }
-    Log& skip(unsigned count, uint8_t shard = 0) {
-        numbers_[shard] += count;
-        return *this;
-    }
-    Log& raw(const std::string& line) {
-        text_ += line + "\n";
-        return *this;
-    }
-    Log& take(std::string& to) {  // a file ends here
-        to = std::exchange(text_, {});
-        return *this;
-    }
-    const std::string& text() const { return text_; }
-    static int64_t ms(double seconds) { return kStart + static_cast<int64_t>(seconds * 1000); }
-
-  private:
-    int64_t epoch_;
-    uint64_t numbers_[2] = {};
-    eventlog::JsonLines lines_{{"external", "internal"}, {"main"}};
-    std::string text_;
-};
-
-PastQuestion at(double seconds) {
-    return {kExternal, kPort, {Log::ms(seconds), Log::ms(seconds)}, {}};
-}
-
-PastQuestion udp(double seconds) {
-    PastQuestion question = at(seconds);
-    question.protocol = Protocol::kUdp;
-    return question;
-}
-
-PastAnswer ask(const std::string& text, const PastQuestion& question) {
-    Past past(question);
-    past.begin_file("log");
-    std::istringstream in(text);
-    for (std::string line; std::getline(in, line);) {
-        past.read(line);
-    }
-    return past.answer();
-}
-
-// "one", "other", "one+other", "nobody" or "?": with whoever may have had it.
-std::string told(const PastAnswer& answer) {
-    std::string who;
-    for (const auto& holder : answer.holders) {
-        who += who.empty() ? "" : "+";
-        who += holder.who.starts_with("100.64.0.10") ? "one" : "other";
-    }
-    return answer.kind == PastAnswer::kCertain  ? who
-           : answer.kind == PastAnswer::kNobody ? "nobody"
-                                                : "?" + who;
-}
-
-}  // namespace
 
 TEST_CASE("a time is a second or a millisecond, in UTC", "[eventlog][past]") {
     const auto second = eventlog::parse_utc("2026-01-02T12:00:00Z");
@@ -284,6 +150,7 @@ TEST_CASE("between two runs, and behind the last line, nothing is known", "[even
     first.anchor(0, "start")
         .created(10, kOne)
         .anchor(60, "minute")
+        .ended(60.5, kOne)
         .created(61, kOther, 1)
         .anchor(120, "minute");
     Log second(2);
@@ -332,7 +199,7 @@ TEST_CASE("what was lost, torn or left out makes a hole", "[eventlog][past]") {
 }
 
 TEST_CASE("where only blocks are logged the block tells", "[eventlog][past]") {
-    Log log;
+    Log log(1, "blocks");
     log.anchor(0, "start").event(10, EventKind::kBlockGranted, kOne);
     log.event(40, EventKind::kBlockReleased, kOne).anchor(60, "minute").stopped(80);
     CHECK(told(ask(log.text(), at(5))) == "nobody");
@@ -420,138 +287,4 @@ TEST_CASE("files are read in the order of time, and each line counts once", "[ev
     CHECK_FALSE(eventlog::who_had(at(20), {folder / "a", folder / "missing"}));
     std::ofstream(folder / "c") << "something else\n";
     CHECK_FALSE(eventlog::who_had(at(20), {folder / "c"}));
-}
-
-TEST_CASE(
-    "a file that is not given is missed, however short, and however quiet it is after",
-    "[eventlog][past]"
-) {
-    Log log;
-    std::string first;
-    std::string second;
-    log.anchor(0, "start").created(5, kOne).anchor(60, "minute").take(first);
-    log.anchor(65, "file").ended(70, kOne).created(80, kOther).anchor(125, "minute").take(second);
-    log.anchor(170, "file").anchor(230, "minute").anchor(290, "minute").stopped(300);
-    CHECK(told(ask(first + second + log.text(), at(250))) == "other");
-    CHECK(told(ask(first + log.text(), at(250))) == "?one");
-    CHECK(told(ask(first + log.text(), udp(250))) == "?one");
-    CHECK(told(ask(first + log.text(), at(30))) == "one");
-}
-
-TEST_CASE("who had it in one protocol says nothing of another", "[eventlog][past]") {
-    Log log;
-    std::string first;
-    log.anchor(0, "start").created(5, kOther).take(first);
-    log.anchor(10, "file").event(12, EventKind::kMappingCreated, kOne, 1, 0, 6);
-    log.event(20, EventKind::kMappingEnded, kOne, 1, 0, 6).anchor(60, "minute").stopped(80);
-    PastQuestion tcp = at(15);
-    tcp.protocol = Protocol::kTcp;
-    CHECK(told(ask(first + log.text(), at(15))) == "other+one");
-    CHECK(told(ask(log.text(), at(15))) == "?one");
-    CHECK(told(ask(log.text(), tcp)) == "one");
-    CHECK(told(ask(log.text(), udp(15))) == "?");
-    CHECK(told(ask(log.text(), at(30))) == "?");
-    CHECK(told(ask(first + log.text(), at(30))) == "other");
-    tcp.at = {Log::ms(30), Log::ms(30)};
-    CHECK(told(ask(first + log.text(), tcp)) == "nobody");
-}
-
-TEST_CASE("lines and files may come in any order", "[eventlog][past]") {
-    Log log;
-    std::string first;
-    log.anchor(0, "start").created(5, kOne).take(first);
-    log.anchor(30, "file").anchor(60, "minute", -3'600'000).anchor(61, "step", -3'600'000);
-    for (int minute = 2; minute < 130; ++minute) {
-        log.anchor(60 * minute, "minute", -3'600'000);
-    }
-    log.stopped(7800);
-    for (const std::string& text :
-         {first + log.text(), log.text() + first, first + first + log.text()}) {
-        CHECK(told(ask(text, at(4000))) == "one");
-        CHECK(told(ask(text, at(40))) == "?one");  // the clock showed this time twice
-    }
-}
-
-TEST_CASE("a time that lies in two runs is nobody's", "[eventlog][past]") {
-    Log one(1);
-    one.anchor(0, "start").created(5, kOne).anchor(60, "minute").anchor(120, "minute").stopped(130);
-    Log other(2);
-    other.anchor(30, "start").anchor(90, "minute").anchor(150, "minute").stopped(160);
-    CHECK(told(ask(one.text() + other.text(), at(20))) == "one");
-    CHECK(told(ask(one.text() + other.text(), at(50))) == "?one");
-    CHECK(told(ask(one.text() + other.text(), at(140))) == "nobody");
-}
-
-TEST_CASE("an anchor without numbers tells nothing of what waits", "[eventlog][past]") {
-    Log log;
-    log.anchor(0, "start").created(5, kOne);
-    std::string waits;
-    log.anchor(60, "minute").take(waits);
-    waits.resize(waits.rfind(",\"numbers\""));  // of the last line
-    waits += "}\n";
-    log.anchor(120, "minute");
-    CHECK(told(ask(waits, at(20))) == "?one");
-    CHECK(told(ask(waits + log.text(), at(20))) == "one");
-}
-
-TEST_CASE("a span is told only as far as nothing is missing in it", "[eventlog][past]") {
-    Log log;
-    log.anchor(0, "start").created(10, kOne).skip(3).created(36, kOther, 1).ended(37, kOther, 1);
-    log.ended(50, kOne).anchor(60, "minute").stopped(80);
-    const PastAnswer answer = ask(log.text(), udp(30));
-    CHECK(told(answer) == "?one+one");
-    for (const auto& holder : answer.holders) {
-        CHECK(holder.begin.has_value() != holder.end.has_value());
-    }
-}
-
-TEST_CASE("a block is told of beside a port that nobody had", "[eventlog][past]") {
-    Log log;
-    log.anchor(0, "start")
-        .event(10, EventKind::kBlockGranted, kOne)
-        .created(11, kOne)
-        .ended(20, kOne);
-    log.anchor(60, "minute").stopped(80);
-    const PastAnswer answer = ask(log.text(), at(30));
-    CHECK(told(answer) == "nobody");
-    REQUIRE(answer.blocks.size() == 1);
-    CHECK(
-        answer.text(at(30)).find("note: its block was that of internal 100.64.0.10 ") !=
-        std::string::npos
-    );
-}
-
-TEST_CASE("files that contradict each other tell nothing", "[eventlog][past]") {
-    Log log;
-    log.anchor(0, "start").created(10, kOne).anchor(60, "minute").stopped(80);
-    std::string other = log.text();
-    for (size_t at = other.find("100.64.0.10"); at != std::string::npos;
-         at = other.find("100.64.0.10")) {
-        other.replace(at, 11, "100.64.0.11");
-    }
-    CHECK(told(ask(log.text() + other, at(20))).starts_with("?"));
-}
-
-TEST_CASE(
-    "a port that changed hands a hundred thousand times is told of soon", "[eventlog][past]"
-) {
-    Log log;
-    log.anchor(0, "start");
-    for (int i = 0; i < 100'000; ++i) {
-        log.created(1 + i * 1e-4, kOne).ended(1 + i * 1e-4, kOne);
-    }
-    log.created(20, kOther).anchor(60, "minute").stopped(80);
-    CHECK(told(ask(log.text(), at(30))) == "other");
-    CHECK(told(ask(log.text(), at(15))) == "nobody");
-}
-
-TEST_CASE("a file without a line says nothing, and is no mistake", "[eventlog][past]") {
-    const Folder folder;
-    Log log;
-    log.anchor(0, "start").created(10, kOne).anchor(60, "minute").stopped(80);
-    std::ofstream(folder / "a") << log.text();
-    std::ofstream(folder / "empty").flush();
-    const auto answer = eventlog::who_had(at(20), {folder / "empty", folder / "a"});
-    REQUIRE(answer);
-    CHECK(told(*answer) == "one");
 }
