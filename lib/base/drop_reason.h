@@ -72,6 +72,13 @@
     X(kAddressWithdrawn,   "address-withdrawn",    "the mapping's external address is the appliance's no more; the mapping ends in a moment", "SEEDS B1") \
     X(kHeldOverflow,       "held-overflow",        "too many packets wait for a port block", "ARCHITECTURE 2")        \
     X(kLogFull,            "log-full",             "what the packet would make could not be logged", "ARCHITECTURE 6")  \
+    /* scanned streams */                                                                                             \
+    X(kStreamContradiction,"stream-contradiction", "the segment repeats bytes of a scanned stream, but not as they were", "ARCHITECTURE 5") \
+    X(kStreamDuplicate,    "stream-duplicate",     "the same bytes of a scanned stream wait already for those before them", "ARCHITECTURE 5") \
+    X(kStreamHeldOverflow, "stream-held-overflow", "too many segments of scanned streams wait for those before them, or it lies too far ahead", "ARCHITECTURE 5") \
+    X(kStreamHeldTimeout,  "stream-held-timeout",  "the bytes before those of the segment did not come in time", "ARCHITECTURE 5") \
+    X(kStreamInFlight,     "stream-in-flight",     "too much of a scanned stream is under way without being acknowledged", "ARCHITECTURE 5") \
+    X(kStreamOrphan,       "stream-orphan",        "the session ended while the segment waited for those before it", "ARCHITECTURE 5") \
     /* routing and transmission */                                                                                    \
     X(kNotForwarded,       "not-forwarded",        "neither the appliance nor a pool has this address, and nothing is routed between two links of a side", "RFC 3022") \
     X(kToAppliance,        "to-appliance",         "addressed to the appliance, which offers nothing there", "RFC 1122") \

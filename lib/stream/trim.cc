@@ -1,0 +1,66 @@
+#include "stream/trim.h"
+
+#include <cassert>
+#include <cstring>
+
+#include "packet/checksum.h"
+#include "packet/views.h"
+
+namespace sekisho::stream {
+namespace {
+
+namespace offset = packet::offset;
+using packet::load;
+using packet::store;
+
+size_t header_length_of(const uint8_t* tcp) {
+    return size_t{tcp[offset::kTcpOffset]} >> 4 << 2;
+}
+
+void write_flags(uint8_t* tcp, const Judgement& judgement) {
+    const unsigned cleared = packet::kUrg | (judgement.without_fin ? unsigned{packet::kFin} : 0U);
+    tcp[offset::kTcpFlags] = static_cast<uint8_t>(tcp[offset::kTcpFlags] & ~cleared);
+    store<uint16_t>(tcp + offset::kTcpUrgent, 0);
+}
+
+// `length` of header and payload.
+void write_tcp_checksum(const uint8_t* ip, uint8_t* tcp, uint16_t length) {
+    const Ipv4Addr source{load<uint32_t>(ip + offset::kIpSource)};
+    const Ipv4Addr destination{load<uint32_t>(ip + offset::kIpDestination)};
+    const uint64_t pseudo = packet::pseudo_header_sum(source, destination, Protocol::kTcp, length);
+    store<uint16_t>(tcp + offset::kTcpChecksum, 0);
+    store(tcp + offset::kTcpChecksum, packet::full_checksum({tcp, length}, pseudo));
+}
+
+void write_ip_length(uint8_t* ip, uint16_t total) {
+    const auto before = load<uint16_t>(ip + offset::kIpLength);
+    const uint16_t after = Be16::from_host(total).raw;
+    const auto checksum = load<uint16_t>(ip + offset::kIpChecksum);
+    store(ip + offset::kIpLength, after);
+    store(
+        ip + offset::kIpChecksum,
+        packet::apply_delta(checksum, packet::checksum_delta16(before, after))
+    );
+}
+
+}  // namespace
+
+void trim_segment(PacketRef& packet, uint16_t l3_offset, const Judgement& judgement) {
+    assert(packet.length == packet.frame_length);
+    uint8_t* const ip = packet.data + l3_offset;
+    const size_t ip_header = size_t{ip[0]} % 16 * 4;
+    uint8_t* const tcp = ip + ip_header;
+    const size_t tcp_header = header_length_of(tcp);
+    uint8_t* const payload = tcp + tcp_header;
+    std::memmove(payload, payload + judgement.skip, judgement.length);
+    const uint32_t sequence = Be32{load<uint32_t>(tcp + offset::kTcpSequence)}.host();
+    store(tcp + offset::kTcpSequence, Be32::from_host(sequence + judgement.skip).raw);
+    write_flags(tcp, judgement);
+    const auto length = static_cast<uint16_t>(tcp_header + judgement.length);
+    write_tcp_checksum(ip, tcp, length);
+    write_ip_length(ip, static_cast<uint16_t>(ip_header + length));
+    packet.length = static_cast<uint16_t>(l3_offset + ip_header + length);
+    packet.frame_length = packet.length;
+}
+
+}  // namespace sekisho::stream
