@@ -536,27 +536,6 @@ Result<void> Appliance::start() {
     return {};
 }
 
-// What changes by itself and an operator wants to know.
-void Appliance::watch() {
-    let_drained_go();
-    for (size_t device = 0; device < devices_.size(); ++device) {
-        const auto& plan = device_plans_[device];
-        if (const std::string news = devices_[device].tend(plan, *eal_); !news.empty()) {
-            log("device {} {}", plan.device.text, news);
-        }
-    }
-    const auto conflict = slow_path_->last_conflict();
-    const uint64_t conflicts = slow_path_->counters().conflicts.read();
-    if (conflict && conflicts != conflicts_seen_) {
-        log("somebody on link {} claims our address {} (from {}, {} times so far)",
-            config_.links[conflict->link.value].name,
-            conflict->address,
-            conflict->mac,
-            conflicts);
-        conflicts_seen_ = conflicts;
-    }
-}
-
 void Appliance::stop() {
     if (!running_) {
         return;

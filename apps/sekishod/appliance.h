@@ -32,6 +32,7 @@
 #include "dpdk/mbuf_store.h"
 #include "eventlog/logger.h"
 #include "nat/external_directory.h"
+#include "sekishod/limit_watch.h"
 #include "sekishod/opened_device.h"
 
 namespace sekisho::daemon {
@@ -45,7 +46,8 @@ class Appliance {
 
     Result<void> start();
     void stop();
-    // A few times a second while it runs: tends the devices, logs what has changed by itself.
+    // A few times a second while it runs: tends the devices, logs what has changed by itself and which
+    // limits are reached.
     void watch();
     // The log's file was renamed: writes to a new one. False if there is no log.
     bool reopen_log();
@@ -89,6 +91,8 @@ class Appliance {
     void run_slow_path();
     void let_drained_go();
     bool has_drained();
+    nat::TableLimits table_limits();
+    void tell_limits();
     struct Renumbering;
     Renumbering renumber(const config::Config& next) const;
     std::vector<MacAddr> macs() const;
@@ -120,7 +124,8 @@ class Appliance {
     base::RestGate gate_;  // of the workers
     base::RestGate slow_gate_{1};
     std::chrono::steady_clock::time_point next_rest_{};  // of the main thread
-    std::mutex change_lock_;  // of the directory while it follows, which the main thread does, too
+    std::mutex
+        change_lock_;  // of settings and directory while they follow, which the main thread reads
     std::unique_ptr<nat::ExternalDirectory> directory_;
     std::unique_ptr<dataplane::Fabric> fabric_;
     std::unique_ptr<dataplane::SlowPath> slow_path_;
@@ -136,6 +141,7 @@ class Appliance {
     std::atomic<bool> stop_{false};
     bool running_ = false;
     uint64_t conflicts_seen_ = 0;
+    LimitWatch limit_watch_;
 };
 
 }  // namespace sekisho::daemon

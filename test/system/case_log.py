@@ -104,6 +104,27 @@ def logs_sessions(world):
         [(external, town.SERVER, traffic.UDP_PORT)], found
 
 
+@case("limits that are reached are told by name, once a minute", starts=False, policy="limits: {sessions: 3}")
+def limits_reached(world):
+    world.nat.text = world.nat.text.replace("mappings: 65536", "mappings: 2")
+    path = start(world, os.path.join(world.lab.folder, "log"))
+    for source in ("100.64.1.5", "100.64.1.6"):
+        sock = traffic.udp_socket(world.lab, "sub1", source)
+        for port in range(9000, 9008):
+            sock.sendto(b"x", (town.SERVER, port))
+    for source in ("100.64.1.7", "100.64.1.8"):
+        traffic.udp_socket(world.lab, "sub1", source).sendto(b"x", (town.SERVER, 9000))
+    assert laboratory.wait_until(lambda: world.nat.dropped("mapping-table-full") == 2, 5), world.nat.show("drops")
+    assert world.nat.dropped("subscriber-session-limit") == 10
+    wait_until_written(world.nat)
+    told = sorted((e["limit"], e["internal-src-address"]) for e in lines(path) if e["event"] == "limit-reached")
+    assert told[1:] == [("subscriber-session-limit", f"100.64.1.{host}") for host in (5, 6)], told
+    assert told[0] in [("mapping-table-full", f"100.64.1.{host}") for host in (7, 8)], told
+    full = "the mapping table is full: 2 mappings; "
+    assert laboratory.wait_until(lambda: full in world.nat.program.output(), 5), world.nat.program.output()
+    assert world.nat.program.output().count(full) == 1, "it is said over and over"
+
+
 @case("a log that is renamed goes on in a new file after SIGHUP, and none of its lines is lost", starts=False)
 def rotation(world):
     path = start(world, os.path.join(world.lab.folder, "log"))

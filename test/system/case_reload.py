@@ -72,10 +72,19 @@ def limits(world):
     reload(world)
     status = world.nat.show("status")
     assert status["sessions"]["capacity"] < 300, status["sessions"]
+    rewrite(world, ("limits: {sessions: 3}", "limits: {sessions: 300}"))
+    reload(world)
+    assert "table is full" not in world.nat.program.output(), world.nat.program.output()
+    many = traffic.udp_socket(world.lab, "sub1", "100.64.1.6")
+    for port in range(9000, 9100):
+        many.sendto(b"x", (town.SERVER, port))
+    full = "sekishod: the session table is full: 3 sessions, shared out to 3 shards; "
+    assert laboratory.wait_until(lambda: full in world.nat.program.output(), 5), world.nat.program.output()
+    assert world.nat.dropped("session-table-full") > 0
     rewrite(world, ("sessions: 3,", "sessions: 70000,"))
     code, output = world.nat.cli_status("reload")
     assert code == 1 and "limits.sessions: 3 -> 70000" in output and "restart" in output, output
-    rewrite(world, ("sessions: 70000,", "sessions: 65536,"), ("limits: {sessions: 3}", "limits: {sessions: 300}"))
+    rewrite(world, ("sessions: 70000,", "sessions: 65536,"))
     reload(world)
     assert traffic.ask(sockets[5]), "a raised limit lets nothing through"
 
