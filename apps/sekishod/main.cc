@@ -32,6 +32,9 @@ void print_mistakes(const config::Checked& checked) {
     for (const auto& mistake : checked.mistakes) {
         std::fputs((mistake.text() + "\n").c_str(), stderr);
     }
+    for (const auto& warning : checked.warnings) {
+        std::fputs(("warning: " + warning.text() + "\n").c_str(), stderr);
+    }
 }
 
 // The signals that end the daemon; blocked in every thread, taken by run_until_signal(). A closed terminal is one of them,
@@ -128,9 +131,9 @@ int tell_who(const std::string& file, const std::string& whom) {
 
 int main_with(const std::string& file, bool check_only) {
     const config::MachineFacts machine = config::MachineFacts::of_this_machine();
-    config::Checked checked = config::load(file, machine);
+    config::Checked checked = config::load(file, machine, config::Purpose::kRun);
+    print_mistakes(checked);
     if (!checked.config) {
-        print_mistakes(checked);
         return 1;
     }
     if (check_only) {

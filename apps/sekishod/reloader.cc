@@ -23,7 +23,7 @@ std::string told(const config::Difference& change) {
 }  // namespace
 
 control::Reloaded Reloader::reload(control::ReloadKind kind) {
-    const config::Checked wanted = config::load(file_, machine_);
+    const config::Checked wanted = config::load(file_, machine_, config::Purpose::kRun);
     if (!wanted.config) {
         return failure(lines_of(wanted.mistakes));
     }

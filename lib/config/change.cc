@@ -1,8 +1,11 @@
 #include "config/change.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
+#include "config/rules_difference.h"
+#include "config/rules_to_yaml.h"
 #include "config/yaml_tree.h"
 #include "nat/external_directory.h"
 
@@ -62,7 +65,7 @@ void collect(const Node& node, const std::string& path, Settings& settings) {
 
 Settings settings_of(const Config& config) {
     Settings settings;
-    if (const auto tree = read_tree(to_yaml(config), "")) {
+    if (const auto tree = read_tree(to_yaml_without_rules(config), "")) {
         collect(*tree, "", settings);
     }
     return settings;
@@ -184,6 +187,19 @@ bool have_same_names(const std::vector<Thing>& a, const std::vector<Thing>& b) {
     return std::ranges::equal(a, b, {}, &Thing::name, &Thing::name);
 }
 
+// Rules name links, realms and pools by their places. What stays of the rules keeps its counters and rates.
+void adopt_rules(const Config& wanted, Config& next) {
+    const bool has_same_places = have_same_names(wanted.links, next.links) &&
+                                 have_same_names(wanted.realms, next.realms) &&
+                                 have_same_names(wanted.nat.pools, next.nat.pools);
+    if (!has_same_places || wanted.rules == next.rules) {
+        return;
+    }
+    const rules::RuleSet before = next.rules.set;
+    next.rules = wanted.rules;
+    next.rules.set.take_over(before);
+}
+
 }  // namespace
 
 std::vector<Difference> differences(const Config& a, const Config& b) {
@@ -201,6 +217,7 @@ std::vector<Difference> differences(const Config& a, const Config& b) {
             all.push_back({setting, "", text});
         }
     }
+    std::ranges::copy(rules_differences(a, b), std::back_inserter(all));
     return all;
 }
 
@@ -227,6 +244,7 @@ void adopt(const Config& wanted, const Config& at_start, Config& running) {
             adopt_policy(wanted.nat.policies[i], next.policies[i]);
         }
     }
+    adopt_rules(wanted, running);
     running.source_text = wanted.source_text;
 }
 

@@ -9,11 +9,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "base/types.h"
+#include "config/rules_settings.h"
 #include "nat/settings.h"
 
 namespace sekisho::config {
@@ -122,6 +125,7 @@ struct Config {
     std::vector<NeighbourSettings> neighbours;
     std::vector<MulticastSettings> multicast;
     nat::NatSettings nat;
+    RulesSettings rules;
     LogSettings log;
     ControlSettings control;
     std::string source_text;  // the file as it was read, for `show config`
@@ -140,20 +144,35 @@ struct Mistake {
 
 struct Checked {
     std::optional<Config> config;   // empty if there is a mistake
-    std::vector<Mistake> mistakes;  // in the order of the file
+    std::vector<Mistake> mistakes;  // in the order of the file, those of files that it names last
+    // What is allowed and yet makes no sense: rules that no packet reaches.
+    std::vector<Mistake> warnings;
 };
 
 // What the machine has, as far as the configuration depends on it; tests pass their own.
 struct MachineFacts {
     std::vector<unsigned> cpus;  // usable CPU numbers
+    // The files that the configuration names: read_file.h.
+    std::function<Result<std::string>(const std::string& path, size_t most)> read_file = {};
+
     static MachineFacts of_this_machine();
     // For files that are only read: as if it had every CPU.
     static MachineFacts of_any_machine();
 };
 
+// What for: an appliance that is to do what the file says refuses what it cannot do yet.
+enum class Purpose : uint8_t { kRead, kRun };
+
 // Reads and checks a whole file; touches nothing. Cost: start-up. Thread: any.
-Checked load(const std::string& path, const MachineFacts& machine);
-Checked parse(const std::string& text, const std::string& file_name, const MachineFacts& machine);
+Checked load(
+    const std::string& path, const MachineFacts& machine, Purpose purpose = Purpose::kRead
+);
+Checked parse(
+    const std::string& text,
+    const std::string& file_name,
+    const MachineFacts& machine,
+    Purpose purpose = Purpose::kRead
+);
 
 // The configuration in effect, defaults included, in the language of the file: parse(to_yaml(c))
 // gives c again (but for source_text).

@@ -89,6 +89,12 @@ struct TriggerForwardPlaces {
     bool is_read = false;  // all of it that is compared
 };
 
+// Where a rule, or a chain, stands; and a rule's chain, if that could be declared.
+struct ChainPlaces {
+    Place place;
+    std::optional<rules::ChainId> id;
+};
+
 struct Draft {
     Config config;
     std::vector<LinkPlaces> links;
@@ -107,6 +113,12 @@ struct Draft {
     Names policy_names{"policy"};
     Names trigger_forward_names{"trigger forward"};
     Names destination_nat_names{"rule of destination-nat"};
+    std::vector<std::optional<rules::SetId>> sets;  // in step with config.rules.sets
+    std::vector<ChainPlaces> chains;                // in step with the list
+    Names set_names{"set"};
+    Names chain_names{"chain"};
+    Names group_names{"group"};
+    Names pattern_names{"pattern"};
 };
 
 // Reading, one function a section; each takes the section's value.
@@ -133,6 +145,12 @@ void read_exempt(
 void read_static_mappings(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_destination_nat(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_trigger_forwards(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_sets(const Node& node, const MachineFacts& machine, Draft& draft, Mistakes& mistakes);
+void read_groups(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_patterns(const Node& node, Draft& draft, Mistakes& mistakes);
+// Chains and rules; links, realms, pools, sets and what else they name have been read.
+void read_rules(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_rules_change(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_timeouts(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_port_timeouts(
     const Node& node, std::vector<nat::PortTimeout>& timeouts, Mistakes& mistakes

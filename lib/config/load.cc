@@ -1,16 +1,10 @@
-#include <array>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <memory>
 #include <numeric>
 
-#include <fcntl.h>
-#include <fmt/format.h>
 #include <sched.h>
-#include <sys/stat.h>
 
 #include "config/draft.h"
+#include "config/read_file.h"
 #include "config/values.h"
 #include "config/yaml_tree.h"
 
@@ -35,6 +29,9 @@ void read_sections(const Map& top, const MachineFacts& machine, Draft& draft, Mi
     if (const Node* node = top.find("system")) {
         read_system(*node, machine, draft, mistakes);
     }
+    if (const Node* node = top.find("sets")) {
+        read_sets(*node, machine, draft, mistakes);
+    }
     using Read = void (*)(const Node&, Draft&, Mistakes&);
     static constexpr std::pair<std::string_view, Read> kReaders[] = {
         {"realms", read_realms},
@@ -47,6 +44,10 @@ void read_sections(const Map& top, const MachineFacts& machine, Draft& draft, Mi
         {"static-mappings", read_static_mappings},
         {"destination-nat", read_destination_nat},
         {"trigger-forwards", read_trigger_forwards},
+        {"groups", read_groups},
+        {"patterns", read_patterns},
+        {"rules", read_rules},
+        {"rules-change", read_rules_change},
         {"timeouts", read_timeouts},
         {"limits", read_table_limits},
         {"log", read_log},
@@ -73,34 +74,34 @@ void settle_workers(const MachineFacts& machine, Draft& draft, Mistakes& mistake
     }
 }
 
+void check_whole(Draft& draft, Mistakes& mistakes) {
+    check_links(draft, mistakes);
+    check_routes(draft, mistakes);
+    check_neighbours(draft, mistakes);
+    check_pools(draft, mistakes);
+    resolve_overflow(draft, mistakes);
+    check_ports(draft, mistakes);
+    check_deterministic(draft, mistakes);
+    check_room(draft, mistakes);
+    check_policies(draft, mistakes);
+    check_exemptions(draft, mistakes);
+    check_static_mappings(draft, mistakes);
+    check_destination_nat(draft, mistakes);
+    check_trigger_forwards(draft, mistakes);
+}
+
+// The one place for what the language has and no worker does yet.
+void refuse_what_is_not_done_yet(const Map& top, Mistakes& mistakes) {
+    if (const Node* rules = top.find("rules")) {
+        mistakes.add(rules->place, "rules, which are not available yet", "no rules");
+    }
+}
+
 Checked refuse(std::string file, std::string found) {
     return {
         std::nullopt,
-        {Mistake{std::move(file), 1, 1, std::move(found), "a readable configuration file"}}};
-}
-
-// What hinders reading the file, or nothing. Whatever the name stands for, it does not wait: `reload` reads on the control
-// thread, and a pipe would hold that for ever.
-std::string read_text(const std::string& path, std::string& text) {
-    const int opened = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    const std::unique_ptr<FILE, int (*)(FILE*)> file(
-        opened < 0 ? nullptr : ::fdopen(opened, "r"), &std::fclose
-    );
-    struct stat facts {};
-    if (file == nullptr || ::fstat(opened, &facts) != 0) {
-        return fmt::format("no readable file ({})", std::strerror(errno));
-    }
-    if (!S_ISREG(facts.st_mode)) {
-        return S_ISDIR(facts.st_mode) ? "a directory" : "a pipe, socket or device";
-    }
-    std::array<char, 65536> piece{};
-    for (size_t n = piece.size(); n == piece.size() && text.size() <= kMaxTextBytes;) {
-        n = std::fread(piece.data(), 1, piece.size(), file.get());
-        text.append(piece.data(), n);
-    }
-    return std::ferror(file.get()) == 0
-               ? std::string()
-               : fmt::format("no readable file ({})", std::strerror(errno));
+        {Mistake{std::move(file), 1, 1, std::move(found), "a readable configuration file"}},
+        {}};
 }
 
 // The CPUs of the process's affinity below `count`; none if the kernel wants a larger set.
@@ -138,10 +139,15 @@ MachineFacts MachineFacts::of_any_machine() {
     return facts;
 }
 
-Checked parse(const std::string& text, const std::string& file_name, const MachineFacts& machine) {
+Checked parse(
+    const std::string& text,
+    const std::string& file_name,
+    const MachineFacts& machine,
+    Purpose purpose
+) {
     const auto tree = read_tree(text, file_name);
     if (!tree) {
-        return {std::nullopt, {tree.error()}};
+        return {std::nullopt, {tree.error()}, {}};
     }
     Mistakes mistakes(file_name);
     Draft draft;
@@ -150,33 +156,24 @@ Checked parse(const std::string& text, const std::string& file_name, const Machi
     if (const auto top = Map::open(*tree, kTop, mistakes)) {
         read_sections(*top, machine, draft, mistakes);
         settle_workers(machine, draft, mistakes);
-        check_links(draft, mistakes);
-        check_routes(draft, mistakes);
-        check_neighbours(draft, mistakes);
-        check_pools(draft, mistakes);
-        resolve_overflow(draft, mistakes);
-        check_ports(draft, mistakes);
-        check_deterministic(draft, mistakes);
-        check_room(draft, mistakes);
-        check_policies(draft, mistakes);
-        check_exemptions(draft, mistakes);
-        check_static_mappings(draft, mistakes);
-        check_destination_nat(draft, mistakes);
-        check_trigger_forwards(draft, mistakes);
+        check_whole(draft, mistakes);
+        if (purpose == Purpose::kRun) {
+            refuse_what_is_not_done_yet(*top, mistakes);
+        }
     }
-    if (!mistakes.empty()) {
-        return {std::nullopt, std::move(mistakes).in_file_order()};
+    Checked checked;
+    if (mistakes.empty()) {
+        draft.config.source_text = text;
+        checked.config = std::move(draft.config);
     }
-    draft.config.source_text = text;
-    return {std::move(draft.config), {}};
+    checked.warnings = mistakes.warnings();
+    checked.mistakes = std::move(mistakes).in_file_order();
+    return checked;
 }
 
-Checked load(const std::string& path, const MachineFacts& machine) {
-    std::string text;
-    if (std::string fault = read_text(path, text); !fault.empty()) {
-        return refuse(path, std::move(fault));
-    }
-    return parse(text, path, machine);
+Checked load(const std::string& path, const MachineFacts& machine, Purpose purpose) {
+    const auto text = read_regular_file(path, kMaxTextBytes);
+    return text ? parse(*text, path, machine, purpose) : refuse(path, text.error().message);
 }
 
 }  // namespace sekisho::config

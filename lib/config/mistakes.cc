@@ -16,9 +16,22 @@ void Mistakes::add(Place place, std::string found, std::string wanted) {
         file_, place.line, place.column, std::move(found), std::move(wanted)});
 }
 
+void Mistakes::add_in(const std::string& file, Place place, std::string found, std::string wanted) {
+    mistakes_.push_back(Mistake{file, place.line, place.column, std::move(found), std::move(wanted)}
+    );
+}
+
+void Mistakes::warn(Place place, std::string found, std::string wanted) {
+    warnings_.push_back(Mistake{
+        file_, place.line, place.column, std::move(found), std::move(wanted)});
+}
+
 std::vector<Mistake> Mistakes::in_file_order() && {
-    std::stable_sort(mistakes_.begin(), mistakes_.end(), [](const Mistake& a, const Mistake& b) {
-        return std::tie(a.line, a.column) < std::tie(b.line, b.column);
+    const auto place = [this](const Mistake& m) {
+        return std::tuple(m.file != file_, std::string_view(m.file), m.line, m.column);
+    };
+    std::stable_sort(mistakes_.begin(), mistakes_.end(), [&](const Mistake& a, const Mistake& b) {
+        return place(a) < place(b);
     });
     return std::move(mistakes_);
 }

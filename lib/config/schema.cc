@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <vector>
 
 namespace sekisho::config {
 namespace {
@@ -28,10 +29,16 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string list_keys(const Section& section) {
+    std::vector<std::string_view> names;
+    for (const Key& key : section.keys) {
+        if (!key.name.starts_with("not-")) {
+            names.push_back(key.name);
+        }
+    }
     std::string out;
-    for (size_t i = 0; i < section.keys.size(); ++i) {
-        out += i == 0 ? "" : i + 1 == section.keys.size() ? " and " : ", ";
-        out += section.keys[i].name;
+    for (size_t i = 0; i < names.size(); ++i) {
+        out += i == 0 ? "" : i + 1 == names.size() ? " and " : ", ";
+        out += names[i];
     }
     return out;
 }

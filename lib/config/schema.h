@@ -47,6 +47,11 @@ inline constexpr Key kTopKeys[] = {
     {"static-mappings"},
     {"destination-nat"},
     {"trigger-forwards"},
+    {"sets"},
+    {"groups"},
+    {"patterns"},
+    {"rules"},
+    {"rules-change"},
     {"timeouts"},
     {"limits"},
     {"log"},
@@ -171,6 +176,98 @@ inline constexpr Key kTableLimitKeys[] = {
     {"fragments"},
     {"address-only-sessions"},
     {"unreplied-make-room"}};
+inline constexpr Key kSetKeys[] = {{"name", true}, {"addresses"}, {"file"}};
+inline constexpr Key kGroupKeys[] = {{"name", true}, {"realm"}, {"prefixes", true}};
+inline constexpr Key kPatternKeys[] = {{"name", true}, {"literal"}, {"regex"}, {"first-bytes"}};
+inline constexpr Key kChainKeys[] = {{"name", true}, {"hook"}, {"priority"}, {"policy"}, {"rules"}};
+inline constexpr Key kRuleKeys[] = {
+    {"action"},
+    {"and"},
+    {"comment"},
+    {"either-way"},
+    {"protocol"},
+    {"not-protocol"},
+    {"source"},
+    {"not-source"},
+    {"destination"},
+    {"not-destination"},
+    {"address"},
+    {"not-address"},
+    {"source-port"},
+    {"not-source-port"},
+    {"destination-port"},
+    {"not-destination-port"},
+    {"port"},
+    {"not-port"},
+    {"icmp"},
+    {"not-icmp"},
+    {"in-link"},
+    {"not-in-link"},
+    {"out-link"},
+    {"not-out-link"},
+    {"link"},
+    {"not-link"},
+    {"tcp"},
+    {"not-tcp"},
+    {"tcp-flags"},
+    {"not-tcp-flags"},
+    {"fragment"},
+    {"not-fragment"},
+    {"tos"},
+    {"not-tos"},
+    {"dscp"},
+    {"not-dscp"},
+    {"length"},
+    {"not-length"},
+    {"ttl"},
+    {"not-ttl"},
+    {"state"},
+    {"not-state"},
+    {"realm"},
+    {"not-realm"},
+    {"group"},
+    {"not-group"},
+    {"payload"},
+    {"not-payload"},
+    {"time"},
+    {"not-time"},
+    {"rate"},
+    {"not-rate"},
+    {"mark"},
+    {"not-mark"},
+};
+// What `and` may have: the conditions only.
+inline constexpr std::span<const Key> kRuleConditionKeys = std::span(kRuleKeys).subspan(4);
+inline constexpr Key kRulePortsKeys[] = {{"ports", true}, {"later-fragments"}};
+inline constexpr Key kRuleIcmpKeys[] = {{"kinds", true}, {"later-fragments"}};
+inline constexpr Key kTcpFlagsKeys[] = {{"mask", true}, {"set", true}, {"others"}};
+inline constexpr Key kRuleTimeKeys[] = {{"days"}, {"from"}, {"to"}};
+inline constexpr Key kRuleRateKeys[] = {{"packets", true}, {"per"}, {"burst"}};
+inline constexpr Key kActionKeys[] = {
+    {"accept"},
+    {"deny"},
+    {"reject"},
+    {"log"},
+    {"jump"},
+    {"goto"},
+    {"return"},
+    {"masquerade"},
+    {"snat"},
+    {"dnat"},
+    {"redirect"},
+    {"no-track"},
+    {"set-tos"},
+    {"set-dscp"},
+    {"set-mark"},
+    {"police"},
+};
+inline constexpr Key kRejectKeys[] = {{"icmp"}, {"tcp-reset"}};
+inline constexpr Key kRuleLogKeys[] = {{"level"}, {"prefix"}, {"per-minute"}};
+inline constexpr Key kMasqueradeKeys[] = {{"ports", true}};
+inline constexpr Key kDnatKeys[] = {{"targets", true}, {"affinity"}};
+inline constexpr Key kDnatTargetKeys[] = {{"address", true}, {"port"}, {"weight"}};
+inline constexpr Key kSetTosKeys[] = {{"keep"}, {"flip"}};
+inline constexpr Key kPoliceKeys[] = {{"bytes-per-second", true}, {"burst", true}};
 inline constexpr Key kLogKeys[] = {{"file", true}, {"events"}, {"ring"}, {"on-log-loss"}};
 inline constexpr Key kControlKeys[] = {{"socket"}};
 
@@ -194,6 +291,25 @@ inline constexpr Section kProtocolLimits{"a protocol's limits", kProtocolLimitKe
 inline constexpr Section kTimeouts{"timeouts", kTimeoutKeys};
 inline constexpr Section kPortTimeout{"a timeout by remote port", kPortTimeoutKeys};
 inline constexpr Section kTableLimits{"limits", kTableLimitKeys};
+inline constexpr Section kSet{"a set", kSetKeys};
+inline constexpr Section kGroup{"a group", kGroupKeys};
+inline constexpr Section kPattern{"a pattern", kPatternKeys};
+inline constexpr Section kChain{"a chain", kChainKeys};
+inline constexpr Section kRule{"a rule", kRuleKeys};
+inline constexpr Section kRuleConditions{"further conditions", kRuleConditionKeys};
+inline constexpr Section kRulePorts{"ports of a rule", kRulePortsKeys};
+inline constexpr Section kRuleIcmp{"icmp of a rule", kRuleIcmpKeys};
+inline constexpr Section kTcpFlags{"tcp-flags", kTcpFlagsKeys};
+inline constexpr Section kRuleTime{"time of a rule", kRuleTimeKeys};
+inline constexpr Section kRuleRate{"a rate", kRuleRateKeys};
+inline constexpr Section kAction{"an action", kActionKeys};
+inline constexpr Section kReject{"reject", kRejectKeys};
+inline constexpr Section kRuleLog{"log of a rule", kRuleLogKeys};
+inline constexpr Section kMasquerade{"masquerade", kMasqueradeKeys};
+inline constexpr Section kDnat{"dnat", kDnatKeys};
+inline constexpr Section kDnatTarget{"a target of dnat", kDnatTargetKeys};
+inline constexpr Section kSetTos{"set-tos", kSetTosKeys};
+inline constexpr Section kPolice{"police", kPoliceKeys};
 inline constexpr Section kLog{"log", kLogKeys};
 inline constexpr Section kControl{"control", kControlKeys};
 
@@ -218,6 +334,25 @@ inline constexpr const Section* kSections[] = {
     &kTimeouts,
     &kPortTimeout,
     &kTableLimits,
+    &kSet,
+    &kGroup,
+    &kPattern,
+    &kChain,
+    &kRule,
+    &kRuleConditions,
+    &kRulePorts,
+    &kRuleIcmp,
+    &kTcpFlags,
+    &kRuleTime,
+    &kRuleRate,
+    &kAction,
+    &kReject,
+    &kRuleLog,
+    &kMasquerade,
+    &kDnat,
+    &kDnatTarget,
+    &kSetTos,
+    &kPolice,
     &kLog,
     &kControl,
 };
@@ -232,6 +367,19 @@ inline constexpr size_t kMaxPolicies = 1024;
 inline constexpr size_t kMaxStaticMappings = 65536;
 inline constexpr size_t kMaxDestinationNat = 1024;
 inline constexpr size_t kMaxTriggerForwards = 64;
+inline constexpr size_t kMaxSets = 4096;
+inline constexpr size_t kMaxSetAddresses = size_t{1} << 20;  // in the file, and of those beside it
+inline constexpr size_t kMaxSetFile = size_t{64} << 20;      // bytes
+inline constexpr size_t kMaxSetPath = 4095;
+inline constexpr size_t kMaxGroups = 4096;
+inline constexpr size_t kMaxPatterns = 65535;
+inline constexpr size_t kMaxPatternBytes = 4096;
+inline constexpr size_t kMaxChains = 4096;
+inline constexpr size_t kMaxDnatTargets = 256;
+inline constexpr size_t kMaxFurther = 256;            // maps under `and`
+inline constexpr size_t kMaxLogPrefix = 64;           // bytes
+inline constexpr size_t kMaxRules = size_t{1} << 20;  // of a chain
+inline constexpr size_t kMaxComment = 255;            // bytes
 // Over all pools. RFC 6888 REQ-3 wants none; this one catches a slip such as /2 for /28 before
 // memory does.
 inline constexpr size_t kMaxPoolAddresses = size_t{1} << 20;
@@ -278,8 +426,19 @@ inline constexpr NumberRule kAddressOnlySessions{1, 1048576, Unit::kCount};
 // A ring keeps a place for every block that is on its way to the shard, 1024 at most.
 inline constexpr NumberRule kLogRing{2048, 16777216, Unit::kCount};
 inline constexpr size_t kMaxLogPath = 4095;
+inline constexpr NumberRule kRatePackets{1, 1000000000, Unit::kCount};
+inline constexpr NumberRule kRatePeriod{1, 604800, Unit::kSeconds};
+inline constexpr NumberRule kRateBurst{1, 1000000, Unit::kCount};
+inline constexpr NumberRule kLogLines{0, UINT32_MAX, Unit::kCount};
+inline constexpr NumberRule kFirstBytes{1, 1073741824, Unit::kCount};
+inline constexpr uint64_t kMaxIcmpCode = 15;  // of destination unreachable
+inline constexpr uint64_t kMaxDscp = 63;      // RFC 2474
+inline constexpr NumberRule kRulePort{1, 65535};
+inline constexpr NumberRule kDnatWeight{0, UINT32_MAX};
+inline constexpr NumberRule kPoliceRate{1, 1000000000000, Unit::kCount};
+inline constexpr NumberRule kPoliceBurst{1, UINT32_MAX, Unit::kCount};
 
-std::string list_keys(const Section& section);  // a, b and c
+std::string list_keys(const Section& section);  // a, b and c; negations go without saying
 
 // The key of `section` that `written` was most likely meant to be; all of them if none is near.
 std::string nearest_key(const Section& section, std::string_view written);

@@ -7,48 +7,14 @@
 #include "base/protocol_name.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "config/rules_to_yaml.h"
 #include "config/scalars.h"
+#include "config/yaml_text.h"
 
 namespace sekisho::config {
 namespace {
 
 using Out = std::back_insert_iterator<std::string>;
-
-bool is_plain(std::string_view text) {
-    const auto alnum = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    };
-    const auto fits = [&](char c) {
-        return alnum(c) || c == '.' || c == '_' || c == '-' || c == '/' || c == ':';
-    };
-    return !text.empty() && (alnum(text.front()) || text.front() == '/') && text.back() != ':' &&
-           std::all_of(text.begin(), text.end(), fits) && text != "null" && text != "Null" &&
-           text != "NULL";
-}
-
-// Text as a YAML scalar; the reader has refused control characters.
-std::string scalar(std::string_view text) {
-    if (is_plain(text)) {
-        return std::string(text);
-    }
-    std::string out = "\"";
-    for (const char c : text) {
-        if (c == '"' || c == '\\') {
-            out += '\\';
-        }
-        out += c;
-    }
-    return out + '"';
-}
-
-template <class Range, class Format>
-std::string list(const Range& range, Format&& one) {
-    std::string out = "[";
-    for (const auto& item : range) {
-        out += (out.size() > 1 ? ", " : "") + one(item);
-    }
-    return out + "]";
-}
 
 std::string_view name_of(Side side) {
     return side == Side::kInternal ? "internal" : "external";
@@ -410,6 +376,31 @@ void write_trigger_forward(const Config& config, const nat::TriggerForwardSettin
     }
 }
 
+void write_groups(const Config& config, Out out) {
+    const auto prefix = [](Ipv4Prefix p) { return format(p); };
+    fmt::format_to(out, "{}", config.rules.groups.empty() ? "" : "\ngroups:\n");
+    for (const GroupSettings& group : config.rules.groups) {
+        fmt::format_to(
+            out,
+            "  - {{name: {}, realm: {}, prefixes: {}}}\n",
+            scalar(group.name),
+            scalar(config.realms[group.realm.value].name),
+            list(group.prefixes, prefix)
+        );
+    }
+    fmt::format_to(out, "{}", config.rules.patterns.empty() ? "" : "\npatterns:\n");
+    for (const PatternSettings& pattern : config.rules.patterns) {
+        fmt::format_to(
+            out,
+            "  - {{name: {}, {}: {}{}}}\n",
+            scalar(pattern.name),
+            pattern.is_regex ? "regex" : "literal",
+            scalar(pattern.text),
+            pattern.first_bytes == 0 ? "" : fmt::format(", first-bytes: {}", pattern.first_bytes)
+        );
+    }
+}
+
 void write_log(const Config& config, Out out) {
     constexpr std::string_view kClasses[] = {"mappings", "blocks", "limits", "sessions", "invalid"};
     const nat::EventSettings& events = config.nat.events;
@@ -473,7 +464,12 @@ void write_rest(const Config& config, Out out) {
     if (!config.log.file.empty()) {
         write_log(config, out);
     }
-    fmt::format_to(out, "\ncontrol:\n  socket: {}\n", scalar(config.control.socket));
+    fmt::format_to(
+        out,
+        "\ncontrol:\n  socket: {}\n\nrules-change: {}\n",
+        scalar(config.control.socket),
+        config.rules.change == RulesChange::kKeep ? "keep" : "revalidate"
+    );
 }
 
 void write_routes(const Config& config, Out out) {
@@ -501,7 +497,7 @@ void write_routes(const Config& config, Out out) {
 
 }  // namespace
 
-std::string to_yaml(const Config& config) {
+std::string to_yaml_without_rules(const Config& config) {
     std::string text;
     const Out out(text);
     write_system(config.system, out);
@@ -541,8 +537,13 @@ std::string to_yaml(const Config& config) {
     for (const nat::TriggerForwardSettings& rule : config.nat.trigger_forwards) {
         write_trigger_forward(config, rule, out);
     }
+    write_groups(config, out);
     write_rest(config, out);
     return text;
+}
+
+std::string to_yaml(const Config& config) {
+    return to_yaml_without_rules(config) + rules_to_yaml(config);
 }
 
 }  // namespace sekisho::config

@@ -27,6 +27,9 @@ class Map {
 
     const Node* find(std::string_view key) const;  // nullptr if it is not there
     Place place() const { return node_->place; }
+    // In the order of the file, in step; unknown and repeated keys are among them.
+    const std::vector<Node>& keys() const { return node_->keys; }
+    const std::vector<Node>& items() const { return node_->items; }
 
   private:
     explicit Map(const Node& node) : node_(&node) {}

@@ -204,7 +204,7 @@ tl::expected<Node, Mistake> read_tree(const std::string& text, const std::string
             file_name, r.place.line, r.place.column, r.found, r.wanted});
     };
     if (text.size() > kMaxTextBytes) {
-        return refuse({{}, "a file larger than 1 MiB", "a configuration of at most 1 MiB"});
+        return refuse({{}, "a file larger than 64 MiB", "a configuration of at most 64 MiB"});
     }
     if (const auto bad = refuse_bytes(text)) {
         return refuse(*bad);

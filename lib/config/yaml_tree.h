@@ -20,9 +20,9 @@
 
 namespace sekisho::config {
 
-inline constexpr size_t kMaxTextBytes = size_t{1} << 20;
+inline constexpr size_t kMaxTextBytes = size_t{64} << 20;
 inline constexpr size_t kMaxDepth = 16;
-inline constexpr size_t kMaxNodes = 200000;
+inline constexpr size_t kMaxNodes = size_t{4} << 20;
 
 struct Node {
     enum class Kind { kNothing, kScalar, kList, kMap };

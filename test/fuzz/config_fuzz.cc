@@ -9,8 +9,12 @@
 
 using namespace sekisho::config;
 
+// The name is libFuzzer's. NOLINTNEXTLINE(readability-identifier-naming)
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    const MachineFacts machine{{0, 1, 2, 3}};
+    MachineFacts machine{{0, 1, 2, 3}};
+    machine.read_file = [](const std::string&, size_t) -> sekisho::Result<std::string> {
+        return std::string("192.0.2.0/24\n");
+    };
     const std::string text(reinterpret_cast<const char*>(data), size);
     const Checked checked = parse(text, "fuzz", machine);
     if (checked.config.has_value() != checked.mistakes.empty()) {

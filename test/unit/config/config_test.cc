@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -474,13 +475,14 @@ TEST_CASE("a text that is no configuration is one mistake", "[config]") {
          "hello\n",
          "f:1:1: found \"hello\", wanted a map with system, realms, links, routes, neighbours, "
          "multicast, pools, "
-         "policies, static-mappings, destination-nat, trigger-forwards, timeouts, limits, log and "
+         "policies, static-mappings, destination-nat, trigger-forwards, sets, groups, patterns, "
+         "rules, rules-change, timeouts, limits, log and "
          "control"},
         {"a list",
          "- a\n",
          "f:1:1: found a list, wanted a map with system, realms, links, routes, neighbours, "
          "multicast, pools, policies, static-mappings, destination-nat, trigger-forwards, "
-         "timeouts, limits, log and control"},
+         "sets, groups, patterns, rules, rules-change, timeouts, limits, log and control"},
         {"a list that is not closed",
          "links:\n  - [1, 2\n",
          "f:3:1: found broken YAML (end of sequence flow not found), wanted well-formed YAML"},
@@ -519,21 +521,19 @@ TEST_CASE("a text that is no configuration is one mistake", "[config]") {
 TEST_CASE("a text made to exhaust the reader is refused quickly", "[config]") {
     std::string bomb = "a: &a [x, x, x, x, x, x, x, x]\n";
     for (char c = 'b'; c <= 'z'; ++c) {
-        const std::string before = std::string("*") + static_cast<char>(c - 1);
-        bomb +=
-            std::string(1, c) + ": &" + c + " [" + before + ", " + before + ", " + before + "]\n";
+        bomb += fmt::format("{0}: &{0} [*{1}, *{1}, *{1}]\n", c, static_cast<char>(c - 1));
     }
     CHECK(mistakes_of(bomb) == "f:2:8: found an alias, wanted the value itself");
     CHECK(
-        mistakes_of(std::string((size_t{1} << 20) + 1, ' ')) ==
-        "f:1:1: found a file larger than 1 MiB, wanted a configuration of at most 1 MiB"
+        mistakes_of(std::string((size_t{64} << 20) + 1, ' ')) ==
+        "f:1:1: found a file larger than 64 MiB, wanted a configuration of at most 64 MiB"
     );
     std::string many = "links: [";
-    for (int i = 0; i < 250000; ++i) {
+    for (int i = 0; i < 4250000; ++i) {
         many += "1, ";
     }
     CHECK(
-        mistakes_of(many + "1]").find("found more than 200000 values, wanted fewer") !=
+        mistakes_of(many + "1]").find("found more than 4194304 values, wanted fewer") !=
         std::string::npos
     );
     for (const char* piece :

@@ -28,6 +28,10 @@ std::string chapter(const std::string& document, const std::string& heading) {
     return document.substr(start, document.find("\n## ", start + 1) - start);
 }
 
+bool is_rule(const Section& section) {
+    return &section == &kRule || &section == &kRuleConditions;
+}
+
 }  // namespace
 
 TEST_CASE("the reference describes every key of every map", "[config][documentation]") {
@@ -54,6 +58,25 @@ TEST_CASE("the reference describes every key of every map", "[config][documentat
         {&kTimeouts, "timeouts"},
         {&kPortTimeout, "timeouts: by-remote-port"},
         {&kTableLimits, "limits"},
+        {&kSet, "sets"},
+        {&kGroup, "groups"},
+        {&kPattern, "patterns"},
+        {&kChain, "rules"},
+        {&kRule, "rules: rules"},
+        {&kRuleConditions, "rules: rules"},
+        {&kRulePorts, "rules: ports"},
+        {&kRuleIcmp, "rules: icmp"},
+        {&kTcpFlags, "rules: tcp-flags"},
+        {&kRuleTime, "rules: time"},
+        {&kRuleRate, "rules: rate"},
+        {&kAction, "rules: action"},
+        {&kReject, "rules: reject"},
+        {&kRuleLog, "rules: log"},
+        {&kMasquerade, "rules: masquerade"},
+        {&kDnat, "rules: dnat"},
+        {&kDnatTarget, "rules: dnat: targets"},
+        {&kSetTos, "rules: set-tos"},
+        {&kPolice, "rules: police"},
         {&kLog, "log"},
         {&kControl, "control"},
     };
@@ -62,7 +85,10 @@ TEST_CASE("the reference describes every key of every map", "[config][documentat
         const std::string text = chapter(document, heading);
         for (const Key& key : section->keys) {
             INFO(heading << ": " << key.name);
-            CHECK(text.find("\n| `" + std::string(key.name) + "` |") != std::string::npos);
+            // A negation is described with what it denies.
+            const bool is_negation = is_rule(*section) && key.name.starts_with("not-");
+            const std::string name(key.name.substr(is_negation ? 4 : 0));
+            CHECK(text.find("\n| `" + name + "` |") != std::string::npos);
         }
     }
 }
