@@ -192,4 +192,27 @@ struct RulesResult {  // cycles a first packet, drawn from the rules
 };
 RulesResult measure_rules(const RulesPlan& plan);
 
+struct PayloadPlan {
+    unsigned literals = 1000;
+    unsigned regexes = 100;
+    uint32_t streams = 1024;
+    unsigned runs = 15;
+};
+struct PayloadResult {
+    Summary gbps;           // of payload, in order, in segments of 1460 bytes
+    Summary cycles;         // a segment, all that is done to it
+    Summary stream_cycles;  // the stream table alone
+    Summary scan_cycles;    // the scanner alone
+    Summary fixed_loop;
+    double build_seconds = 0;
+    double bytes_per_stream = 0;  // all of it
+    uint64_t state_bytes = 0;     // of it what the patterns need
+    uint64_t database_bytes = 0;
+    uint64_t found = 0;
+    uint64_t faults =
+        0;  // segments that did not pass, literals that were found wrongly or not at all
+};
+// Fails     the patterns are refused, or need too much state.
+Result<PayloadResult> measure_payload(const PayloadPlan& plan);
+
 }  // namespace sekisho::bench

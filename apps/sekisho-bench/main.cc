@@ -30,6 +30,7 @@ struct Options {
     std::vector<std::string> kinds = {"acl", "fw", "ipc"};
     std::vector<unsigned> cpus;
     unsigned workers = 1;
+    PayloadPlan payload;
     bool no_log = false;
     bool json = false;
 };
@@ -409,6 +410,18 @@ Result<uint64_t> run_rules(const Options& options) {
     return faults;
 }
 
+Result<uint64_t> run_payload(const Options& options) {
+    const auto cpus = choose_cpus(options.cpus, 1);
+    if (!cpus) {
+        return tl::unexpected(cpus.error());
+    }
+    stay_on(cpus->front());
+    return measure_payload(options.payload).map([&](const PayloadResult& result) {
+        fmt::print("{}\n", report_payload(options.payload, result, options.json));
+        return result.faults;
+    });
+}
+
 void add_common(CLI::App& command, Options& options) {
     command.add_option("--sessions", options.sessions, "how many sessions stand; several: in turn");
     command.add_option("--cpu", options.cpus, "the CPU to run on; several: one for each worker");
@@ -447,6 +460,22 @@ CLI::App* add_ports(CLI::App& app, Options& options) {
     ports->add_flag("--no-log", options.no_log, "no log of bindings is kept");
     ports->add_flag("--json", options.json, "one JSON object for each port selection");
     return ports;
+}
+
+CLI::App* add_payload(CLI::App& app, Options& options) {
+    CLI::App* payload =
+        app.add_subcommand("payload", "how fast a worker looks for payload patterns in streams");
+    payload->add_option("--literals", options.payload.literals, "how many")
+        ->check(CLI::Range(0, 10000));
+    payload->add_option("--regexes", options.payload.regexes, "how many")
+        ->check(CLI::Range(0, 4000));
+    payload->add_option("--streams", options.payload.streams, "that send by turns")
+        ->check(CLI::Range(1, 1000000));
+    payload->add_option("--runs", options.payload.runs, "how often it is measured")
+        ->check(CLI::Range(1, 10000));
+    payload->add_option("--cpu", options.cpus, "the CPU to run on");
+    payload->add_flag("--json", options.json, "a JSON object");
+    return payload;
 }
 
 CLI::App* add_rules(CLI::App& app, Options& options) {
@@ -488,6 +517,7 @@ int main_or_throw(int argc, char** argv) {
     CLI::App* exhaust = add_exhaust(app, options);
     CLI::App* ports = add_ports(app, options);
     CLI::App* rules = add_rules(app, options);
+    CLI::App* payload = add_payload(app, options);
     CLI11_PARSE(app, argc, argv);
     Benchmark benchmark = &Session::forward;
     if (setup->parsed()) {
@@ -507,7 +537,9 @@ int main_or_throw(int argc, char** argv) {
     } else if (churn->parsed()) {
         benchmark = &Session::churn;
     }
-    const auto faults = rules->parsed() ? run_rules(options) : run(options, benchmark);
+    const auto faults = rules->parsed()     ? run_rules(options)
+                        : payload->parsed() ? run_payload(options)
+                                            : run(options, benchmark);
     if (!faults) {
         fmt::print(stderr, "sekisho-bench: {}\n", faults.error().message);
         return 1;

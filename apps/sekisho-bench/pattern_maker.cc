@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 #include <string>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -18,49 +19,31 @@ class Maker {
   public:
     explicit Maker(uint64_t seed) : random_(seed) {}
 
-    uint32_t below(uint32_t bound) { return static_cast<uint32_t>(random_() % bound); }
+    uint32_t below(size_t bound) { return static_cast<uint32_t>(random_() % bound); }
     uint32_t from_to(uint32_t first, uint32_t last) { return first + below(last - first + 1); }
     uint8_t byte() { return static_cast<uint8_t>(random_()); }
 
-    // Of syllables, so that many begin alike.
-    std::string word(uint32_t syllables) {
-        constexpr const char* kSyllables[] = {
-            "an",
-            "be",
-            "co",
-            "de",
-            "er",
-            "fi",
-            "go",
-            "hu",
-            "in",
-            "ka",
-            "lo",
-            "mi",
-            "no",
-            "or",
-            "pa",
-            "re",
-            "st",
-            "to"};
-        std::string word;
-        for (; syllables > 0; --syllables) {
-            word += kSyllables[below(std::size(kSyllables))];
-        }
+    // Its letters are as frequent as they are in English.
+    std::string word(uint32_t letters) {
+        constexpr std::string_view kLetters =
+            "eeeeeeeeeeeetttttttttaaaaaaaaooooooooiiiiiiinnnnnnnsssssshhhhhhrrrrrr"
+            "ddddlllluuucccmmmwwffggyyppbbvkxjqz";
+        std::string word(letters, ' ');
+        std::ranges::generate(word, [&] { return kLetters[below(kLetters.size())]; });
         return word;
     }
     std::string phrase() {
         switch (below(5)) {
             case 0:
-                return fmt::format("/{}/{}.{}", word(2), word(3), below(2) == 0 ? "php" : "exe");
+                return fmt::format("/{}/{}.{}", word(4), word(6), below(2) == 0 ? "php" : "exe");
             case 1:
-                return fmt::format("{}={}", word(3), below(100000));
+                return fmt::format("{}={}", word(6), below(100000));
             case 2:
-                return fmt::format("{}-{}: {}", word(2), word(3), word(4));
+                return fmt::format("{}-{}: {}", word(4), word(6), word(8));
             case 3:
-                return fmt::format("<{} {}=\"", word(2), word(4));
+                return fmt::format("<{} {}=\"", word(4), word(8));
             default:
-                return word(from_to(4, 9));
+                return word(from_to(7, 18));
         }
     }
     std::string noise(size_t size) {
@@ -82,19 +65,19 @@ class Maker {
         pattern.kind = Pattern::Kind::kRegex;
         switch (number % 5) {
             case 0:
-                pattern.text = fmt::format("{}[0-9]{{2,8}}{}", word(3), word(2));
+                pattern.text = fmt::format("{}[0-9]{{2,8}}{}", word(6), word(4));
                 break;
             case 1:
-                pattern.text = fmt::format("{}\\s*=\\s*({}|{})", word(3), word(3), word(4));
+                pattern.text = fmt::format("{}\\s*=\\s*({}|{})", word(6), word(6), word(8));
                 break;
             case 2:
-                pattern.text = fmt::format("^(GET|POST) /[a-z/]+{}\\.(php|cgi|asp)", word(3));
+                pattern.text = fmt::format("^(GET|POST) /[a-z/]+{}\\.(php|cgi|asp)", word(6));
                 break;
             case 3:
-                pattern.text = fmt::format("{}.{{1,40}}{}", word(4), word(4));
+                pattern.text = fmt::format("{}.{{1,40}}{}", word(8), word(8));
                 break;
             default:
-                pattern.text = fmt::format("(?i)user-agent:[^\\r\\n]*{}", word(4));
+                pattern.text = fmt::format("(?i)user-agent:[^\\r\\n]*{}", word(8));
                 break;
         }
         return pattern;
@@ -129,12 +112,12 @@ rules::PatternSet make_patterns(unsigned literals, unsigned regexes, uint64_t se
 
 std::vector<uint8_t> make_payload(const rules::PatternSet& patterns, size_t bytes, uint64_t seed) {
     Maker maker(seed);
-    std::string text = "GET /" + maker.word(4) + " HTTP/1.1\r\n";
+    std::string text = "GET /" + maker.word(8) + " HTTP/1.1\r\n";
     while (text.size() < bytes) {
         const bool is_text = text.size() / (16 * kSegment) % 2 == 0;
         text += is_text ? maker.phrase() + (maker.below(8) == 0 ? "\r\n" : " ") : maker.noise(64);
     }
-    for (size_t at = 0; at + kSegment <= bytes; at += 100 * kSegment) {
+    for (size_t at = 0; patterns.size() > 0 && at + kSegment <= bytes; at += 100 * kSegment) {
         const auto id =
             static_cast<uint16_t>(maker.below(static_cast<uint32_t>(patterns.id_bound())));
         const Pattern* const pattern = patterns.find(rules::PatternId{id});

@@ -209,6 +209,31 @@ std::string report_rules(uint32_t rules, std::string_view kind, const RulesResul
         .text();
 }
 
+std::string report_payload(const PayloadPlan& plan, const PayloadResult& r, bool json) {
+    const auto title = fmt::format(
+        "{} literals, {} expressions, {} streams: Gb/s, cycles a segment of 1460 bytes",
+        plan.literals,
+        plan.regexes,
+        plan.streams
+    );
+    return Report(json, "payload", title)
+        .key("literals", number(uint64_t{plan.literals}))
+        .key("regexes", number(uint64_t{plan.regexes}))
+        .key("streams", number(uint64_t{plan.streams}))
+        .add("gbps", "Gb/s", r.gbps)
+        .add("cycles_per_segment", "cycles", r.cycles)
+        .add("stream_cycles", "of the stream table", r.stream_cycles)
+        .add("scan_cycles", "of the scanner", r.scan_cycles)
+        .add("bytes_per_stream", "bytes a stream", number(r.bytes_per_stream))
+        .add("state_bytes", "of it for patterns", number(r.state_bytes))
+        .add("database_bytes", "bytes in common", number(r.database_bytes))
+        .add("build_seconds", "seconds to build", number(r.build_seconds, 3))
+        .add("found", "found", number(r.found))
+        .add("fixed_loop_cycles", "fixed loop", r.fixed_loop)
+        .add("faults", "faults", number(r.faults))
+        .text();
+}
+
 std::string report_memory(
     const Asked& asked, unsigned sessions_per_mapping, const MemoryResult& r
 ) {

@@ -51,6 +51,8 @@ std::string report_rules(
     uint32_t rules, std::string_view kind, const RulesResult& result, bool json
 );
 
+std::string report_payload(const PayloadPlan& plan, const PayloadResult& result, bool json);
+
 std::string report_setup(const Asked& asked, const SetupSummary& summary);
 
 std::string report_memory(

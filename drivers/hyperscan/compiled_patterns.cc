@@ -32,9 +32,10 @@ unsigned flags_of(const Pattern& pattern) {
            (pattern.is_multiline ? unsigned{HS_FLAG_MULTILINE} : 0U);
 }
 
+// Of a literal the first match tells all, and on_match() sees where that ends; bounds would cost it 15 ms to compile.
 hs_expr_ext bounds_of(const Pattern& pattern) {
     hs_expr_ext bounds{};
-    if (pattern.within != 0) {
+    if (pattern.within != 0 && pattern.kind == Pattern::Kind::kRegex) {
         bounds.flags = HS_EXT_FLAG_MAX_OFFSET;
         bounds.max_offset = pattern.within;
     }

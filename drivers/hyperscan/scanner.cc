@@ -189,7 +189,7 @@ int Scanner::on_match(
     const Finding& finding = *static_cast<const Finding*>(context);
     const CompiledPatterns::Traits& traits = finding.traits[id];
     const bool is_behind = traits.within != 0 && finding.before + to > traits.within;
-    if (finding.is_late && (traits.is_anchored || is_behind)) {
+    if (is_behind || (finding.is_late && traits.is_anchored)) {
         return 0;
     }
     const uint64_t mark = uint64_t{1} << id % 64;
