@@ -22,9 +22,7 @@ MaybeAction read_plain(const Node* /*value*/, const RuleContext& /*in*/) {
 std::optional<rules::ChainId> read_chain(const Node& node, const RuleContext& in) {
     const auto index = in.draft.chain_names.find(std::string(text_of(node)));
     if (!index) {
-        in.mistakes.add(
-            node.place, describe(node), "the name of a chain: " + in.draft.chain_names.list()
-        );
+        in.mistakes.add(node.place, describe(node), wanted_name("chain", in.draft.chain_names));
         return std::nullopt;
     }
     return in.draft.chains[*index].id;
@@ -108,9 +106,7 @@ MaybeAction read_masquerade(const Node* value, const RuleContext& in) {
 MaybeAction read_snat(const Node* value, const RuleContext& in) {
     const auto index = in.draft.pool_names.find(std::string(text_of(*value)));
     if (!index) {
-        in.mistakes.add(
-            value->place, describe(*value), "the name of a pool: " + in.draft.pool_names.list()
-        );
+        in.mistakes.add(value->place, describe(*value), wanted_name("pool", in.draft.pool_names));
         return std::nullopt;
     }
     return rules::Snat{PoolId{static_cast<uint16_t>(*index)}};
@@ -283,6 +279,11 @@ MaybeAction read_word(const Node& node, const RuleContext& in) {
 }
 
 }  // namespace
+
+std::string wanted_name(std::string_view kind, const Names& names) {
+    return names.empty() ? fmt::format("the name of a {}: the file has none", kind)
+                         : fmt::format("the name of a {}: {}", kind, names.list());
+}
 
 std::optional<uint8_t> read_dscp(const Node& node, Mistakes& mistakes) {
     const auto word = find_word(kDscpWords, text_of(node));

@@ -47,12 +47,7 @@ MaybeTest read_protocol(const Node& node, const RuleContext& in) {
 bool add_set(const Node& node, const RuleContext& in, rules::AddressTest& test) {
     const auto index = in.draft.set_names.find(node.text.substr(1));
     if (!index) {
-        in.mistakes.add(
-            node.place,
-            describe(node),
-            in.draft.set_names.empty() ? "addresses: there are no sets"
-                                       : "the name of a set: " + in.draft.set_names.list()
-        );
+        in.mistakes.add(node.place, describe(node), wanted_name("set", in.draft.set_names));
         return false;
     }
     const auto id = in.draft.sets[*index];
@@ -327,12 +322,7 @@ std::optional<uint16_t> read_named(
 ) {
     const auto index = names.find(std::string(text_of(node)));
     if (!index) {
-        in.mistakes.add(
-            node.place,
-            describe(node),
-            names.empty() ? fmt::format("a {}: the file has none", kind)
-                          : fmt::format("the name of a {}: {}", kind, names.list())
-        );
+        in.mistakes.add(node.place, describe(node), wanted_name(kind, names));
         return std::nullopt;
     }
     return static_cast<uint16_t>(*index);

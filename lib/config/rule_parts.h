@@ -52,6 +52,9 @@ inline constexpr Choice<uint32_t> kRatePeriods[] = {
 inline constexpr Choice<bool> kDnatAffinities[] = {{"source", true}, {"none", false}};
 inline constexpr uint8_t kDscpMask = 0xfc;  // of the TOS byte
 
+// What is wanted where something of the file is to be named.
+std::string wanted_name(std::string_view kind, const Names& names);
+
 // A name or a number.
 std::optional<uint8_t> read_dscp(const Node& node, Mistakes& mistakes);
 // Text on one line, without control characters; nullptr after a mistake.

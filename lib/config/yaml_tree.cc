@@ -25,6 +25,47 @@ Place place_of(const YAML::Mark& mark) {
     return Place{std::max(mark.line, 0) + 1, std::max(mark.column, 0) + 1};
 }
 
+// Length of the UTF-8 character at `at`, 0 if there is none (RFC 3629, section 4).
+size_t utf8_length(std::string_view text, size_t at) {
+    const auto byte = [&](size_t i) -> unsigned {
+        return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u;
+    };
+    const auto follows = [&](size_t i) { return (byte(i) & 0xc0) == 0x80; };
+    const unsigned first = byte(0);
+    if (first < 0x80) {
+        return 1;
+    }
+    if (first >= 0xc2 && first <= 0xdf) {
+        return follows(1) ? 2 : 0;
+    }
+    // Not overlong, no surrogate, nothing beyond U+10FFFF: bounds of the second byte.
+    const unsigned least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    const unsigned limit = first == 0xed ? 0xa0 : first == 0xf4 ? 0x90 : 0xc0;
+    if (first < 0xe0 || first > 0xf4 || byte(1) < least || byte(1) >= limit || !follows(2)) {
+        return 0;
+    }
+    if (first <= 0xef) {
+        return 3;
+    }
+    return follows(3) ? 4 : 0;
+}
+
+// The first byte that is part of no character; of most texts, which are ASCII, it looks at each byte once.
+std::optional<unsigned char> find_bad_byte(std::string_view text) {
+    const auto is_ascii = [](char c) { return (c & 0x80) == 0; };
+    if (std::all_of(text.begin(), text.end(), is_ascii)) {
+        return std::nullopt;
+    }
+    for (size_t i = 0; i < text.size();) {
+        const size_t length = utf8_length(text, i);
+        if (length == 0) {
+            return static_cast<unsigned char>(text[i]);
+        }
+        i += length;
+    }
+    return std::nullopt;
+}
+
 class TreeBuilder : public YAML::EventHandler {
   public:
     explicit TreeBuilder(std::string_view source) : source_(source) {}
@@ -47,6 +88,11 @@ class TreeBuilder : public YAML::EventHandler {
     void OnScalar(
         const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, const std::string& value
     ) override {
+        // The parser makes single bytes of the escapes \N and \_.
+        if (const auto bad = find_bad_byte(value)) {
+            throw Refused{
+                place_of(mark), fmt::format("text with the byte 0x{:02x}", *bad), "text in UTF-8"};
+        }
         Node& node = add(Node::Kind::kScalar, mark, tag);
         node.text = value;
         node.quoted = tag == "!";
@@ -117,31 +163,6 @@ class TreeBuilder : public YAML::EventHandler {
     int documents_ = 0;
 };
 
-// Length of the UTF-8 character at `at`, 0 if there is none (RFC 3629, section 4).
-size_t utf8_length(std::string_view text, size_t at) {
-    const auto byte = [&](size_t i) -> unsigned {
-        return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u;
-    };
-    const auto follows = [&](size_t i) { return (byte(i) & 0xc0) == 0x80; };
-    const unsigned first = byte(0);
-    if (first < 0x80) {
-        return 1;
-    }
-    if (first >= 0xc2 && first <= 0xdf) {
-        return follows(1) ? 2 : 0;
-    }
-    // Not overlong, no surrogate, nothing beyond U+10FFFF: bounds of the second byte.
-    const unsigned least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-    const unsigned limit = first == 0xed ? 0xa0 : first == 0xf4 ? 0x90 : 0xc0;
-    if (first < 0xe0 || first > 0xf4 || byte(1) < least || byte(1) >= limit || !follows(2)) {
-        return 0;
-    }
-    if (first <= 0xef) {
-        return 3;
-    }
-    return follows(3) ? 4 : 0;
-}
-
 // yaml-cpp takes the byte 0x04 for the end of the file and guesses at other encodings: neither may
 // reach it.
 std::optional<Refused> refuse_bytes(std::string_view text) {
@@ -180,6 +201,12 @@ std::optional<Refused> find_tab(std::string_view text, int last_line) {
         from = end + 1;
     }
     return std::nullopt;
+}
+
+// YAML keeps it for itself, and sets are named by it.
+bool is_at_sign(std::string_view text, const YAML::Mark& mark) {
+    const auto at = static_cast<size_t>(std::max(mark.pos, 0));
+    return at < text.size() && text[at] == '@';
 }
 
 }  // namespace
@@ -226,6 +253,10 @@ tl::expected<Node, Mistake> read_tree(const std::string& text, const std::string
     } catch (const YAML::Exception& e) {
         if (const auto tab = find_tab(text, place_of(e.mark).line + 1)) {
             return refuse(*tab);
+        }
+        if (is_at_sign(text, e.mark)) {
+            return refuse({place_of(e.mark), "@ outside of quotes", "a set as \"@name\", in quotes"}
+            );
         }
         return refuse({place_of(e.mark), "broken YAML (" + e.msg + ")", "well-formed YAML"});
     } catch (const std::exception& e) {

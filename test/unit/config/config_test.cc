@@ -500,6 +500,9 @@ TEST_CASE("a text that is no configuration is one mistake", "[config]") {
          "a: 1\nb\x04: 2\n",
          "f:2:2: found the byte 0x04, wanted text in UTF-8"},
         {"no UTF-8", "# caf\xe9 \n", "f:1:6: found the byte 0xe9, wanted text in UTF-8"},
+        {"an escape that is no UTF-8",
+         "a: \"b\\N\"\n",
+         "f:1:4: found text with the byte 0x85, wanted text in UTF-8"},
         {"UTF-16",
          std::string(
              "\xff\xfe"

@@ -404,3 +404,27 @@ TEST_CASE("a set has at most 1 048 576 addresses of a file", "[config][rules]") 
         "several sets"
     );
 }
+
+TEST_CASE("a set's name outside of quotes is named as such", "[config][rules]") {
+    CHECK(
+        said_of("{source: @bogons}") ==
+        "f:28:18: found @ outside of quotes, wanted a set as \"@name\", in quotes"
+    );
+}
+
+TEST_CASE("what names a thing of which the file has none is told so", "[config][rules]") {
+    const auto said = [](const std::string& rule) {
+        return chains("  - {name: a, rules: [" + rule + "]}\n");
+    };
+    CHECK(
+        said("{source: \"@s\"}") ==
+        "f:23:32: found \"@s\", wanted the name of a set: the file has none"
+    );
+    CHECK(
+        said("{group: g}") == "f:23:31: found \"g\", wanted the name of a group: the file has none"
+    );
+    CHECK(
+        said("{payload: p}") ==
+        "f:23:33: found \"p\", wanted the name of a pattern: the file has none"
+    );
+}
