@@ -27,6 +27,8 @@
 //   Limit     only so many bytes are to be scanned: what lies behind passes as it comes.
 //   Sender    bytes under way, not acknowledged, are bounded by the pieces that are remembered: kGuaranteedPieces of every stream, more
 //             while there are some. What is beyond is dropped, as in a router with a short queue, so that the sender slows down.
+//   Where     in a pipeline: behind the stages that find the packet's session and before those that follow its state and write
+//             to it, since what is held comes again from the start. trim.h leads from a packet to its segment and back.
 //   Caller    has verified the TCP checksum: a damaged segment, which its receiver drops, would otherwise become the copy that
 //             counts. Payload lies in one piece of memory. URG is cleared (trim_segment()): receivers differ on where that byte goes.
 //             A connection that begins anew on the same ports is another stream: close it and open one.

@@ -80,4 +80,33 @@ TEST_CASE("the urgent byte is one like the others", "[stream]") {
     CHECK(trimmed.verifies());
 }
 
+TEST_CASE("a packet's segment is what its headers say", "[stream]") {
+    test::HeapStore store(1);
+    auto builder = test::frame()
+                       .vlan(7)
+                       .ipv4("100.64.0.5", "192.0.2.1")
+                       .ip_options({1, 1, 1, 1})
+                       .tcp(4000, 80, packet::kAck | packet::kPsh)
+                       .tcp_options({1, 1, 1, 1, 1, 1, 1, 1})
+                       .sequence(0x80000001)
+                       .payload("odd");
+    PacketRef packet = store.make(builder.bytes());
+    const uint16_t l3 = packet::kEthernetHeader + packet::kVlanTag;
+    const auto segment = segment_of(packet, l3);
+    REQUIRE(segment);
+    CHECK(segment->sequence == 0x80000001);
+    CHECK(segment->flags == (packet::kAck | packet::kPsh));
+    CHECK(std::string(segment->payload.begin(), segment->payload.end()) == "odd");
+    CHECK(has_right_checksum(packet, l3));
+    packet.data[packet.length - 1] ^= 1;
+    CHECK(!has_right_checksum(packet, l3));
+    ++packet.frame_length;  // more of it is in another buffer
+    CHECK(!segment_of(packet, l3));
+    --packet.frame_length;
+    packet.length = packet.frame_length =
+        static_cast<uint16_t>(packet.length - 4);  // in the header
+    CHECK(!segment_of(packet, l3));
+    store.free_one(packet);
+}
+
 }  // namespace sekisho::stream
