@@ -4,6 +4,7 @@
 
 #include "config/rules_to_yaml.h"
 #include "config/schema.h"
+#include "rules/covers.h"
 #include "rules_support.h"
 
 using namespace sekisho;
@@ -143,6 +144,31 @@ TEST_CASE(
         {MarkTest{0xffffffff, 1}},
         {TtlTest{{1, 1}}}};
     CHECK(rule.conditions == wanted);
+}
+
+TEST_CASE("a time that ends when it begins is the whole day", "[config][rules]") {
+    const rules::Rule rule = rule_of("{time: {from: 08:00, to: 08:00}}");
+    REQUIRE(rule.conditions.size() == 1);
+    for (const uint32_t second : {0U, 28799U, 28800U, 86399U}) {
+        RulePacket packet;
+        packet.time.second = second;
+        INFO(second);
+        CHECK(covers(rule.conditions[0], packet, AddressSets(), false));
+    }
+}
+
+TEST_CASE("links of several realms that have an address are all meant by it", "[config][rules]") {
+    const std::string text =
+        "realms: [{name: a, side: internal}]\n"
+        "rules: [{name: main, hook: ingress, rules: [{in-link: 100.64.0.1}]}]\n";
+    std::string whole = base_with(
+        11,
+        "    addresses: [198.51.100.2/24]\n  - {name: int1, device: af_packet:i1, realm: a, "
+        "addresses: [100.64.0.1/16]}"
+    );
+    const Config config = must_parse(whole + text);
+    const rules::Rule& rule = *config.rules.set.chain(ChainId{0})->rules.at(0);
+    CHECK(rule.conditions == std::vector<Condition>{{LinkTest{Way::kIn, bytes(0, 2)}}});
 }
 
 TEST_CASE("a rule may hold either way, and be remarked on", "[config][rules]") {

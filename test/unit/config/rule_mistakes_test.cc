@@ -428,3 +428,15 @@ TEST_CASE("what names a thing of which the file has none is told so", "[config][
         "f:23:33: found \"p\", wanted the name of a pattern: the file has none"
     );
 }
+
+TEST_CASE("a set's file has at most 64 MiB", "[config][rules]") {
+    const std::string text = std::string(kBaseFile) + "sets: [{name: s, file: /list}]\n";
+    const std::string content((size_t{64} << 20) + 1, '\n');
+    const Checked checked = parse(text, "f", machine_with({{"/list", content}}));
+    REQUIRE(checked.mistakes.size() == 1);
+    CHECK(
+        checked.mistakes[0].text() ==
+        "f:22:24: found \"/list\", a file larger than 64 MiB, wanted a file of at most 64 MiB"
+    );
+    CHECK(parse(text, "f", machine_with({{"/list", content.substr(1)}})).config);
+}
