@@ -73,15 +73,8 @@ Settings settings_of(const Config& config) {
 
 void adopt_timeouts(const nat::TimeoutSettings& wanted, nat::TimeoutSettings& next) {
     const Seconds fragment = next.fragment;
-    const std::vector<nat::PortTimeout> by_port = next.by_remote_port;
-    const auto same_ports = [](const nat::PortTimeout& a, const nat::PortTimeout& b) {
-        return a.protocol == b.protocol && a.ports == b.ports;
-    };
     next = wanted;
     next.fragment = fragment;
-    if (!std::ranges::equal(by_port, wanted.by_remote_port, same_ports)) {
-        next.by_remote_port = by_port;
-    }
 }
 
 // Tables have their size from the start; what is allowed of them may be less.

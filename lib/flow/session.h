@@ -51,7 +51,8 @@ enum SessionFlag : uint16_t {
     kClampMss = 1 << 9,        // TCP: its SYNs are to be looked at
     kTrackWindow = 1 << 10,    // TCP: segments are judged by their window
     kRedirected = 1 << 11,     // the subscriber sees another remote endpoint (nat/original.h)
-    // From kTimeoutShift on: which of the timeouts by remote port it has, from 1 on; 0: none.
+    // From kTimeoutShift on: which of the timeouts by remote port it has, from 1 on; 0: none
+    // (nat/session_timeouts.h).
 };
 inline constexpr unsigned kTimeoutShift = 12;
 inline constexpr size_t kTimeoutClasses = 16;

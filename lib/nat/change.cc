@@ -20,14 +20,7 @@ void NatShard::tune(Pool& pool, const PoolSettings& p) const {
 }
 
 void NatShard::change_settings(const TableShares& shares, Tick now, bool routes_changed) {
-    const auto before = timeouts_ms_;
-    set_timeouts(settings_->timeouts);
-    bool is_lower = false;
-    for (size_t c = 0; c < before.size(); ++c) {
-        for (size_t state = 0; state < before[c].size(); ++state) {
-            is_lower = is_lower || timeouts_ms_[c][state] < before[c][state];
-        }
-    }
+    const SessionTimeouts::Change timeouts = timeouts_.follow(settings_->timeouts);
     for (size_t i = 0; i < pools_.size(); ++i) {
         Pool& pool = pools_[i];
         const uint32_t quarantine = pool.quarantine_ms;
@@ -39,7 +32,7 @@ void NatShard::change_settings(const TableShares& shares, Tick now, bool routes_
     build_policies();
     home_.follow(*settings_, *directory_);
     may_be_aged_ = max_age_of_any_ != 0 || directory_->are_any_draining();
-    begin_sweeps(is_lower, routes_changed);
+    begin_sweeps(timeouts, routes_changed);
     const bool are_others = shares.sessions != sessions_.limit() ||
                             shares.mappings != mappings_.limit() ||
                             shares.subscribers != subscribers_.limit();
@@ -52,8 +45,9 @@ void NatShard::change_settings(const TableShares& shares, Tick now, bool routes_
 }
 
 // To one that is under way this is added.
-void NatShard::begin_sweeps(bool are_timeouts_lower, bool routes_changed) {
-    sweeps_.sets_timers = sweeps_.sets_timers || are_timeouts_lower;
+void NatShard::begin_sweeps(SessionTimeouts::Change timeouts, bool routes_changed) {
+    sweeps_.sets_classes = sweeps_.sets_classes || timeouts.are_classes_other;
+    sweeps_.sets_timers = sweeps_.sets_timers || timeouts.is_any_lower || sweeps_.sets_classes;
     sweeps_.ends_withdrawn = sweeps_.ends_withdrawn || directory_->are_any_withdrawn();
     sweeps_.forgets_hops = sweeps_.forgets_hops || routes_changed;
     if (sweeps_.sets_timers || sweeps_.ends_withdrawn || sweeps_.forgets_hops) {
@@ -78,7 +72,17 @@ void NatShard::sweep(Tick now, uint32_t budget) {
         done += is_live && sweep_session(session, now) ? 1 : 0;
     }
     if (sweeps_.left == 0) {
-        sweeps_.end_sessions();
+        end_session_sweep();
+    }
+}
+
+// Nobody has a class any more whose entry was taken away. Where another one has waited for it, all come to their turn again.
+void NatShard::end_session_sweep() {
+    const bool has_set_classes = sweeps_.sets_classes;
+    sweeps_.end_sessions();
+    if (has_set_classes && timeouts_.release_left()) {
+        sweeps_.sets_classes = sweeps_.sets_timers = true;
+        sweeps_.begin_sessions(sessions_.high_water());
     }
 }
 
@@ -96,6 +100,11 @@ bool NatShard::sweep_session(uint32_t session, Tick now) {
         ++pools_[pool_of_mapping(mappings_[s.mapping]).value].withdrawn;
         expire_session(session, EndCause::kWithdrawn, now);
         return true;
+    }
+    if (sweeps_.sets_classes) {
+        constexpr uint16_t kRest = (1 << flow::kTimeoutShift) - 1;
+        const uint16_t own = timeouts_.class_of(static_cast<Protocol>(s.protocol), {s.remote_port});
+        s.flags = static_cast<uint16_t>((s.flags & kRest) | own);
     }
     if (sweeps_.sets_timers) {
         fire_session(session, now);

@@ -178,7 +178,7 @@ Result<void> NatShard::build(const NatShardPlan& plan, Tick now) {
     shards_ = plan.shards;
     secret_ = plan.secret;
     port_secret_ = derive_secret(plan.secret, plan.shard);
-    set_timeouts(settings_->timeouts);
+    timeouts_.follow(settings_->timeouts);
     lay_out_records(plan, now);
     build_pools(now);
     build_policies();
@@ -277,52 +277,6 @@ void NatShard::build_policies() {
         policies_.push_back({has});
         picks_up_any_ = picks_up_any_ || p.tcp_pickup;
     }
-}
-
-void NatShard::set_timeouts(const TimeoutSettings& timeouts) {
-    auto& common = timeouts_ms_[0];
-    auto set = [&common](SessionState s, Seconds t) {
-        common[static_cast<size_t>(s)] = static_cast<int32_t>(t.ms());
-    };
-    set(SessionState::kIcmp, is_mutated(Mutation::kRfc5508Req2) ? Seconds{30} : timeouts.icmp);
-    set(SessionState::kUdp, is_mutated(Mutation::kRfc4787Req5) ? Seconds{60} : timeouts.udp);
-    set(SessionState::kTcpOpenOutbound, timeouts.tcp_transitory);
-    set(SessionState::kTcpOpenInbound, timeouts.tcp_transitory);
-    set(SessionState::kTcpHalfOpen, timeouts.tcp_transitory);
-    set(SessionState::kTcpEstablished,
-        is_mutated(Mutation::kRfc5382Req5) ? timeouts.tcp_transitory : timeouts.tcp_established);
-    set(SessionState::kTcpFinOutbound, timeouts.tcp_established);
-    set(SessionState::kTcpFinInbound, timeouts.tcp_established);
-    set(SessionState::kTcpClosing, timeouts.tcp_closing);
-    set(SessionState::kTcpReset, timeouts.tcp_transitory);
-    set(SessionState::kTcpPickedUp, timeouts.tcp_transitory);
-    set(SessionState::kUnanswered, kUnansweredFor);
-    set(SessionState::kAssociation, timeouts.association);
-    set(SessionState::kTunnel, timeouts.tunnel);
-    for (size_t i = 0; i < timeouts.by_remote_port.size(); ++i) {
-        timeouts_ms_[i + 1] = common;
-        for (const SessionState s :
-             {SessionState::kUdp,
-              SessionState::kTcpEstablished,
-              SessionState::kTcpFinOutbound,
-              SessionState::kTcpFinInbound}) {
-            timeouts_ms_[i + 1][static_cast<size_t>(s)] =
-                static_cast<int32_t>(timeouts.by_remote_port[i].timeout.ms());
-        }
-    }
-}
-
-// As it stands in a session's flags.
-uint16_t NatShard::timeout_class(Protocol protocol, Port remote) const {
-    const std::vector<PortTimeout>& special = settings_->timeouts.by_remote_port;
-    const uint16_t port = remote.host();
-    for (size_t i = 0; i < special.size(); ++i) {
-        const PortTimeout& each = special[i];
-        if (each.protocol == protocol && each.ports.first <= port && port <= each.ports.last) {
-            return static_cast<uint16_t>((i + 1) << flow::kTimeoutShift);
-        }
-    }
-    return 0;
 }
 
 uint32_t NatShard::random_below(uint32_t end) {

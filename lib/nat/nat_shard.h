@@ -50,6 +50,7 @@
 #include "nat/recall_book.h"
 #include "nat/redirects.h"
 #include "nat/results.h"
+#include "nat/session_timeouts.h"
 #include "nat/settings.h"
 #include "nat/shard_pool.h"
 #include "nat/single_ports.h"
@@ -258,13 +259,10 @@ class NatShard {
     void build_pools(Tick now);
     void tune(Pool& pool, const PoolSettings& p) const;
     void build_policies();
-    void set_timeouts(const TimeoutSettings& timeouts);
 
-    // Of a session in a state; by the class that it got when it was made.
     int32_t timeout_ms(const Session& s, SessionState state) const {
-        return timeouts_ms_[s.flags >> flow::kTimeoutShift][static_cast<size_t>(state)];
+        return timeouts_.ms(s.flags, state);
     }
-    uint16_t timeout_class(Protocol protocol, Port remote) const;
     // Evenly spread below `end`, but for less than one part in 2^32 / end.
     uint32_t random_below(uint32_t end);
 
@@ -281,7 +279,8 @@ class NatShard {
     void fire_session(uint32_t session, Tick now);
     // change.cc
     void sweep(Tick now, uint32_t budget);
-    void begin_sweeps(bool are_timeouts_lower, bool routes_changed);
+    void begin_sweeps(SessionTimeouts::Change timeouts, bool routes_changed);
+    void end_session_sweep();
     bool sweep_session(uint32_t session, Tick now);
     void sweep_blocks(Tick now, uint32_t budget);
     // track.cc
@@ -506,9 +505,7 @@ class NatShard {
     flow::FlowIndex session_index_;
     flow::SessionTable sessions_;
     uint64_t sessions_made_ = 0;
-    // By class and state; a line each.
-    alignas(64) std::array<std::array<int32_t, 16>, flow::kTimeoutClasses> timeouts_ms_{};
-    static_assert(static_cast<size_t>(SessionState::kCount) <= 16);
+    SessionTimeouts timeouts_;
     flow::TimingWheel session_wheel_;
     Sweeps sweeps_;
 

@@ -73,7 +73,7 @@ uint32_t NatShard::make_session(
     translate(s, m, mapping, remote.target.address, remote.target.port);
     s.last_activity = now.ms;
     s.state = state;
-    s.flags = timeout_class(static_cast<Protocol>(m.protocol), remote.target.port);
+    s.flags = timeouts_.class_of(static_cast<Protocol>(m.protocol), remote.target.port);
     if (directory_->find(remote.target.address).value != kNoIndex) {
         s.flags = static_cast<uint16_t>(s.flags | flow::kSessionHairpin);
     }

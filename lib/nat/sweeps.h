@@ -1,7 +1,7 @@
 // Sweeps: what a shard goes through after a change of settings, a few records a turn (change.cc).
 //
-//   Sessions  those whose timer stands where a former timeout has put it; those at an external address that the appliance has
-//             no more; and what all of them remember of the way to their next hop.
+//   Sessions  those whose timer stands where a former timeout has put it; those whose remote port has another timeout than
+//             the others now, or no longer; those at an external address that the appliance has no more; and what all of them remember of the way to their next hop.
 //   Blocks    empty ones of addresses that were taken away.
 //   Owner     the shard's worker; begun while no turn runs.
 #pragma once
@@ -17,6 +17,7 @@ struct Sweeps {
     uint32_t left = 0;            // so many of them
     uint32_t block = kNoIndex;    // the same
     bool sets_timers = false;
+    bool sets_classes = false;  // of timeouts; then timers too
     bool ends_withdrawn =
         false;  // and until then nothing new is made at an address that is withdrawn
     bool forgets_hops = false;
@@ -29,7 +30,7 @@ struct Sweeps {
     }
     void end_sessions() {
         session = kNoIndex;
-        sets_timers = ends_withdrawn = forgets_hops = false;
+        sets_timers = sets_classes = ends_withdrawn = forgets_hops = false;
     }
 };
 

@@ -89,6 +89,33 @@ TEST_CASE("each setting that may change at once does, by its name", "[config][ch
     }
 }
 
+TEST_CASE(
+    "timeouts by remote port come, change and go at once, with their ports", "[config][change]"
+) {
+    const auto timeouts = [](const std::string& entries) {
+        return with("", "", "timeouts: {by-remote-port: [" + entries + "]}\n");
+    };
+    const Config none = with("", "", "");
+    const Config dns = timeouts("{protocol: udp, ports: 53, timeout: 10}");
+    const Config slower = timeouts("{protocol: udp, ports: 53, timeout: 20}");
+    const Config others = timeouts(
+        "{protocol: tcp, ports: 22, timeout: 24h}, {protocol: udp, ports: 53-54, timeout: 10}"
+    );
+    const std::pair<Config, Config> rows[] = {
+        {none, dns}, {dns, slower}, {slower, others}, {others, none}};
+    for (const auto& [from, to] : rows) {
+        const Change change = config::compare(from, to, none);
+        CHECK_FALSE(change.at_once.empty());
+        CHECK(change.after_restart.empty());
+        Config running = from;
+        config::adopt(to, none, running);
+        CHECK(running == to);
+    }
+    const Change change = config::compare(dns, slower, none);
+    REQUIRE(change.at_once.size() == 1);
+    CHECK(change.at_once[0] == Difference{"timeouts.by-remote-port.1.timeout", "10", "20"});
+}
+
 TEST_CASE("what wants a restart is told and left alone", "[config][change]") {
     struct Row {
         const char* pool;
@@ -99,10 +126,6 @@ TEST_CASE("what wants a restart is told and left alone", "[config][change]") {
     const Row rows[] = {
         {"", "", "limits: {sessions: 2000000}\n", "limits.sessions"},
         {"", "", "timeouts: {fragment: 5}\n", "timeouts.fragment"},
-        {"",
-         "",
-         "timeouts: {by-remote-port: [{protocol: udp, ports: 53, timeout: 10}]}\n",
-         "timeouts.by-remote-port.1.ports"},
         {"    blocks-per-subscriber: 16\n", "", "", "pools.main.blocks-per-subscriber"},
         {"    port-selection: sequential\n", "", "", "pools.main.port-selection"},
         {"", "    filtering: address-dependent\n", "", "policies.all.filtering"},
@@ -155,11 +178,9 @@ Config masquerade(
         "  - {name: other, addresses: [203.0.113.0/30]}\n"
         "policies:\n"
         "  - {name: all, realm: internal, source: [100.64.0.0/10], pool: main}\n";
-    if (!from.empty()) {
-        const size_t at = text.find(from);
-        REQUIRE(at != std::string::npos);
-        text.replace(at, from.size(), to);
-    }
+    const size_t at = text.find(from);
+    REQUIRE(at != std::string::npos);
+    text.replace(at, from.size(), to);
     const config::Checked checked = config::parse(text + more, "test.yaml", {{0, 1}});
     for (const config::Mistake& mistake : checked.mistakes) {
         UNSCOPED_INFO(mistake.text());
@@ -170,6 +191,7 @@ Config masquerade(
 
 std::vector<std::string> settings_of(const std::vector<Difference>& differences) {
     std::vector<std::string> names;
+    names.reserve(differences.size());
     for (const Difference& each : differences) {
         names.push_back(each.setting);
     }
