@@ -40,8 +40,13 @@ std::string_view name_of(nat::EndCause cause) {
 
 std::string_view name_of(nat::WindowFault fault) {
     constexpr std::string_view kNames[] = {
-        "none", "beyond-window", "too-old", "acknowledges-unsent", "acknowledges-too-old"};
-    return fault <= nat::WindowFault::kAcksTooOld ? kNames[static_cast<size_t>(fault)] : "unknown";
+        "none",
+        "beyond-window",
+        "too-old",
+        "acknowledges-unsent",
+        "acknowledges-too-old",
+        "no-session"};
+    return fault <= nat::WindowFault::kNoSession ? kNames[static_cast<size_t>(fault)] : "unknown";
 }
 
 std::string_view limit_name(uint8_t reason) {
@@ -89,9 +94,27 @@ void append_protocol(std::string& out, uint8_t protocol) {
     append_text(out, "transport-protocol", base::protocol_name(protocol));
 }
 
+// Those of a TCP segment, as "syn ack".
+std::string flags_text(uint64_t flags) {
+    constexpr std::string_view kNames[] = {"fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"};
+    std::string text;
+    for (size_t bit = 0; bit < std::size(kNames); ++bit) {
+        if ((flags >> bit & 1) != 0) {
+            text += text.empty() ? "" : " ";
+            text += kNames[bit];
+        }
+    }
+    return text;
+}
+
 void append_segment(std::string& out, const Event& event) {
-    append_text(out, "fault", name_of(static_cast<nat::WindowFault>(event.cause)));
+    const auto fault = static_cast<nat::WindowFault>(event.cause);
+    append_text(out, "fault", name_of(fault));
     append_text(out, "direction", event.inbound != 0 ? "inbound" : "outbound");
+    if (fault == nat::WindowFault::kNoSession) {
+        append_text(out, "tcp-flags", flags_text(event.count));
+        return;
+    }
     out += ",\"sequence-number\":";
     append_number(out, event.sequence_number);
     out += ",\"acknowledgement-number\":";
@@ -101,6 +124,9 @@ void append_segment(std::string& out, const Event& event) {
 void append_binding(std::string& out, const Event& event) {
     append_address(out, "internal-src-address", event.internal_address);
     append_port(out, "internal-src-port", event.internal_port);
+    if (event.kind == EventKind::kSegmentInvalid && event.external_address == 0) {
+        return;  // it was on its way out, and got none
+    }
     append_address(out, "external-src-address", event.external_address);
     append_port(out, "external-src-port", event.external_port);
 }

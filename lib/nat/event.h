@@ -26,7 +26,8 @@ enum class EventKind : uint8_t {
     kBlockReleased,
     kLimitReached,  // `cause`: DropReason of the packets that are refused
     kLost,          // `count` events since `since_ms` found no room (on-log-loss: count)
-    kSegmentInvalid,  // `cause`: WindowFault; `inbound`, `sequence_number`, `count`: its acknowledgement
+    kSegmentInvalid,  // `cause`: WindowFault; `inbound`, `sequence_number`, `count`: its acknowledgement; of kNoSession
+    // `count` is its flags, and outbound there is no external endpoint
 };
 
 enum class EndCause : uint8_t {

@@ -217,21 +217,53 @@ bool NatShard::is_subscriber_limit_due(Subscriber& s, DropReason reason, Tick no
     return is_due;
 }
 
+bool NatShard::may_log_invalid(Tick now) {
+    const int32_t ago = elapsed_ms(Tick{invalid_told_at_}, now);
+    if (!log_.logs(kLogInvalid) || (ago >= 0 && ago < kInvalidEveryMs) ||
+        !log_.may_start(kLogInvalid, waits_)) {
+        return false;
+    }
+    invalid_told_at_ = now.ms;
+    return true;
+}
+
 // Of a segment that lies outside of its connection's window.
 void NatShard::log_invalid(
     uint32_t session, Direction direction, const TcpSegment& segment, WindowFault fault, Tick now
 ) {
-    const int32_t ago = elapsed_ms(Tick{invalid_told_at_}, now);
-    if (!log_.logs(kLogInvalid) || (ago >= 0 && ago < kInvalidEveryMs) ||
-        !log_.may_start(kLogInvalid, waits_)) {
+    if (!may_log_invalid(now)) {
         return;
     }
-    invalid_told_at_ = now.ms;
     Event event = session_event(EventKind::kSegmentInvalid, session, now);
     event.cause = static_cast<uint8_t>(fault);
     event.inbound = direction == Direction::kInbound ? 1 : 0;
     event.sequence_number = segment.sequence;
     event.count = segment.acknowledgement;
+    log_.write(event);
+}
+
+// Of a segment that has no session and may open none. Outbound it has no external endpoint, and may never get one.
+void NatShard::log_stray(
+    const FlowKey& key, Direction direction, const Inside& inside, uint8_t flags, Tick now
+) {
+    if (!may_log_invalid(now)) {
+        return;
+    }
+    const bool is_inbound = direction == Direction::kInbound;
+    Event event = event_of(EventKind::kSegmentInvalid, now);
+    event.cause = static_cast<uint8_t>(WindowFault::kNoSession);
+    event.realm = inside.realm.value;
+    event.protocol = static_cast<uint8_t>(key.protocol());
+    event.internal_address = inside.address.raw;
+    event.internal_port = inside.port.raw;
+    if (is_inbound) {
+        event.external_address = key.destination().raw;
+        event.external_port = key.destination_port().raw;
+    }
+    event.remote_address = is_inbound ? key.source().raw : key.destination().raw;
+    event.remote_port = is_inbound ? key.source_port().raw : key.destination_port().raw;
+    event.inbound = is_inbound ? 1 : 0;
+    event.count = flags;
     log_.write(event);
 }
 

@@ -48,7 +48,13 @@ AdmitResult NatShard::admit_inbound(
     }
     const bool opens =
         (tcp_flags & (packet::kSyn | packet::kAck | packet::kRst | packet::kFin)) == packet::kSyn;
-    return opens ? admit_tcp_opening(key, mapping, now) : refused(DropReason::kNoSession);
+    if (opens) {
+        return admit_tcp_opening(key, mapping, now);
+    }
+    const Mapping& m = mappings_[mapping];
+    const Inside receiver{{m.realm}, {m.internal_address}, {m.internal_port}};
+    log_stray(key, Direction::kInbound, receiver, tcp_flags, now);
+    return refused(DropReason::kNoSession);
 }
 
 // A block that another shard holds by now: the packet was on its way here when it changed.

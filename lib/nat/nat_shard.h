@@ -299,6 +299,15 @@ class NatShard {
         WindowFault fault,
         Tick now
     );
+    bool may_log_invalid(Tick now);
+    struct Inside {  // an internal endpoint
+        RealmId realm;
+        Ipv4Addr address;
+        Port port;
+    };
+    void log_stray(
+        const FlowKey& key, Direction direction, const Inside& inside, uint8_t flags, Tick now
+    );
     // mapping.cc
     Sought seek_mapping(const FlowKey& key, const Newcomer& newcomer, Tick now);
     void take_away_mapping(const FlowKey& key, Sought& sought) const;

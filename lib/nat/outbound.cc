@@ -105,6 +105,10 @@ MakeResult NatShard::open_outbound(
     const bool is_picked_up = may_be_picked_up(kind, tcp_flags) && picks_up(key);
     const auto no_opener = is_picked_up ? std::nullopt : why_no_opener(kind, tcp_flags);
     if (no_opener) {
+        if (*no_opener == DropReason::kNoSession) {
+            const Inside sender{key.realm(), key.source(), key.source_port()};
+            log_stray(key, Direction::kOutbound, sender, tcp_flags, now);
+        }
         const bool is_static_reply =
             *no_opener == DropReason::kIcmpNoSession && has_static(key, Direction::kOutbound);
         return is_static_reply ? MakeResult{.kind = MakeResult::kStaticOnly} : refused(*no_opener);

@@ -303,7 +303,7 @@ enum EventClass : uint8_t {  // what is logged
     kLogLimits = 1 << 2,
     kLogSessions =
         1 << 3,  // tells where subscribers go: only where it is required (RFC 6888 REQ-12)
-    kLogInvalid = 1 << 4,  // the same; TCP segments out of their window
+    kLogInvalid = 1 << 4,  // the same; TCP segments out of their window, or without a connection
 };
 enum class OnLogLoss : uint8_t {
     kRefuse,  // what cannot be logged is not made

@@ -91,7 +91,13 @@ AdmitResult NatShard::admit_to_static(
     }
     const bool opens =
         (tcp_flags & (packet::kSyn | packet::kAck | packet::kRst | packet::kFin)) == packet::kSyn;
-    return opens ? open_static(*entry, key, now) : refused(DropReason::kNoSession);
+    if (opens) {
+        return open_static(*entry, key, now);
+    }
+    const Inside receiver{
+        entry->realm, entry->internal, entry->internal_of(key.destination_port())};
+    log_stray(key, Direction::kInbound, receiver, tcp_flags, now);
+    return refused(DropReason::kNoSession);
 }
 
 // A quarter of the mapping table is kept for outbound ones, as of the session table.

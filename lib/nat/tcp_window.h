@@ -41,6 +41,7 @@ enum class WindowFault : uint8_t {
     kTooOld,        // rule 2
     kAcksUnsent,    // rule 3
     kAcksTooOld,    // rule 4
+    kNoSession,     // none of these: it has no connection, and opens none (RFC 5382 REQ-2)
 };
 
 // `data`: bytes behind the header.

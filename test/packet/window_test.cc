@@ -175,6 +175,94 @@ TEST_CASE(
     CHECK(bed.dropped(DropReason::kTcpOutOfWindow) == 501);
 }
 
+namespace {
+
+std::vector<nat::Event> invalid_segments(nat::EventReader& reader) {
+    std::vector<nat::Event> invalid;
+    for (auto events = reader.front(); !events.empty(); events = reader.front()) {
+        for (const nat::Event& event : events) {
+            if (event.kind == nat::EventKind::kSegmentInvalid) {
+                invalid.push_back(event);
+            }
+        }
+        reader.pop(events.size());
+    }
+    return invalid;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "the log tells of segments that belong to no connection, but not of a flood", "[packet][window]"
+) {
+    const bool told = GENERATE(false, true);
+    BedOptions options = with(nat::WindowPolicy::kOff);
+    options.nat.events.logged =
+        static_cast<uint8_t>(nat::kLogMappings | (told ? nat::kLogInvalid : 0));
+    nat::StaticMappingSettings fixed;
+    fixed.internal = host(9);
+    fixed.external = ip("203.0.113.3");
+    fixed.internal_ports = {80, 80};
+    fixed.external_ports = {8080, 8080};
+    options.nat.static_mappings = {fixed};
+    TestBed bed(options);
+    establish(bed, host(5));
+    nat::EventReader reader = bed.shard(0).nat().event_reader();
+    CHECK(invalid_segments(reader).empty());
+    const Endpoint mapped = external_of(bed, Protocol::kTcp, host(5), 1000);
+    const Endpoint fixed_at = at("203.0.113.3", 8080);
+    struct Row {
+        bool out;
+        PacketBuilder packet;
+        Endpoint internal, external;
+        const char* remote;
+        uint8_t flags;
+    };
+    const auto in = [&](const char* from, const Endpoint& to, uint8_t flags) {
+        return bed.from_external().ipv4(ip(from), to.address).tcp(81, to.port, flags);
+    };
+    const Row rows[] = {
+        {true,
+         tcp_out(bed, host(6), 2000, "192.0.2.76", 81, kAck),
+         {host(6), 2000},
+         {},
+         "192.0.2.76",
+         kAck},
+        {false,
+         in("192.0.2.77", mapped, kFin | kAck),
+         {host(5), 1000},
+         mapped,
+         "192.0.2.77",
+         kFin | kAck},
+        {false, in("192.0.2.78", fixed_at, kRst), {host(9), 80}, fixed_at, "192.0.2.78", kRst},
+    };
+    for (const Row& row : rows) {
+        INFO(row.remote);
+        for (unsigned n = 0; n < 100; ++n) {
+            row.out ? bed.push_internal(row.packet) : bed.push_external(row.packet);
+        }
+        bed.run();
+        CHECK(bed.take().empty());
+        const std::vector<nat::Event> events = invalid_segments(reader);
+        REQUIRE(events.size() == (told ? 1 : 0));
+        for (const nat::Event& event : events) {
+            CHECK(event.cause == static_cast<uint8_t>(nat::WindowFault::kNoSession));
+            CHECK(event.inbound == (row.out ? 0 : 1));
+            CHECK(event.protocol == static_cast<uint8_t>(Protocol::kTcp));
+            CHECK(event.realm == kInternalRealm.value);
+            CHECK(event.internal_address == row.internal.address.raw);
+            CHECK(event.internal_port == Port::from_host(row.internal.port).raw);
+            CHECK(event.external_address == row.external.address.raw);
+            CHECK(event.external_port == Port::from_host(row.external.port).raw);
+            CHECK(event.remote_address == ip(row.remote).raw);
+            CHECK(event.remote_port == Port::from_host(81).raw);
+            CHECK(event.count == row.flags);
+        }
+        bed.advance(1000);
+    }
+    CHECK(bed.dropped(DropReason::kNoSession) == 300);
+}
+
 TEST_CASE(
     "a flood of resets at random leaves connections as they are, with or without tracking",
     "[packet][window][flood][pitfall-13]"

@@ -4,6 +4,7 @@
 
 #include "base/drop_reason.h"
 #include "nat/tcp_window.h"
+#include "packet/views.h"
 
 using namespace sekisho;
 using namespace sekisho::eventlog;
@@ -88,6 +89,21 @@ TEST_CASE("each kind of event is a line of JSON", "[eventlog]") {
         told.find(R"("sequence-number":4294967295,"acknowledgement-number":17,)") != string::npos
     );
     CHECK(told.find("remote-address") == told.rfind("remote-address"));
+    // One without a connection: what it is, and no external endpoint where it had none.
+    Event stray = binding(EventKind::kSegmentInvalid);
+    stray.cause = static_cast<uint8_t>(nat::WindowFault::kNoSession);
+    stray.count = packet::kFin | packet::kAck;
+    CHECK(
+        line(stray).find(
+            R"("fault":"no-session","direction":"outbound","tcp-flags":"fin ack","transport-protocol")"
+        ) != string::npos
+    );
+    CHECK(line(stray).find("sequence-number") == string::npos);
+    CHECK(line(stray).find("external-src-port") != string::npos);
+    stray.external_address = 0;
+    stray.external_port = 0;
+    CHECK(line(stray).find("external-src") == string::npos);
+    CHECK(line(stray).find("internal-src-port") != string::npos);
     // Of a redirected flow the outside has seen one remote endpoint, the subscriber another.
     Event redirected = binding(EventKind::kSessionEnded);
     redirected.sent_to_address = Ipv4Addr::of(192, 0, 2, 9).raw;
