@@ -56,7 +56,7 @@ constexpr std::array<FilterWord, 5> kFilters{{
      [](std::string_view text) { return parse_endpoint(text).has_value(); }},
     {kProtocol,
      "<protocol>",
-     "of one protocol: tcp, udp or icmp",
+     "of one protocol: tcp, udp, icmp, sctp, dccp, udp-lite, gre or esp",
      kWantedProtocol,
      [](std::string_view text) { return base::parse_protocol(text).has_value(); }},
 }};

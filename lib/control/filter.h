@@ -1,7 +1,8 @@
 // Filter: which subscribers, mappings or sessions a listing or a clear is about. What is not given
 // admits all.
 //
-//   Words     subscriber A | realm NAME | external A[:P] | remote A[:P] | protocol tcp|udp|icmp; all
+//   Words     subscriber A | realm NAME | external A[:P] | remote A[:P] | protocol NAME
+//             (base/protocol_name.h); all
 //             that are given must hold. An internal address is of several subscribers where realms
 //             have it in common; without `realm` all of them are meant.
 //   Order     addresses and ports in network order, like the records. An ICMP query's identifier
