@@ -182,6 +182,48 @@ TEST_CASE("a refusal can be silent", "[packet][rfc5508-req9]") {
     });
 }
 
+TEST_CASE(
+    "a flood of refused packets is answered at the rate for one source, and others are answered",
+    "[packet][flood][rfc1812]"
+) {
+    BedOptions options;
+    options.nat = nat_settings();
+    options.nat.policies[0].limits.sessions = 2;
+    options.slow_path.errors_per_source_per_second = 5;
+    TestBed bed(options);
+    for (const unsigned n : {5U, 6U}) {
+        for (uint16_t p = 0; p < 2; ++p) {
+            bed.push_internal(udp_out(bed, host(n), static_cast<uint16_t>(1000 + p), kServer, 53));
+        }
+    }
+    bed.run();
+    REQUIRE(bed.take().size() == 4);
+    const auto told = [&](unsigned n, uint16_t packets) {
+        for (uint16_t p = 0; p < packets; ++p) {
+            bed.push_internal(udp_out(bed, host(n), static_cast<uint16_t>(2000 + p), kServer, 53));
+            if (p % 32 == 0) {
+                bed.run();
+            }
+        }
+        bed.run();
+        size_t answers = 0;
+        for (const auto& sent : bed.take()) {
+            const Decoded seen = decode(sent.bytes);
+            CHECK(seen.destination == host(n));
+            CHECK(seen.icmp_type == 3);
+            ++answers;
+        }
+        return answers;
+    };
+    CHECK(told(5, 500) == 5);
+    CHECK(told(6, 1) == 1);
+    CHECK(told(5, 500) == 0);
+    bed.advance(1000);
+    CHECK(told(5, 500) == 5);
+    CHECK(bed.dropped(DropReason::kSubscriberSessionLimit) == 1501);
+    CHECK(bed.session_count() == 4);
+}
+
 TEST_CASE("an echo reply that answers nothing opens nothing", "[packet][rfc5508-req1]") {
     run_everywhere({}, [](TestBed& bed, Story& story) {
         for (const uint16_t id : {uint16_t{0}, uint16_t{7}}) {

@@ -157,3 +157,30 @@ TEST_CASE("what is beyond the formula's block comes from the overflow pool", "[n
         CHECK(free == 4);
     }
 }
+
+TEST_CASE("blocks by formula are in no log, those of the overflow pool are", "[nat][rfc7422]") {
+    for (const unsigned shards : {1U, 3U}) {
+        CAPTURE(shards);
+        nat::NatSettings settings = by_formula(true);
+        settings.events = {nat::kLogBlocks, 1024, {}};
+        Cluster c(settings, shards);
+        for (uint16_t x = 1; x <= 64; ++x) {
+            REQUIRE(c.open(Protocol::kUdp, subscriber(3), x).kind == MakeResult::kMade);
+        }
+        const unsigned shard = c.shard_of(subscriber(3));
+        nat::EventReader reader = c.shard(shard).event_reader();
+        CHECK(reader.front().empty());
+        REQUIRE(c.open(Protocol::kUdp, subscriber(3), 65).kind == MakeResult::kMade);
+        c.pass(700'000);
+        REQUIRE(c.blocks(shard).empty());
+        const auto events = reader.front();
+        REQUIRE(events.size() == 2);
+        CHECK(events[0].kind == nat::EventKind::kBlockGranted);
+        CHECK(events[1].kind == nat::EventKind::kBlockReleased);
+        for (const nat::Event& event : events) {
+            CHECK(event.pool == 1);
+            CHECK(event.external_address == addr(198, 18, 0, 1).raw);
+            CHECK(event.internal_address == subscriber(3).raw);
+        }
+    }
+}

@@ -1,4 +1,6 @@
 // Outbound packets: mappings, pairing, limits and their reasons.
+#include <algorithm>
+#include <chrono>
 #include <set>
 
 #include <catch2/catch.hpp>
@@ -72,6 +74,35 @@ TEST_CASE("subscribers spread over the addresses with the most free blocks", "[n
         addresses.insert(c.shard().session(r.session).external_address);
     }
     CHECK(addresses.size() == 8);
+}
+
+namespace {
+
+// A pool of `addresses`, its subscribers' first flows: the fastest of several rounds, in nanoseconds each.
+double fastest_first_flow(unsigned addresses) {
+    constexpr uint32_t kRounds = 20, kEach = 40;
+    Cluster c(lab(addresses));
+    double fastest = 1e12;
+    for (uint32_t round = 0; round < kRounds; ++round) {
+        const auto begin = std::chrono::steady_clock::now();
+        for (uint32_t n = round * kEach; n < (round + 1) * kEach; ++n) {
+            REQUIRE(c.open(Protocol::kUdp, subscriber(n), 5).kind == MakeResult::kMade);
+        }
+        const std::chrono::duration<double, std::nano> taken =
+            std::chrono::steady_clock::now() - begin;
+        fastest = std::min(fastest, taken.count() / kEach);
+    }
+    return fastest;
+}
+
+}  // namespace
+
+// To look at each of 65 536 addresses would take some hundred times as long as all the rest.
+TEST_CASE("a subscriber gets an address of 65 536 as fast as one of 4", "[nat][pitfall-2]") {
+    const double of_few = fastest_first_flow(4);
+    const double of_many = fastest_first_flow(65536);
+    INFO(of_few << " and " << of_many << " ns");
+    CHECK(of_many < 10 * of_few);
 }
 
 TEST_CASE(
@@ -178,6 +209,52 @@ TEST_CASE("the rate limit is a bucket of one second", "[nat][rfc6888-req4c][rfc6
     CHECK(burst() == 1);
     c.now = c.now + 0xf0000000;  // any absence, over the wrap of the clock
     CHECK(burst() == 10);
+}
+
+TEST_CASE("who is over a limit keeps the oldest of what is its own", "[nat][pitfall-7]") {
+    struct Row {
+        const char* limit;
+        nat::SubscriberLimits limits;
+        DropReason reason;
+    };
+    const Row rows[] = {
+        {"sessions", {.sessions = 4}, DropReason::kSubscriberSessionLimit},
+        {"ports", {.ports = 4}, DropReason::kSubscriberPortLimit},
+        {"mappings", {.mappings = 4}, DropReason::kSubscriberMappingLimit},
+        {"half-open", {.half_open = 4}, DropReason::kSubscriberHalfOpen},
+    };
+    for (const Row& row : rows) {
+        INFO(row.limit);
+        nat::NatSettings settings = lab();
+        settings.policies[0].limits = row.limits;
+        const Protocol protocol = row.limits.half_open != 0 ? Protocol::kTcp : Protocol::kUdp;
+        Cluster c(settings);
+        std::vector<std::pair<SessionIndex, uint16_t>> oldest;
+        for (uint16_t p = 1; p <= 4; ++p) {
+            const MakeResult made = c.open(protocol, subscriber(1), p);
+            REQUIRE(made.kind == MakeResult::kMade);
+            oldest.emplace_back(made.session, c.shard().session(made.session).external_port);
+        }
+        for (uint16_t p = 5; p < 200; ++p) {
+            CHECK(c.open(protocol, subscriber(1), p).reason == row.reason);
+            c.pass(100);
+        }
+        // Made once, so not made anew in the place of itself.
+        CHECK(c.shard().sessions_made() == 4);
+        for (uint16_t p = 1; p <= 4; ++p) {
+            const auto& [session, external_port] = oldest[p - 1U];
+            const MakeResult still = c.open(protocol, subscriber(1), p);
+            CHECK(still.kind == MakeResult::kMade);
+            CHECK(still.session == session);
+            const Session& s = c.shard().session(session);
+            CHECK(s.internal_port == port(p).raw);
+            CHECK(s.external_port == external_port);
+            const auto back = c.inbound(s, kRemote, 80);
+            CHECK(back.kind == nat::AdmitResult::kSession);
+            CHECK(back.session == session);
+        }
+        CHECK(c.shard().sessions_made() == 4);
+    }
 }
 
 TEST_CASE("a live session survives a full table", "[nat][rfc6888-req11d][pitfall-7]") {
