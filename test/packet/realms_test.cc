@@ -6,76 +6,15 @@
 #include <catch2/catch.hpp>
 
 #include "fragmenter.h"
-#include "scenario.h"
+#include "two_realms.h"
 
 namespace sekisho::test {
 namespace {
-
-constexpr RealmId kRed = kInternalRealm;
-constexpr RealmId kBlue = kBlueRealm;
-constexpr auto kClient = "10.0.0.2";  // of either realm
-constexpr auto kServer = "192.0.2.80";
-constexpr auto kStranger = "192.0.2.99";
-
-uint16_t tag_of(RealmId realm) {
-    return realm == kRed ? 10 : 20;
-}
-
-PacketBuilder from(const TestBed& bed, RealmId realm) {
-    return bed.from_internal().vlan(tag_of(realm));
-}
-
-nat::PolicySettings policy_of(RealmId realm, const char* name) {
-    nat::PolicySettings policy;
-    policy.name = name;
-    policy.realm = realm;
-    policy.source = {{ip("10.0.0.0"), 24}, {ip("172.16.0.0"), 16}};
-    return policy;
-}
-
-BedOptions two_realms() {
-    BedOptions options;
-    options.two_realms = true;
-    options.nat = nat_settings();
-    options.nat.policies = {policy_of(kRed, "red"), policy_of(kBlue, "blue")};
-    options.nat.policies[1].source.push_back({ip("10.9.0.0"), 16});
-    return options;
-}
-
-Endpoint endpoint_of(
-    const TestBed& bed, RealmId realm, uint16_t port, Protocol protocol = Protocol::kUdp
-) {
-    const auto found = bed.external_of(protocol, ip(kClient), port, realm);
-    REQUIRE(found);
-    return *found;
-}
-
-// The one frame that leaves into a realm.
-Decoded into(TestBed& bed, RealmId realm) {
-    bed.run();
-    const Decoded seen = bed.take_one(kInternalLink);
-    CHECK(seen.vlans == std::vector<uint16_t>{tag_of(realm)});
-    return seen;
-}
-
-Decoded inward(TestBed& bed, RealmId realm, const PacketBuilder& packet) {
-    bed.push_external(packet);
-    return into(bed, realm);
-}
-
-PacketBuilder query(const TestBed& bed, RealmId realm, uint16_t port = 4000) {
-    return from(bed, realm).ipv4(kClient, kServer).udp(port, 53);
-}
 
 // A session of the client of each realm, with the same internal endpoint.
 void open_both(TestBed& bed) {
     outward(bed, query(bed, kRed).payload("red"));
     outward(bed, query(bed, kBlue).payload("blue"));
-}
-
-PacketBuilder answer(const TestBed& bed, RealmId realm, const char* source = kServer) {
-    const Endpoint to = endpoint_of(bed, realm, 4000);
-    return bed.from_external().ipv4(ip(source), to.address).udp(53, to.port);
 }
 
 ByteVector tagged(ByteVector frame, RealmId realm) {
