@@ -139,7 +139,7 @@ TEST_CASE(
 
 TEST_CASE(
     "with tcp-closing at 240 the same pages need more ports, and those beyond 2 048 are refused",
-    "[packet][rfc7857-2.1-short][rfc6888-req4]"
+    "[packet][rfc7857-2.1-short]"
 ) {
     const bool has_enough = GENERATE(false, true);
     BedOptions options = with_closing(240);

@@ -46,7 +46,7 @@ def start_turnserver(world):
 
 
 @case("others' programs find the mapping and the filtering that is configured, each of nine pairs",
-      tags="[rfc4787-req1][rfc4787-req8a]", policy=policies(), sources=source_of(0) + "/32",
+      tags="[rfc4787-req8a]", policy=policies(), sources=source_of(0) + "/32",
       filtering=PAIRS[0][1])
 def discovered(world):
     for name in ("turnserver", "turnutils_natdiscovery", "stun"):

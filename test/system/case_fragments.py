@@ -72,7 +72,7 @@ CHECKS = [check_ping, check_udp, check_hairpin, check_throughput]
 
 
 @case("pings, UDP both ways, a hairpin and iperf3 in fragments pass", starts=False,
-      tags="[rfc4787-req14][rfc4787-req9]", **XDP)
+      tags="[rfc4787-req14]", **XDP)
 def pass_in_fragments(world):
     start(world)
     for check in CHECKS:

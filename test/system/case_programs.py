@@ -50,7 +50,7 @@ def forget_path(world):
 
 
 @case("tracepath and ping learn the MTU of a hop behind the appliance, and ping -s 5000 passes it", starts=False,
-      tags="[rfc5508-req4c][rfc4787-req14]", **XDP)
+      tags="[rfc5508-req4c]", **XDP)
 def path_mtu(world):
     need("tracepath")
     start_far(world)

@@ -247,7 +247,7 @@ TEST_CASE("sessions' ends wait in order, before their mapping's", "[nat][log][lo
 
 TEST_CASE(
     "of mappings that share a port the log tells the remote endpoint, also of a late end",
-    "[nat][log][rfc7857-3][rfc6888-req12]"
+    "[nat][log][rfc6888-req12]"
 ) {
     nat::NatSettings settings = logged(nat::kLogMappings);
     settings.policies[0].mapping = nat::MappingBehaviour::kAddressAndPortDependent;

@@ -141,7 +141,7 @@ TEST_CASE("the same port of another address comes before another port, where pai
 
 TEST_CASE(
     "only hard pairing keeps a subscriber at one address when its port is taken there",
-    "[nat][rfc4787-req2][rfc6888-req2]"
+    "[nat][rfc6888-req2]"
 ) {
     for (const unsigned shards : {1U, 2U, 3U}) {
         for (const Pairing pairing : {Pairing::kHard, Pairing::kSoft, Pairing::kNone}) {

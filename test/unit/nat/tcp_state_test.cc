@@ -113,7 +113,7 @@ struct Connection {
 
 }  // namespace
 
-TEST_CASE("TCP states follow their table", "[nat][rfc7857-2][rfc5382-req2][pitfall-11]") {
+TEST_CASE("TCP states follow their table", "[nat][rfc7857-2][pitfall-11]") {
     for (const Row& r : kRows) {
         CAPTURE(static_cast<int>(r.from), static_cast<int>(r.event), static_cast<int>(r.direction));
         CHECK(
@@ -215,10 +215,7 @@ TEST_CASE("both sides may open at the same time", "[nat][rfc5382-req2a]") {
     CHECK(c.session().state == kTcpEstablished);
 }
 
-TEST_CASE(
-    "after both FINs a session ends with the closing timer, at once",
-    "[nat][rfc7857-2.1][rfc7857-2.1-short]"
-) {
+TEST_CASE("after both FINs a session ends with the closing timer, at once", "[nat][rfc7857-2.1]") {
     nat::NatSettings settings = lab();
     settings.timeouts.tcp_closing = Seconds{10};
     Connection c(settings);
