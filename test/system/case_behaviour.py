@@ -3,11 +3,10 @@ against coturn's server with two addresses (RFC 5780)."""
 import itertools
 import os
 import re
-import shutil
 
 import lab as laboratory
 import town
-from cases import Skip, case
+from cases import case, need
 
 BEHAVIOURS = ("endpoint-independent", "address-dependent", "address-and-port-dependent")
 PAIRS = list(itertools.product(BEHAVIOURS, BEHAVIOURS))  # mapping and filtering
@@ -49,9 +48,7 @@ def start_turnserver(world):
       tags="[rfc4787-req8a]", policy=policies(), sources=source_of(0) + "/32",
       filtering=PAIRS[0][1])
 def discovered(world):
-    for name in ("turnserver", "turnutils_natdiscovery", "stun"):
-        if shutil.which(name) is None:
-            raise Skip(f"{name} is not installed")
+    need("turnserver", "turnutils_natdiscovery", "stun")
     server = start_turnserver(world)
     found = []
     for number, pair in enumerate(PAIRS):

@@ -17,7 +17,7 @@ import lab as laboratory
 import town
 import traffic
 from case_links import WORKERS, download, resumes
-from cases import Skip, case
+from cases import Skip, case, need
 
 # Two appliances in a row: the access network's, whose outside is a link to the provider's, both with a pool of their own.
 ACCESS = """\
@@ -250,8 +250,7 @@ class Testpmd:
     """dpdk-testpmd on one memif link, sending."""
 
     def __init__(self, world, path, mac, more=()):
-        if shutil.which("dpdk-testpmd") is None:
-            raise Skip("there is no dpdk-testpmd (Debian package dpdk-dev)")
+        need("dpdk-testpmd")
         self.prefix = f"{world.lab.prefix}-testpmd"
         self.program = world.lab.spawn("nat", "testpmd", [
             "dpdk-testpmd", "--lcores", "0@0,1@0", "--main-lcore", "0", "--no-pci", "--no-telemetry", "--no-huge", "-m",
@@ -336,8 +335,7 @@ def loop_to_null(world):
 
 @case("the bench of links measures a loop beside testpmd, and loses nothing", starts=False)
 def bench_links(world):
-    if shutil.which("dpdk-testpmd") is None:
-        raise Skip("there is no dpdk-testpmd (Debian package dpdk-dev)")
+    need("dpdk-testpmd")
     tool = os.path.join(town.root_folder(), "tools", "bench-links")
     status, output = world.lab.attempt(None, [tool, "--build", world.build, "--short", "--json"], 240)
     assert status == 0, output
@@ -356,8 +354,7 @@ def bench_links(world):
 
 @case("the bench of links leaves nothing behind when its terminal is closed", starts=False)
 def bench_links_ended(world):
-    if shutil.which("dpdk-testpmd") is None:
-        raise Skip("there is no dpdk-testpmd (Debian package dpdk-dev)")
+    need("dpdk-testpmd")
     folder = path_of(world, "temporary")
     os.mkdir(folder)
     tool = os.path.join(town.root_folder(), "tools", "bench-links")

@@ -2,14 +2,13 @@
 import json
 import os
 import re
-import shutil
 import sys
 
 import lab as laboratory
 import town
 import traffic
 from case_fragments import XDP, start
-from cases import Skip, case
+from cases import case, need
 
 SMALL = 1280
 FAR = "192.0.2.99"
@@ -36,12 +35,6 @@ def start_far(world):
     server = world.lab.spawn("far", "http", [sys.executable, "-B", "-u", "-m", "http.server", str(traffic.HTTP_PORT),
                                              "--bind", FAR, "--directory", world.lab.folder])
     server.wait_for("Serving HTTP")
-
-
-def need(*programs):
-    for name in programs:
-        if shutil.which(name) is None:
-            raise Skip(f"{name} is not installed")
 
 
 def forget_path(world):

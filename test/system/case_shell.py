@@ -1,13 +1,12 @@
 """The interactive client at a terminal, and what it says when its output or the appliance fails."""
 import os
-import shutil
 import signal
 import stat
 import time
 
 import appliance
 import traffic
-from cases import Skip, case
+from cases import case, need
 from terminal import CTRL_D, ENTER, TAB, UP, Terminal
 
 PROMPT = "sekisho> "
@@ -133,8 +132,7 @@ def history(world):
 
 @case("what is longer than the screen goes through less, and q leaves it")
 def pager(world):
-    if shutil.which("less") is None:
-        raise Skip("less is not installed")
+    need("less")
     with shell(world, rows=10, PAGER="", LESS="") as terminal:
         terminal.expect(PROMPT)
         terminal.type("show drops" + ENTER)

@@ -5,6 +5,7 @@ Internet. Cases with the same settings share a World, one after the other; after
 """
 import contextlib
 import os
+import shutil
 import socket
 
 import appliance
@@ -78,6 +79,12 @@ def leftovers(lab):
 
 
 # What cases ask.
+
+def need(*programs):
+    """Others' programs that the tests are meant to run with: one that is missing leaves something unseen, which is a failure."""
+    missing = [name for name in programs if shutil.which(name) is None]
+    assert not missing, f"not installed: {', '.join(missing)} (tools/build --with-tests installs them)"
+
 
 def need_af_xdp():
     try:
