@@ -101,11 +101,13 @@ Judgement StreamTable::judge(StreamIndex index, const Segment& segment) {
     if (!stream.has_begun && (is_opening || has_substance)) {
         begin(stream, segment, first_byte);
     }
+    if (is_opening && (!stream.has_opening || first_byte != stream.origin)) {
+        stream.other_origin = first_byte;
+        stream.has_other_origin = true;
+        return bare();
+    }
     if (!has_substance) {
         return {};
-    }
-    if (is_opening && (!stream.has_opening || first_byte != stream.origin)) {
-        return bare();
     }
     if (stream.contradictions >= kMostContradictions) {
         return refused(DropReason::kStreamContradiction);
@@ -227,12 +229,30 @@ void StreamTable::forget_until(Stream& stream, uint32_t acknowledgement) {
     }
 }
 
+// Its sender has begun anew with another number before it sent anything, and the other side has taken that. Once bytes have
+// passed that would let both say them again otherwise.
+bool StreamTable::follows_other_opening(Stream& stream, uint32_t acknowledgement) {
+    const bool is_there = stream.has_other_origin && acknowledgement == stream.other_origin;
+    if (!is_there || stream.scanned > 0 || stream.has_end) {
+        return false;
+    }
+    stream.origin = stream.edge = stream.first = stream.other_origin;
+    stream.has_opening = true;
+    stream.is_picked_up = false;
+    stream.has_other_origin = false;
+    held_.release(stream.held, stream.edge);
+    return true;
+}
+
 bool StreamTable::acknowledge(StreamIndex index, uint32_t acknowledgement) {
     Stream& stream = at(index);
     const int32_t beyond = distance(stream.edge, acknowledgement);
     if (!stream.has_begun) {
         stream.edge = stream.is_acknowledged && beyond < 0 ? stream.edge : acknowledgement;
         stream.is_acknowledged = true;
+        return false;
+    }
+    if (follows_other_opening(stream, acknowledgement)) {
         return false;
     }
     stream.is_picked_up &= distance(stream.edge, stream.picked_up_to) > 0;

@@ -31,7 +31,8 @@
 //             to it, since what is held comes again from the start. trim.h leads from a packet to its segment and back.
 //   Caller    has verified the TCP checksum: a damaged segment, which its receiver drops, would otherwise become the copy that
 //             counts. Payload lies in one piece of memory. URG is cleared (trim_segment()): receivers differ on where that byte goes.
-//             A connection that begins anew on the same ports is another stream: close it and open one.
+//             A connection that begins anew on the same ports is another stream: close it and open one. (Only before its first byte has
+//             passed does a stream follow another SYN by itself, when the other side acknowledges that.)
 //   Cost      an expected segment: its digest (piece_key.h) and a step a piece. One that comes again: its digest, and a walk
 //             over the pieces before it, at most `most_blocks` lines. Never allocates after it is made.
 //   Owner     the shard's worker; held() may be read by anyone. Order: host.
@@ -152,6 +153,7 @@ class StreamTable {
         uint32_t edge = 0;    // behind the last byte that was fresh
         uint32_t origin = 0;  // of its first segment
         uint32_t picked_up_to = 0;
+        uint32_t other_origin = 0;  // of a SYN that was not the stream's
         uint32_t next_free = kNoIndex;
         uint8_t contradictions = 0;
         bool is_open = false;
@@ -160,6 +162,7 @@ class StreamTable {
         bool is_picked_up = false;     // what lies before `picked_up_to` may have passed already
         bool is_acknowledged = false;  // before it has begun: `edge` is what the other side said
         bool has_end = false;
+        bool has_other_origin = false;
     };
     // Of the old part of a segment: what of it is known to be the same, as offsets in the payload.
     struct Known {
@@ -177,6 +180,7 @@ class StreamTable {
         const;
     bool remember(Stream& stream, std::span<const uint8_t> fresh);
     void forget_until(Stream& stream, uint32_t acknowledgement);
+    bool follows_other_opening(Stream& stream, uint32_t acknowledgement);
 
     std::vector<Stream> streams_;
     PieceKey key_;

@@ -70,10 +70,12 @@ class StreamRig {
     stream::StreamTable table;
     StreamIndex index;
     std::string scanned;
-    std::map<uint32_t, char> passed;  // by sequence number
+    std::map<uint32_t, char> scanned_at;  // by sequence number
+    std::map<uint32_t, char> passed;      // by sequence number
     bool fin_passed = false;
-    bool ended = false;        // all was scanned
-    unsigned overwritten = 0;  // bytes that passed again, and otherwise than before
+    bool ended = false;  // all was scanned
+    unsigned overwritten =
+        0;  // bytes that were scanned again, or passed again otherwise than before
     std::map<DropReason, unsigned> dropped;
     // What passes of each segment, as it passes.
     std::function<void(uint32_t sequence, std::string_view bytes)> deliver;
@@ -97,7 +99,7 @@ class StreamRig {
     }
 
     void pass(const SentSegment& segment, const stream::Judgement& judgement) {
-        scanned.append(judgement.fresh.begin(), judgement.fresh.end());
+        note_scanned(segment, judgement.fresh);
         ended |= judgement.is_end;
         if (scan_ && (!judgement.fresh.empty() || judgement.is_end)) {
             scan_(judgement.fresh, judgement.is_end);
@@ -115,6 +117,19 @@ class StreamRig {
             );
         }
         fin_passed |= (segment.flags & packet::kFin) != 0 && !judgement.without_fin;
+    }
+
+    void note_scanned(const SentSegment& segment, std::span<const uint8_t> fresh) {
+        scanned.append(fresh.begin(), fresh.end());
+        const stream::Segment view = segment;
+        auto at = static_cast<uint32_t>(
+            segment.sequence + ((segment.flags & packet::kSyn) != 0 ? 1U : 0U) +
+            static_cast<uint32_t>(fresh.data() - view.payload.data())
+        );
+        for (const uint8_t byte : fresh) {
+            const bool is_new = scanned_at.emplace(at++, static_cast<char>(byte)).second;
+            overwritten += is_new ? 0 : 1;
+        }
     }
 
     void hold(const SentSegment& segment) {

@@ -28,6 +28,13 @@ struct Opened : StreamRig {
     }
 };
 
+void judge_or_hold(StreamTable& table, StreamIndex stream, const Segment& segment) {
+    PacketRef packet;
+    if (table.judge(stream, segment).kind == Judgement::kHold) {
+        (void)table.hold(stream, segment, packet, Tick{1});
+    }
+}
+
 constexpr StreamTable::Sizes kTight = {1, 0, 0, 4, Seconds{4}};  // what is guaranteed, no more
 
 }  // namespace
@@ -227,6 +234,23 @@ TEST_CASE("data in a SYN is the stream's first", "[stream]") {
     CHECK(rig.scanned == "earlylate");
 }
 
+TEST_CASE("before its first byte a stream follows a SYN that is acknowledged", "[stream]") {
+    Opened rig(1000);
+    rig.send(4999, "", kSyn);
+    rig.send(8999, "", kSyn);
+    rig.send(9000, "hello");  // not yet
+    CHECK(rig.scanned.empty());
+    rig.acknowledge(9000);
+    CHECK(rig.scanned == "hello");
+    CHECK(rig.send(9005, " world").kind == Judgement::kPass);
+    CHECK(rig.send(1000, "other").length == 0);
+    rig.send(8999, "", kSyn);  // its own, late
+    rig.send(9049, "", kSyn);  // too late
+    rig.acknowledge(9050);
+    CHECK(rig.send(9050, "WORLD").kind == Judgement::kHold);
+    CHECK(rig.scanned == "hello world");
+}
+
 TEST_CASE("a RST passes, but no text in it", "[stream]") {
     Opened rig(1000);
     rig.send(1000, "hello");
@@ -374,10 +398,7 @@ TEST_CASE("no segment allocates memory", "[stream]") {
         const size_t before = test::allocations();
         const StreamIndex stream = table.open({});
         for (const Segment& segment : segments) {
-            PacketRef packet;
-            if (table.judge(stream, segment).kind == Judgement::kHold) {
-                (void)table.hold(stream, segment, packet, Tick{1});
-            }
+            judge_or_hold(table, stream, segment);
         }
         table.acknowledge(stream, 2460);
         table.close(stream);
