@@ -199,7 +199,8 @@ struct PayloadPlan {
     unsigned runs = 15;
 };
 struct PayloadResult {
-    Summary gbps;           // of payload, in order, in segments of 1460 bytes
+    Summary
+        gbps;  // of payload, in order, in segments of 1460 bytes, a second that the thread has a CPU
     Summary cycles;         // a segment, all that is done to it
     Summary stream_cycles;  // the stream table alone
     Summary scan_cycles;    // the scanner alone

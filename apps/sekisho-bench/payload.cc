@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <ctime>
 #include <string_view>
 
 #include "hyperscan/scanner.h"
@@ -19,6 +20,18 @@ constexpr uint32_t kFirst = 1000;
 constexpr uint32_t kChecked = 4;  // streams
 
 enum class Part : uint8_t { kAll, kStream, kScan };
+
+// Seconds that this thread has had a CPU; on a machine with others that is less than has passed.
+double cpu_seconds() {
+    timespec t{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) / 1e9;
+}
+
+struct Cost {  // of a segment
+    double cycles = 0;
+    double cpu_seconds = 0;
+};
 
 // `streams` directions that send by turns, each its own part of the payload over and over.
 class PayloadRig {
@@ -41,18 +54,21 @@ class PayloadRig {
         return sizes;
     }
 
-    // Cycles a segment, over whole streams from their beginning.
-    double run(Part part) {
+    // Over whole streams from their beginning.
+    Cost run(Part part) {
         close();
         open();
         const uint32_t rounds = rounds_of(count());
+        const double cpu_before = cpu_seconds();
         const Stopwatch watch;
         for (uint32_t round = 0; round < rounds; ++round) {
             for (uint32_t i = 0; i < count(); ++i) {
                 send(part, i, round);
             }
         }
-        return static_cast<double>(watch.cycles()) / rounds / count();
+        const double segments = static_cast<double>(rounds) * count();
+        const auto cycles = static_cast<double>(watch.cycles());
+        return {cycles / segments, (cpu_seconds() - cpu_before) / segments};
     }
     uint64_t found() const { return found_; }
     uint64_t bytes() const { return table_.bytes() + scanner_->bytes(); }
@@ -153,11 +169,6 @@ class PayloadRig {
     uint64_t faults_ = 0;
 };
 
-// Of payload, at the speed of the TSC.
-double gigabits(double cycles_per_segment, double cycles_per_second) {
-    return cycles_per_second / cycles_per_segment * kSegment * 8 / 1e9;
-}
-
 }  // namespace
 
 Result<PayloadResult> measure_payload(const PayloadPlan& plan) {
@@ -184,15 +195,15 @@ Result<PayloadResult> measure_payload(const PayloadPlan& plan) {
         plan.streams
     );
     result.bytes_per_stream = static_cast<double>(rig.bytes()) / plan.streams;
-    const double speed = static_cast<double>(building.cycles()) / building.seconds();
     std::vector<double> gbps, all, stream, scan, fixed;
     rig.run(Part::kAll);
     for (unsigned run = 0; run < plan.runs; ++run) {
         fixed.push_back(calibrate());
-        all.push_back(rig.run(Part::kAll));
-        gbps.push_back(gigabits(all.back(), speed));
-        stream.push_back(rig.run(Part::kStream));
-        scan.push_back(rig.run(Part::kScan));
+        const Cost cost = rig.run(Part::kAll);
+        all.push_back(cost.cycles);
+        gbps.push_back(kSegment * 8 / cost.cpu_seconds / 1e9);
+        stream.push_back(rig.run(Part::kStream).cycles);
+        scan.push_back(rig.run(Part::kScan).cycles);
     }
     result.gbps = Summary::of(gbps);
     result.cycles = Summary::of(all);
