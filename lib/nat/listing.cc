@@ -153,7 +153,11 @@ bool NatShard::list_blocks(
             return false;
         }
         out[filled] = {
-            {b.external}, b.number, {b.in_use[0], b.in_use[1], b.in_use[2]}, {b.subscriber}};
+            {b.external},
+            b.number,
+            {b.in_use[0], b.in_use[1], b.in_use[2]},
+            {b.subscriber},
+            {blocks_.marked(i, 0), blocks_.marked(i, 1), blocks_.marked(i, 2)}};
         return true;
     });
 }

@@ -161,6 +161,15 @@ void PortBlockTable::release_port(
     }
 }
 
+uint16_t PortBlockTable::marked(uint32_t block, unsigned slot) const {
+    const std::span words(bitmaps_of(block, slot).in_use, words_);
+    int bits = 0;
+    for (const uint64_t word : words) {
+        bits += std::popcount(word);
+    }
+    return static_cast<uint16_t>(bits);
+}
+
 bool PortBlockTable::is_in_use(uint32_t block, unsigned slot, uint32_t bit) const {
     return (bitmaps_of(block, slot).in_use[bit / 64] >> (bit % 64) & 1) != 0;
 }

@@ -163,6 +163,8 @@ class PortBlockTable {
     // Gives a port back; it rests if `rests`.
     void release_port(uint32_t block, unsigned slot, uint32_t bit, bool rests, RestClock& clock);
     bool is_in_use(uint32_t block, unsigned slot, uint32_t bit) const;
+    // Ports in use or reserved, counted in the bitmap.
+    uint16_t marked(uint32_t block, unsigned slot) const;
     bool is_resting(uint32_t block, unsigned slot, uint32_t bit, RestClock& clock);
 
     bool is_empty(uint32_t block) const {

@@ -26,6 +26,7 @@ struct BlockView {
     uint16_t number;
     uint16_t in_use[3];  // ports: TCP, UDP, ICMP
     SubscriberIndex subscriber;
+    uint16_t marked[3];  // the same by the bitmaps, with those that are reserved
 };
 struct PoolView {                 // what this shard knows; sums over the shards are the pool's
     uint32_t free_blocks = 0;     // at home here

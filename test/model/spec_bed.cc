@@ -136,6 +136,7 @@ std::vector<spec::HeldBlock> SpecBed::held_blocks() const {
                 );
                 for (size_t p = 0; p < 3; ++p) {
                     block.in_use.values[p] = v.in_use[p];
+                    block.marked.values[p] = v.marked[p];
                 }
                 held.push_back(block);
             }
@@ -194,6 +195,7 @@ ByteVector SpecBed::tagged(spec::Side from, const spec::Packet& packet) const {
 
 void SpecBed::step(spec::Side from, const spec::Packet& packet) {
     const uint64_t made = sessions_made();
+    const size_t stood = bed_->session_count();
     bed_->push(link_of(from), tagged(from, packet));
     bed_->run();
     auto sent = bed_->take();
@@ -213,6 +215,17 @@ void SpecBed::step(spec::Side from, const spec::Packet& packet) {
         );
     }
     note_refused_syn(from, packet, outcome);
+    if (sessions_made() != made || bed_->session_count() != stood) {
+        check_pools(packet);
+    }
+}
+
+// Ports are conserved at every moment: blocks in use = bits set, allocated = owned + resting.
+void SpecBed::check_pools(const spec::Packet& packet) {
+    const std::string wrong = difference_of_pools();
+    if (!wrong.empty()) {
+        FAIL("at " << now_ << ", after " << describe(packet) << ":\n" << wrong);
+    }
 }
 
 void SpecBed::note_refused_syn(

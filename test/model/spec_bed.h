@@ -3,7 +3,8 @@
 //
 //   Compared  after each packet: whether it left, where, and every byte of it; or for which reason it
 //             was dropped, and what its sender was told; the conservation of packets and buffers.
-//             After each passage of time and now and then: all sessions with lifetimes and counts, all
+//             After each step that made or ended something: the pools' sums, and each block's ports by its
+//             count and by its bitmap. After each passage of time and now and then: all sessions with lifetimes and counts, all
 //             mappings, blocks, subscribers, the pools' sums.
 //   Errors    fails the test case with the packet and what both made of it.
 #pragma once
@@ -71,6 +72,7 @@ class SpecBed {
     );
     bool is_answer_to_old_syn(const MemoryDevice::Sent& sent);
     void check_late_answers();
+    void check_pools(const spec::Packet& packet);
     std::string difference_of_sessions() const;
     std::string difference_of_mappings() const;
     std::string difference_of_pools() const;

@@ -278,6 +278,17 @@ std::string Ports::observe(const std::vector<HeldBlock>& held, Time now) {
     return wrong;
 }
 
+// Of a block's ports.
+unsigned Ports::reserved_in(unsigned block) const {
+    const auto first = pool_.reserved.lower_bound(static_cast<uint16_t>(block * pool_.block_size));
+    unsigned count = 0;
+    for (auto port = first; port != pool_.reserved.end() && *port / pool_.block_size == block;
+         ++port) {
+        ++count;
+    }
+    return count;
+}
+
 std::string Ports::audit(const std::vector<HeldBlock>& held, Time now) const {
     std::string wrong;
     for (const HeldBlock& b : held) {
@@ -287,12 +298,16 @@ std::string Ports::audit(const std::vector<HeldBlock>& held, Time now) const {
         }
         const Block& state = found->second;
         for (const Proto p : kProtos) {
-            if (b.in_use[p] != state.used.count(p)) {
+            const auto used = static_cast<unsigned>(state.used.count(p));
+            const unsigned marked = used + reserved_in(b.number);
+            if (b.in_use[p] != used || b.marked[p] != marked) {
                 wrong += fmt::format(
-                    "block {} counts {} ports in use, and {} are; ",
+                    "block {} counts {} ports in use and has {} marked; {} are, and {} should be; ",
                     b.number,
                     b.in_use[p],
-                    state.used.count(p)
+                    b.marked[p],
+                    used,
+                    marked
                 );
             }
         }

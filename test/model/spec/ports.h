@@ -29,6 +29,7 @@ struct HeldBlock {
     unsigned number = 0;  // first port / block size
     Address subscriber = 0;
     ByProto<unsigned> in_use;
+    ByProto<unsigned> marked;  // the same, and those that are reserved
 };
 
 class Ports {
@@ -95,6 +96,7 @@ class Ports {
     BlockName block_of(const Endpoint& external) const {
         return {external.address, external.port / pool_.block_size};
     }
+    unsigned reserved_in(unsigned block) const;
     bool keeps_range(Proto protocol, uint16_t internal, uint16_t external) const;
     Chance has_rested(const std::optional<Freed>& freed, Time now) const;
     std::string observe_pairing(const std::map<BlockName, Address>& owners, Time now);
