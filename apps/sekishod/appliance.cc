@@ -64,6 +64,7 @@ Result<std::unique_ptr<Appliance>> Appliance::create(const config::Config& confi
           &Appliance::make_stores,
           &Appliance::prepare_devices,
           &Appliance::make_shards,
+          &Appliance::make_rules,
           &Appliance::make_logger,
           &Appliance::start_devices}) {
         if (auto done = (appliance.get()->*step)(); !done) {

@@ -24,6 +24,7 @@
 #include "dataplane/dataplane_inspector.h"
 #include "dataplane/fabric.h"
 #include "dataplane/network.h"
+#include "dataplane/rules_in_force.h"
 #include "dataplane/shard.h"
 #include "dataplane/slow_path.h"
 #include "dataplane/worker.h"
@@ -67,7 +68,13 @@ class Appliance {
     Result<void> probe_devices();
     Result<void> prepare_devices();
     Result<void> make_shards();
+    Result<void> make_rules();
     Result<void> start_devices();
+    using Judges = dataplane::RulesInForce::Judges;
+    struct NewRules;
+    Result<NewRules> prepare_rules(const config::Config& next, bool is_renumbered);
+    void settle_rules();
+    void tell_time();
     void make_workers();
     using Queues = std::vector<std::pair<unsigned, unsigned>>;
     dataplane::WorkerPlan::SendPath take_queues(
@@ -97,6 +104,9 @@ class Appliance {
     Renumbering renumber(const config::Config& next) const;
     std::vector<MacAddr> macs() const;
     Result<std::chrono::nanoseconds> change_all(
+        Renumbering& renumbering, const std::function<void()>& change
+    );
+    Result<std::chrono::nanoseconds> change_locked(
         Renumbering& renumbering, const std::function<void()>& change
     );
     void run_logger();
@@ -132,6 +142,7 @@ class Appliance {
     std::vector<std::unique_ptr<base::SpscRing<PacketRef>>> send_rings_;
     std::vector<std::unique_ptr<dataplane::Worker>> workers_;
     std::vector<std::unique_ptr<dataplane::Shard>> shards_;
+    std::unique_ptr<dataplane::RulesInForce> rules_;
     std::unique_ptr<dataplane::DataplaneInspector> inspector_;
     std::unique_ptr<eventlog::Logger> logger_;  // empty: no log
     std::function<void(unsigned)> worker_body_;

@@ -1,5 +1,6 @@
 // The settings that change while the appliance runs.
 #include "sekishod/appliance.h"
+#include "sekishod/appliance_rules.h"
 #include "sekishod/log.h"
 
 namespace sekisho::daemon {
@@ -43,18 +44,35 @@ Appliance::Renumbering Appliance::renumber(const config::Config& next) const {
 Result<std::chrono::nanoseconds> Appliance::change(
     const config::Config& next, const std::function<void()>& change
 ) {
+    const std::lock_guard guard(change_lock_);
     Renumbering renumbering = renumber(next);
-    return change_all(renumbering, change);
+    auto prepared = prepare_rules(next, renumbering.network != nullptr);
+    if (!prepared) {
+        return tl::unexpected(prepared.error());
+    }
+    const auto change_with_rules = [&] {
+        change();
+        prepared->put();
+    };
+    auto rested = change_locked(renumbering, change_with_rules);
+    prepared->settle(rested.has_value());
+    return rested;
+}
+
+Result<std::chrono::nanoseconds> Appliance::change_all(
+    Renumbering& renumbering, const std::function<void()>& change
+) {
+    const std::lock_guard guard(change_lock_);
+    return change_locked(renumbering, change);
 }
 
 // The slow path first, which shares its CPU with others and may be long in coming: its rings hold what the workers leave
 // there meanwhile. The workers wait only for each other.
-Result<std::chrono::nanoseconds> Appliance::change_all(
+Result<std::chrono::nanoseconds> Appliance::change_locked(
     Renumbering& renumbering, const std::function<void()>& change
 ) {
     constexpr std::chrono::seconds kPatience{2};
     std::optional<std::chrono::nanoseconds> rested;
-    const std::lock_guard guard(change_lock_);
     const bool is_renumbered = renumbering.network != nullptr;
     const auto change_shards = [&] {
         change();

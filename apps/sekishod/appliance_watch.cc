@@ -25,6 +25,8 @@ void Appliance::watch() {
         conflicts_seen_ = conflicts;
     }
     tell_limits();
+    tell_time();
+    settle_rules();
 }
 
 nat::TableLimits Appliance::table_limits() {

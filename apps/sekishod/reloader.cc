@@ -41,7 +41,10 @@ control::Reloaded Reloader::reload(control::ReloadKind kind) {
     }
     config::Config next = running_;
     config::adopt(*wanted.config, at_start_, next);
-    const auto adopt = [&] { config::adopt(*wanted.config, at_start_, running_); };
+    const auto adopt = [&] {
+        config::adopt_settings(*wanted.config, at_start_, running_);
+        std::swap(running_.rules, next.rules);  // what was is given up when nobody waits for it
+    };
     const auto rested = appliance_.change(next, adopt);
     if (!rested) {
         return tl::unexpected(rested.error());

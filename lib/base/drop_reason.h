@@ -72,6 +72,7 @@
     X(kAddressWithdrawn,   "address-withdrawn",    "the mapping's external address is the appliance's no more; the mapping ends in a moment", "SEEDS B1") \
     X(kHeldOverflow,       "held-overflow",        "too many packets wait for a port block", "ARCHITECTURE 2")        \
     X(kLogFull,            "log-full",             "what the packet would make could not be logged", "ARCHITECTURE 6")  \
+    X(kDeniedByRule,       "denied-by-rule",       "a rule denies or rejects it", "ARCHITECTURE 5")                        \
     /* scanned streams */                                                                                             \
     X(kStreamContradiction,"stream-contradiction", "the segment repeats bytes of a scanned stream, but not as they were", "ARCHITECTURE 5") \
     X(kStreamDuplicate,    "stream-duplicate",     "the same bytes of a scanned stream wait already for those before them", "ARCHITECTURE 5") \

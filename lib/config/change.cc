@@ -214,7 +214,7 @@ std::vector<Difference> differences(const Config& a, const Config& b) {
     return all;
 }
 
-void adopt(const Config& wanted, const Config& at_start, Config& running) {
+void adopt_settings(const Config& wanted, const Config& at_start, Config& running) {
     nat::NatSettings& next = running.nat;
     adopt_timeouts(wanted.nat.timeouts, next.timeouts);
     adopt_limits(wanted.nat.limits, at_start.nat.limits, next.limits);
@@ -237,8 +237,13 @@ void adopt(const Config& wanted, const Config& at_start, Config& running) {
             adopt_policy(wanted.nat.policies[i], next.policies[i]);
         }
     }
-    adopt_rules(wanted, running);
     running.source_text = wanted.source_text;
+}
+
+// Rules first: they ask whether links, realms and pools have the same places.
+void adopt(const Config& wanted, const Config& at_start, Config& running) {
+    adopt_rules(wanted, running);
+    adopt_settings(wanted, at_start, running);
 }
 
 Change compare(const Config& running, const Config& wanted, const Config& at_start) {

@@ -1,6 +1,7 @@
 #include <memory>
 #include <numeric>
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include "config/draft.h"
@@ -90,10 +91,52 @@ void check_whole(Draft& draft, Mistakes& mistakes) {
     check_trigger_forwards(draft, mistakes);
 }
 
+// What rules may say and no worker does yet.
+const char* not_done_yet(const rules::Rule& rule) {
+    for (const rules::Condition& condition : rule.conditions) {
+        if (std::holds_alternative<rules::PayloadTest>(condition.test)) {
+            return "a payload condition";
+        }
+    }
+    for (const rules::Action& action : rule.actions) {
+        if (std::holds_alternative<rules::Log>(action)) {
+            return "the action log";
+        }
+        if (std::holds_alternative<rules::NoTrack>(action)) {
+            return "the action no-track";
+        }
+    }
+    return nullptr;
+}
+
+void refuse_rules_of(const rules::Chain& chain, const Node& place, Mistakes& mistakes) {
+    size_t number = 0;
+    for (const rules::RulePtr& rule : chain.rules) {
+        ++number;
+        if (const char* what = not_done_yet(*rule)) {
+            const std::string found = fmt::format(
+                "rule {} of chain {} with {}, which is not available yet", number, chain.name, what
+            );
+            mistakes.add(place.place, found, "a rule without it");
+        }
+    }
+}
+
 // The one place for what the language has and no worker does yet.
-void refuse_what_is_not_done_yet(const Map& top, Mistakes& mistakes) {
-    if (const Node* rules = top.find("rules")) {
-        mistakes.add(rules->place, "rules, which are not available yet", "no rules");
+void refuse_what_is_not_done_yet(const Map& top, const Config& config, Mistakes& mistakes) {
+    const Node* const place = top.find("rules");
+    if (place == nullptr) {
+        return;
+    }
+    for (const rules::ChainId id : config.rules.set.chains()) {
+        const rules::Chain& chain = *config.rules.set.chain(id);
+        if (chain.hook == rules::Hook::kNatDestination || chain.hook == rules::Hook::kNatSource) {
+            const std::string found = fmt::format(
+                "chain {} at {}, which is not available yet", chain.name, name_of(*chain.hook)
+            );
+            mistakes.add(place->place, found, "policies and destination-nat");
+        }
+        refuse_rules_of(chain, *place, mistakes);
     }
 }
 
@@ -158,7 +201,7 @@ Checked parse(
         settle_workers(machine, draft, mistakes);
         check_whole(draft, mistakes);
         if (purpose == Purpose::kRun) {
-            refuse_what_is_not_done_yet(*top, mistakes);
+            refuse_what_is_not_done_yet(*top, draft.config, mistakes);
         }
     }
     Checked checked;

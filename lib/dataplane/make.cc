@@ -122,6 +122,16 @@ bool is_forged_outbound(
             nat::find_policy(tables.nat->settings(), source, realm) != nat::kNoPolicy);
 }
 
+// What the rules are asked about a newcomer, besides what it shows.
+Ahead ahead_of(const PacketMeta& meta, const HopResult& hop, const StageTables& tables) {
+    Ahead ahead;
+    ahead.out_link = hop.is_found() ? hop.link() : rules::kNoLink;
+    const auto target = target_of(meta, tables);
+    ahead.destination =
+        target.value_or(nat::RemoteEndpoint{meta.key.destination(), meta.key.destination_port()});
+    return ahead;
+}
+
 // NOLINTNEXTLINE(readability-function-size): what was foreseen goes with the packet
 void judge_outbound(
     Burst& burst,
@@ -152,6 +162,10 @@ void judge_outbound(
                 hop.reason() == DropReason::kNoRoute ? Verdict::kPuntError : Verdict::kDrop;
             return;
         }
+    }
+    if (tables.judge != nullptr &&
+        !ask_of_outbound(burst, i, ahead_of(meta, hop, tables), tables, now)) {
+        return;
     }
     const nat::MakeResult made =
         tables.nat->open_outbound(meta.key, newcomer, meta.kind, meta.tcp_flags, now);
@@ -233,6 +247,9 @@ void judge_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now
         }
         return drop(meta, DropReason::kNotForwarded);
     }
+    if (tables.judge != nullptr && !ask_of_inbound(burst, i, tables, now)) {
+        return;
+    }
     const nat::AdmitResult admitted =
         tables.nat->admit_inbound(meta.key, meta.kind, meta.tcp_flags, now);
     switch (admitted.kind) {
@@ -249,6 +266,17 @@ void judge_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now
             }
             note_unsolicited_syn(burst, i, admitted.reason, tables, now);
             return drop(meta, admitted.reason);
+    }
+}
+
+void judge_other(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+    const PacketKind kind = burst.batch.meta[i].kind;
+    if (kind == PacketKind::kIcmpError) {
+        judge_icmp_error(burst, i, tables);
+    } else if (kind == PacketKind::kLaterFragment) {
+        judge_later_fragment(burst, i, tables, now);
+    } else {
+        judge_inbound(burst, i, tables, now);
     }
 }
 
@@ -322,15 +350,12 @@ void make(Burst& burst, const StageTables& tables, Tick now) {
         }
         if (is_newcomer(meta)) {
             judge_outbound(burst, i, newcomers[i], tables, now);
-            continue;
-        }
-        tables.nat->settle();
-        if (meta.kind == PacketKind::kIcmpError) {
-            judge_icmp_error(burst, i, tables);
-        } else if (meta.kind == PacketKind::kLaterFragment) {
-            judge_later_fragment(burst, i, tables, now);
         } else {
-            judge_inbound(burst, i, tables, now);
+            tables.nat->settle();
+            judge_other(burst, i, tables, now);
+        }
+        if (tables.judge != nullptr && tables.judge->is_asking()) {
+            finish_asking(burst, i, tables, now);
         }
     }
     tables.nat->settle();

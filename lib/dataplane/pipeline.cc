@@ -21,12 +21,16 @@ void Shard::run(Burst& burst, Tick now) {
         steer(burst, tables_);
     }
     find(burst, tables_, now);
+    burst.judged = 0;
     if (burst.misses > 0) {
         make(burst, tables_, now);
         counters_.untranslated.add(burst.untranslated);
     }
     if (burst.batch.lowest_ttl <= 1) {
         screen_translated(burst, tables_);
+    }
+    if (tables_.judge != nullptr) {
+        judge(burst, tables_, now);
     }
     if (burst.batch.longest > tables_.smallest_mtu) {
         fit(burst, tables_);
@@ -37,6 +41,9 @@ void Shard::run(Burst& burst, Tick now) {
     track(burst, tables_, now);
     if (nat_->take_syns_to_clamp() != 0) {
         clamp(burst, tables_);
+    }
+    if (burst.changes_tos != 0) {
+        set_tos(burst);
     }
     write(burst, tables_);
     route(burst, tables_);
@@ -49,11 +56,15 @@ void Shard::run(Burst& burst, Tick now) {
 }
 
 // Packets that the appliance has made, and those that were translated already and waited for a neighbour.
-void Shard::run_own(Burst& burst) {
+void Shard::run_own(Burst& burst, Tick now) {
     burst.origin = Origin::kResumed;
 
     packet::parse(burst.batch, tables_.links);
     route_own(burst, tables_);
+    if (tables_.judge != nullptr) {
+        judge_own(burst, tables_, now);
+        set_tos(burst);
+    }
     if (burst.batch.longest > tables_.smallest_mtu) {
         divide(burst, tables_);
     }

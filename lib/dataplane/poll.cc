@@ -26,6 +26,7 @@ unsigned Shard::poll(Tick now) {
     work += fragments_.advance(now, kTimersAPoll);
     free_ended_fragments();
     free_now();
+    sweep();
     gauges_.sessions.set(nat_->session_count());
     gauges_.mappings.set(nat_->mapping_count());
     gauges_.subscribers.set(nat_->subscriber_count());
@@ -114,7 +115,7 @@ void Shard::run_answers(Tick now) {
     if (own_count_ > 0) {
         load(other_, std::span(own_).first(own_count_));
         own_count_ = 0;
-        run_own(other_);
+        run_own(other_, now);
         run_again(now);
     }
     free_now();

@@ -1,6 +1,6 @@
 // Shard: one worker's whole world, and the one way of a burst through it (pipeline.cc is one page).
 //
-//   rx - parse - probe - screen - (gather) - steer - find - (make) - (fit) - (bind) - track - (clamp) - write - route - (divide) - tx
+//   rx - parse - probe - screen - (gather) - steer - find - (make) - (judge) - (fit) - (bind) - track - (clamp) - write - route - (divide) - tx
 //
 //   Owner     the worker that carries it; counters may be read by anyone. N shards on one thread behave as N workers.
 //   Buffers   every packet given to it ends in exactly one place: transmitted, handed to another shard, held (bounded),
@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -69,6 +70,11 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     // What other threads sent: messages, hand-offs, answers of the slow path, control requests (one slice); then timers.
     // Returns the number of packets and entries dealt with: 0 when idle.
     unsigned poll(Tick now);
+    // Puts other rules in force, or none; returns those that were. While the worker rests.
+    std::unique_ptr<Judge> change_rules(std::unique_ptr<Judge> judge);
+    const Judge* current_judge() const { return judge_.get(); }
+    // No session that lives remembers rules of an older generation than this one.
+    uint32_t oldest_rules() const { return oldest_rules_.load(std::memory_order_relaxed); }
     // At the end: frees what is held or queued here, counted as kShutdown. Nothing leaves it any more.
     void shut_down();
 
@@ -90,7 +96,7 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     // pipeline.cc: the one way of a burst, and that of the appliance's own packets.
     void open(Burst& burst);
     void run(Burst& burst, Tick now);
-    void run_own(Burst& burst);
+    void run_own(Burst& burst, Tick now);
     // finish.cc: every packet of the burst leaves by its verdict.
     void finish(Burst& burst);
     void finish_unusual(Burst& burst, uint32_t i);
@@ -136,6 +142,8 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     unsigned poll_control(Tick now);
     void serve(ControlRequest& request, Tick now);
     bool clear_session(const nat::SessionView& wanted, Tick now);
+    // sweep.cc: sessions forget rules that are no more.
+    void sweep();
 
     ShardPlan plan_;
     std::unique_ptr<nat::NatShard> nat_;
@@ -147,6 +155,10 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     FragmentIds fragment_ids_;
     UnsolicitedSyns unsolicited_syns_;
     nat::Exemptions exemptions_;
+    std::unique_ptr<Judge> judge_;  // empty: no rules
+    uint32_t swept_ = 0;            // sessions of this sweep
+    uint32_t sweep_began_ = 0;      // generation in force when it began
+    std::atomic<uint32_t> oldest_rules_{0};
     std::vector<packet::LinkView> links_;
     StageTables tables_;
     std::array<Burst, kTogether> fresh_;

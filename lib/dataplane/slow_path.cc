@@ -10,6 +10,8 @@
 #include "dataplane/slow_path_limits.h"
 #include "dataplane/slow_path_neighbours.h"
 #include "dataplane/slow_path_outbox.h"
+#include "dataplane/slow_path_reset.h"
+#include "packet/batch.h"
 #include "packet/views.h"
 
 namespace sekisho::dataplane {
@@ -334,9 +336,14 @@ bool SlowPath::State::make_error(
     const Ipv4Addr source = speaker_of(punt, *ip);
     TokenBucket& all = is_unsolicited(punt) ? unsolicited : errors;
     // The source's own bucket first, so that one source cannot use up what is for all.
-    const bool made = source.raw != 0 &&
-                      errors_by_source.take(network.view_of(punt.link), ip->source(), now) &&
-                      all.take(now) && make_icmp_error(packet, punt.l3_offset, kind, source);
+    const bool may = source.raw != 0 &&
+                     errors_by_source.take(network.view_of(punt.link), ip->source(), now) &&
+                     all.take(now);
+    const bool is_reset = static_cast<DropReason>(punt.reason) == DropReason::kDeniedByRule &&
+                          (punt.detail & packet::kRefuseByReset) != 0 &&
+                          ip->protocol() == static_cast<uint8_t>(Protocol::kTcp);
+    const bool made = may && (is_reset ? make_tcp_reset(packet, punt.l3_offset)
+                                       : make_icmp_error(packet, punt.l3_offset, kind, source));
     (made ? counters.errors_sent : counters.errors_suppressed).add(1);
     return made;
 }

@@ -68,6 +68,7 @@ std::optional<IcmpErrorKind> error_of(DropReason reason, uint16_t detail) {
         case DropReason::kMappingTableFull:
         case DropReason::kSubscriberTableFull:
         case DropReason::kAddressOnlyFull:
+        case DropReason::kDeniedByRule:
             return IcmpErrorKind{packet::kIcmpUnreachable, static_cast<uint8_t>(detail)};
         case DropReason::kNoMapping:  // of an unsolicited SYN, when its time has passed
             return IcmpErrorKind{packet::kIcmpUnreachable, packet::kCodePortUnreachable};

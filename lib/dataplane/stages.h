@@ -1,7 +1,7 @@
 // Stages: what a burst and the tables of a shard look like to the stages of the pipeline, and the stages themselves.
 //
-//   parse (lib/packet) - hash - probe - screen - (gather) - steer - find - (make) - (fit) - (bind) - track - (clamp) - write - route -
-//   (divide) - finish (Shard)
+//   parse (lib/packet) - hash - probe - screen - (gather) - steer - find - (make) - (judge) - (fit) - (bind) - track - (clamp) -
+//   (set_tos) - write - route - (divide) - finish (Shard)
 //
 //   Law       a stage is a function over the whole burst; it looks only at packets whose verdict is kPending (make: kMiss
 //             too), ends some of them with another verdict, and leaves the rest to the next stage. None calls a later one.
@@ -17,6 +17,7 @@
 #include "dataplane/fragment_ids.h"
 #include "dataplane/fragment_table.h"
 #include "dataplane/hop_table.h"
+#include "dataplane/judge.h"
 #include "dataplane/network.h"
 #include "dataplane/unsolicited_syns.h"
 #include "nat/external_directory.h"
@@ -48,6 +49,7 @@ struct StageTables {
     FragmentTable* fragments = nullptr;
     FragmentIds* fragment_ids = nullptr;
     const nat::Exemptions* exemptions = nullptr;
+    Judge* judge = nullptr;  // empty: there are no rules
     UnsolicitedSyns* unsolicited_syns = nullptr;
     std::span<const packet::LinkView> links;  // by LinkId
     uint16_t smallest_mtu = 1500;             // of all links: what fits there fits everywhere
@@ -66,12 +68,16 @@ struct Burst {
     bool steered = false;       // kFresh: the device has put outbound packets on their shard
     uint32_t misses = 0;        // find: packets without a session
     uint32_t untranslated = 0;  // make, if it was called: of them, those that are exempt
+    uint32_t judged = 0;        // make: bit i: the rules were asked about packet i
+    uint32_t changes_tos = 0;   // judge: bit i: packet i gets another TOS
     std::array<uint32_t, kBurst> candidate;  // probe: what the index says first, not compared yet
     // Beside the metadata, for the few packets that need it:
     std::array<flow::Session, kBurst> scratch;    // make: translation from a mapping alone
     std::array<SubscriberIndex, kBurst> waiting;  // make: with kHold
     std::array<Hop, kBurst> hop;                  // route: with kPuntNeighbour of an unresolved hop
+    std::array<uint8_t, kBurst> tos;              // judge: with its bit in changes_tos
 };
+static_assert(kBurst <= 32);
 
 // TTL, before anything else is decided: what would run out here goes no further, unless it is for the appliance. Only called
 // when a TTL is that low.
@@ -103,6 +109,15 @@ void find(Burst& burst, const StageTables& tables, Tick now);
 
 // Judges misses and makes sessions; those that pass are kPending again.
 void make(Burst& burst, const StageTables& tables, Tick now);
+
+// Asks the rules about packets that make has not asked them about, and ends what they forbid. Only called when there are rules.
+void judge(Burst& burst, const StageTables& tables, Tick now);
+
+// Of packets that the appliance itself sends.
+void judge_own(Burst& burst, const StageTables& tables, Tick now);
+
+// The TOS that rules have set. Only called when they have.
+void set_tos(Burst& burst);
 
 // Ends what is larger than the next link's MTU and must not be cut. Only called when a packet is larger than the smallest MTU.
 void fit(Burst& burst, const StageTables& tables);
@@ -186,6 +201,18 @@ bool pass_untranslated(Burst& burst, uint32_t i, const StageTables& tables);
 std::optional<FlowKey> exempt_flow(
     const PacketMeta& meta, const StageTables& tables, bool by_port = false
 );
+// make, where there are rules, about a miss before anything is made of it. False: they forbid it, and its verdict says so. What
+// they were asked is not counted until it is known what becomes of the packet: finish_asking() or nothing, before the next one.
+struct Ahead {
+    LinkId out_link;
+    nat::RemoteEndpoint destination;  // translated
+};
+bool ask_of_outbound(
+    Burst& burst, uint32_t i, const Ahead& ahead, const StageTables& tables, Tick now
+);
+bool ask_of_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now);
+// Of one that has passed, or that the NAT itself has ended.
+void finish_asking(Burst& burst, uint32_t i, const StageTables& tables, Tick now);
 // make, of a later fragment without session.
 void judge_later_fragment(Burst& burst, uint32_t i, const StageTables& tables, Tick now);
 

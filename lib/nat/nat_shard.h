@@ -236,6 +236,8 @@ class NatShard {
     size_t mapping_count() const { return mappings_.size(); }
     size_t subscriber_count() const { return subscribers_.size(); }
     size_t session_capacity() const { return sessions_.capacity(); }
+    // Every session there is has a smaller index.
+    uint32_t session_high_water() const { return sessions_.high_water(); }
     TableShares table_limits() const {
         return {sessions_.limit(), mappings_.limit(), subscribers_.limit()};
     }

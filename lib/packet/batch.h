@@ -104,6 +104,8 @@ struct alignas(64) PacketMeta {
     uint16_t error_detail =
         0;  // with kPuntError: of kTooBig the MTU to report, of a refusal the ICMP code
 };
+// In error_detail: TCP is refused by a reset.
+inline constexpr uint16_t kRefuseByReset = 0x100;
 static_assert(sizeof(PacketMeta) == 64);
 
 struct Batch {

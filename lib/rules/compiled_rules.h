@@ -51,6 +51,8 @@ class Trail {
     }
     void note_residue() { is_for_flow_ = false; }
     bool is_whole() const { return is_whole_; }
+    // As if nothing had been asked yet, but for the path.
+    void forget_residue() { is_for_flow_ = true; }
     // No rule that leaves a residue was asked: outcome and path are those of every packet of the flow (linear.h).
     bool is_for_flow() const { return is_for_flow_; }
     std::span<const RuleId> rules() const { return {rules_, count_}; }

@@ -10,12 +10,18 @@ struct Effect {
     Rates& rates;
     Outcome& outcome;
 
-    bool operator()(const SetTos& a) const {
-        packet.tos = static_cast<uint8_t>((packet.tos & a.keep) ^ a.flip);
+    bool set_tos(uint8_t keep, uint8_t flip) const {
+        packet.tos = static_cast<uint8_t>((packet.tos & keep) ^ flip);
+        outcome.tos_keep &= keep;
+        outcome.tos_flip = static_cast<uint8_t>((outcome.tos_flip & keep) ^ flip);
         return true;
     }
+    bool operator()(const SetTos& a) const { return set_tos(a.keep, a.flip); }
     bool operator()(const SetDscp& a) const {
-        packet.tos = static_cast<uint8_t>((packet.tos & 0x03) | a.value << 2);
+        return set_tos(0x03, static_cast<uint8_t>(a.value << 2));
+    }
+    bool operator()(const Log& /*action*/) const {
+        outcome.logs = true;
         return true;
     }
     bool operator()(const SetMark& a) const {

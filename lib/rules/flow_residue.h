@@ -31,6 +31,8 @@ class FlowResidue {
         MatchScratch& scratch
     );
     uint16_t size() const { return size_; }
+    // In the order of the walk; nullptr: none, only a way on.
+    const Step* step(uint16_t at) const { return ops_[at].step; }
     // `first`: as it comes to the first rule; of the same flow. Adds the path to the trail.
     Outcome run(const RulePacket& first, const CompiledRules::Tools& tools) const;
 

@@ -26,7 +26,10 @@ enum class Disposition : uint8_t {
 struct Outcome {
     Disposition disposition = Disposition::kPassed;
     bool no_track = false;
-    uint8_t tos = 0;                 // as the packet is to have it
+    bool logs = false;        // a rule that logs has agreed
+    uint8_t tos = 0;          // as the packet is to have it
+    uint8_t tos_keep = 0xff;  // what was done to it, whatever it was: (TOS & keep) ^ flip
+    uint8_t tos_flip = 0;
     uint32_t mark = 0;               // the same
     RuleId by = kNoRule;             // the rule, or policy, that decided
     const Action* action = nullptr;  // that decided; nullptr: none, or a policer

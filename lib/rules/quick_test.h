@@ -18,6 +18,20 @@ struct VaryingFields {
     static constexpr uint8_t kTcpFlags = 0, kTos = 8, kTtl = 16, kFragment = 24, kLength = 32;
     static constexpr unsigned kHasTcp = 48;
     uint64_t word = 0;
+    struct Parts {
+        uint8_t tcp_flags = 0;
+        uint8_t tos = 0;
+        uint8_t ttl = 0;
+        FragmentKind fragment = FragmentKind::kWhole;
+        uint16_t length = 0;
+        bool has_tcp = false;
+    };
+    explicit VaryingFields(const Parts& parts)
+        : word(
+              parts.tcp_flags | uint64_t{parts.tos} << kTos | uint64_t{parts.ttl} << kTtl |
+              static_cast<uint64_t>(parts.fragment) << kFragment |
+              uint64_t{parts.length} << kLength | uint64_t{parts.has_tcp} << kHasTcp
+          ) {}
     explicit VaryingFields(const RulePacket& packet)
         : word(
               packet.tcp_flags | uint64_t{packet.tos} << kTos | uint64_t{packet.ttl} << kTtl |
@@ -34,6 +48,7 @@ struct QuickTest {
     uint16_t mask = 0;
     uint16_t first = 0;
     uint16_t span = 0;
+    friend bool operator==(const QuickTest&, const QuickTest&) = default;
 
     bool holds(VaryingFields fields) const {
         const uint64_t value = (fields.word >> shift & mask) - first;

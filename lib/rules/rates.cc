@@ -40,6 +40,17 @@ void Rates::follow(const RuleSet& set) {
     }
 }
 
+void Rates::take_over(const Rates& before) {
+    const size_t count = std::min(buckets_.size(), before.buckets_.size());
+    for (size_t number = 0; number < count; ++number) {
+        Bucket& bucket = buckets_[number];
+        const Bucket& old = before.buckets_[number];
+        if (bucket.room == old.room && bucket.per_ms == old.per_ms && bucket.cost == old.cost) {
+            bucket = old;
+        }
+    }
+}
+
 bool Rates::take(uint32_t number, uint32_t units, Tick now) {
     Bucket& bucket = buckets_[number];
     const uint64_t passed = bucket.is_new ? ~uint64_t{0} : uint64_t{now.ms - bucket.last.ms};

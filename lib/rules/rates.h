@@ -21,6 +21,8 @@ class Rates {
 
     // Takes over another rule set; allocates.
     void follow(const RuleSet& set);
+    // The credit of buckets that are the same as there.
+    void take_over(const Rates& before);
     bool take_packet(uint32_t bucket, Tick now) { return take(bucket, 1, now); }
     bool take_bytes(uint32_t bucket, uint32_t bytes, Tick now) { return take(bucket, bytes, now); }
 

@@ -262,6 +262,21 @@ void TestBed::build_shards() {
     for (unsigned w = 0; w < options_.workers; ++w) {
         workers_[w]->carry(carried[w]);
     }
+    std::vector<Shard*> all;
+    std::ranges::transform(shards_, std::back_inserter(all), &std::unique_ptr<Shard>::get);
+    rules_ = std::make_unique<dataplane::RulesInForce>(all, HashSecret{{1, 2, 3, 4}});
+}
+
+void TestBed::put_rules(
+    const rules::RuleSet& set, bool cuts, std::shared_ptr<const rules::AddressSets> sets
+) {
+    auto judges =
+        rules_->prepare({rules::CompiledRules::build(set), std::move(sets), nullptr, cuts});
+    if (!judges) {
+        throw std::runtime_error(judges.error().message);
+    }
+    rules_->put(*judges);
+    rules_->settle(*judges);
 }
 
 void TestBed::push(LinkId link, const ByteVector& bytes) {

@@ -18,6 +18,7 @@
 #include "dataplane/fabric.h"
 #include "dataplane/inspector.h"
 #include "dataplane/network.h"
+#include "dataplane/rules_in_force.h"
 #include "dataplane/shard.h"
 #include "dataplane/slow_path.h"
 #include "dataplane/worker.h"
@@ -164,6 +165,14 @@ class TestBed {
     nat::ExternalDirectory& directory() { return *directory_; }
     const nat::NatSettings& settings() const { return options_.nat; }
     unsigned shard_of(Ipv4Addr subscriber) const { return table_.of(toeplitz_(subscriber)).value; }
+    // Puts rules in force, as a change of the configuration does.
+    void put_rules(
+        const rules::RuleSet& set,
+        bool cuts = true,
+        std::shared_ptr<const rules::AddressSets> sets = nullptr
+    );
+    dataplane::RulesInForce& rules() const { return *rules_; }
+    rules::RuleTotal counted(rules::RuleId rule) const { return rules_->totals()[rule.value]; }
     void shut_down();
     // Whether somebody answers this request; nothing: everybody does.
     std::function<bool(const Decoded&)> answers_arp;
@@ -189,6 +198,7 @@ class TestBed {
     std::vector<dataplane::WorkerPlan> plans_;
     std::vector<std::unique_ptr<dataplane::Worker>> workers_;
     std::vector<std::unique_ptr<dataplane::Shard>> shards_;
+    std::unique_ptr<dataplane::RulesInForce> rules_;
     std::unique_ptr<dataplane::SlowPath> slow_path_;
     unsigned next_queue_ = 0;
     Tick now_{1000};

@@ -144,6 +144,7 @@ struct Decoded {
     Ipv4Addr source;
     Ipv4Addr destination;
     uint8_t protocol = 0;
+    uint8_t tos = 0;
     uint8_t ttl = 0;
     uint16_t ip_id = 0;
     uint16_t fragment_word = 0;

@@ -192,6 +192,7 @@ Decoded decode_l3(Bytes bytes) {
     out.source = ip->source();
     out.destination = ip->destination();
     out.protocol = ip->protocol();
+    out.tos = ip->tos();
     out.ttl = ip->ttl();
     out.ip_id = ip->id();
     out.fragment_word = ip->fragment_word();

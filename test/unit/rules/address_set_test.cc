@@ -5,7 +5,7 @@
 #include <random>
 #include <thread>
 
-#include "rules_support.h"
+#include "support/rules_support.h"
 
 namespace sekisho::rules::test {
 namespace {

@@ -6,7 +6,7 @@
 #include "rules/compiled_rules.h"
 #include "rules/covers.h"
 #include "rules/flow_residue.h"
-#include "rules_support.h"
+#include "support/rules_support.h"
 
 namespace sekisho::rules::test {
 namespace {

@@ -1,7 +1,7 @@
 // The walk of the linear matcher: chains, actions, policies and paths.
 #include "rules/linear.h"
 
-#include "rules_support.h"
+#include "support/rules_support.h"
 
 namespace sekisho::rules::test {
 namespace {

@@ -2,7 +2,7 @@
 #include "rules/paths.h"
 
 #include "rules/residue.h"
-#include "rules_support.h"
+#include "support/rules_support.h"
 
 namespace sekisho::rules::test {
 namespace {

@@ -1,7 +1,7 @@
 // Building rule sets: what is refused, with which words, and that nothing is changed then.
 #include "rules/rule_set.h"
 
-#include "rules_support.h"
+#include "support/rules_support.h"
 
 namespace sekisho::rules::test {
 namespace {

@@ -1,6 +1,6 @@
 // A rule set that is made anew takes over what was there before.
 #include "rules/compiled_rules.h"
-#include "rules_support.h"
+#include "support/rules_support.h"
 
 namespace sekisho::rules::test {
 namespace {

@@ -1,6 +1,6 @@
 // Each test of a packet, as it is and negated: covers().
 #include "rules/covers.h"
-#include "rules_support.h"
+#include "support/rules_support.h"
 
 namespace sekisho::rules::test {
 namespace {

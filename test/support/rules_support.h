@@ -19,7 +19,8 @@ inline AddressRange addresses(const std::string& text) {
     if (const auto dash = text.find('-'); dash != std::string::npos) {
         return {address(text.substr(0, dash)), address(text.substr(dash + 1))};
     }
-    return range_of(base::parse_ipv4_prefix(text).value_or(Ipv4Prefix{Ipv4Addr{}, 0}));
+    return text.find('/') == std::string::npos ? AddressRange{address(text), address(text)}
+                                               : range_of(base::parse_ipv4_prefix(text).value());
 }
 inline Condition from(const std::string& text) {
     return {AddressTest{Side::kSource, {addresses(text)}, {}, {}}};

@@ -1,0 +1,144 @@
+// The rules of the configuration, in force.
+#include "sekishod/appliance_rules.h"
+
+#include <ctime>
+
+#include "base/secret.h"
+#include "sekishod/log.h"
+
+namespace sekisho::daemon {
+namespace {
+
+using InForce = dataplane::RulesInForce;
+
+std::shared_ptr<const rules::AddressSets> make_sets(
+    const config::RulesSettings& settings, const HashSecret& secret
+) {
+    auto sets = std::make_shared<rules::AddressSets>();
+    for (size_t i = 0; i < settings.sets.size(); ++i) {
+        auto set = std::make_shared<rules::AddressSet>(secret);
+        for (const Ipv4Prefix& prefix : settings.sets[i].prefixes()) {
+            set->insert(prefix);
+        }
+        sets->put(rules::SetId{static_cast<uint16_t>(i)}, std::move(set));
+    }
+    return sets;
+}
+
+std::shared_ptr<const rules::SubscriberGroups> make_groups(const config::RulesSettings& settings) {
+    auto groups = std::make_shared<rules::SubscriberGroups>();
+    for (size_t i = 0; i < settings.groups.size(); ++i) {
+        for (const Ipv4Prefix& prefix : settings.groups[i].prefixes) {
+            groups->add(settings.groups[i].realm, prefix, rules::GroupId{static_cast<uint16_t>(i)});
+        }
+    }
+    return groups;
+}
+
+// `before`: what is compiled; nullptr: nothing.
+InForce::Rules compile(
+    const config::RulesSettings& settings,
+    const std::shared_ptr<const rules::CompiledRules>& before,
+    const HashSecret& secret
+) {
+    InForce::Rules rules;
+    if (settings.set.chains().empty()) {
+        return rules;
+    }
+    rules.compiled = before != nullptr ? before->follow(settings.set)
+                                       : rules::CompiledRules::build(settings.set);
+    rules.sets = make_sets(settings, secret);
+    rules.groups = make_groups(settings);
+    rules.cuts = settings.change == config::RulesChange::kRevalidate;
+    return rules;
+}
+
+}  // namespace
+
+void Appliance::NewRules::settle(bool is_done) {
+    if (in_force == nullptr) {
+        return;
+    }
+    if (is_done) {
+        in_force->settle(judges);
+    } else {
+        in_force->give_back(before);
+    }
+}
+
+Result<void> Appliance::make_rules() {
+    const auto secret = base::draw_secret();
+    if (!secret) {
+        return tl::unexpected(secret.error());
+    }
+    std::vector<dataplane::Shard*> shards;
+    for (const auto& shard : shards_) {
+        shards.push_back(shard.get());
+    }
+    rules_ = std::make_unique<InForce>(std::move(shards), *secret);
+    tell_time();
+    auto judges = rules_->prepare(compile(config_.rules, nullptr, *secret));
+    if (!judges) {
+        return tl::unexpected(judges.error());
+    }
+    rules_->put(*judges);
+    return {};
+}
+
+// Routes and addresses of links decide by which link a packet departs.
+Result<Appliance::NewRules> Appliance::prepare_rules(
+    const config::Config& next, bool is_renumbered
+) {
+    NewRules made;
+    const bool has_rules = rules_->compiled() != nullptr;
+    if (next.rules == config_.rules && !(is_renumbered && has_rules)) {
+        return made;
+    }
+    const auto secret = base::draw_secret();
+    if (!secret) {
+        return tl::unexpected(secret.error());
+    }
+    made.before = rules_->rules();
+    auto judges = rules_->prepare(compile(next.rules, rules_->compiled(), *secret));
+    if (!judges) {
+        return tl::unexpected(judges.error());
+    }
+    made.in_force = rules_.get();
+    made.judges = std::move(*judges);
+    return made;
+}
+
+// Rules that have followed a change are made anew as a whole, in the time of the main thread.
+void Appliance::settle_rules() {
+    constexpr std::chrono::seconds kPatience{2};
+    const std::unique_lock guard(change_lock_, std::try_to_lock);
+    if (!guard || rules_->compiled() == nullptr || rules_->compiled()->is_settled()) {
+        return;
+    }
+    InForce::Rules rules = rules_->rules();
+    rules.compiled = rules::CompiledRules::build(rules.compiled->rules());
+    const InForce::Rules before = rules_->rules();
+    auto judges = rules_->prepare(rules);
+    if (!judges) {
+        return;  // later
+    }
+    if (!gate_.while_all_rest([&] { rules_->put(*judges); }, kPatience)) {
+        rules_->give_back(before);
+        return;
+    }
+    rules_->settle(*judges);
+}
+
+void Appliance::tell_time() {
+    const std::time_t now = std::time(nullptr);
+    std::tm local{};
+    localtime_r(&now, &local);
+    const unsigned day = (static_cast<unsigned>(local.tm_wday) + 6) % 7;  // from Monday
+    const auto second =
+        static_cast<unsigned>(local.tm_hour * 3600 + local.tm_min * 60 + local.tm_sec);
+    rules_->clock().set(
+        clock_.now(), {day * rules::TimeOfWeek::kDay + second % rules::TimeOfWeek::kDay}
+    );
+}
+
+}  // namespace sekisho::daemon

@@ -1,0 +1,26 @@
+// What becomes of the rules when the configuration changes: made beside those in force, put in their place while nobody takes a
+// turn, and given up afterwards.
+#pragma once
+
+#include <optional>
+
+#include "sekishod/appliance.h"
+
+namespace sekisho::daemon {
+
+struct Appliance::NewRules {
+    dataplane::RulesInForce* in_force = nullptr;  // nullptr: they stay
+    dataplane::RulesInForce::Rules before;
+    Judges judges;
+
+    // While everybody rests.
+    void put() {
+        if (in_force != nullptr) {
+            in_force->put(judges);
+        }
+    }
+    // `is_done`: they were put.
+    void settle(bool is_done);
+};
+
+}  // namespace sekisho::daemon

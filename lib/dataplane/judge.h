@@ -1,0 +1,204 @@
+// Judge: the rules in force, as one shard asks them, and what they have counted there.
+//
+//   Question  one packet at a time: begin(), ask() at each hook on its way, then end(), which counts its path. What a
+//             packet shows may change between two hooks (packet()). A question that is not ended has counted nothing.
+//   Verdict   what a question came to, kept for the session in its fate (fates.h), if no rule that was asked can answer
+//             otherwise for another packet of the flow, and none of them logs; where some rules ask for header fields
+//             that vary, the flow's residue (residues.h). Of all others each packet is a question.
+//   Time      a judge belongs to one generation of the rules: another takes its place while the worker rests (base/rest_gate.h), and takes
+//             over its rates. Its counts are summed up by whoever gets it back.
+//   Memory    all of it is taken when it is made.
+//   Thread    the shard's worker; totals() by anybody.
+//   Source    ARCHITECTURE 5.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/keyed_hash.h"
+#include "dataplane/fates.h"
+#include "dataplane/residues.h"
+#include "flow/session.h"
+#include "packet/batch.h"
+#include "rules/compiled_rules.h"
+#include "rules/flow_residue.h"
+#include "rules/groups.h"
+#include "rules/paths.h"
+#include "rules/rates.h"
+
+namespace sekisho::dataplane {
+
+// The operator's clock, for rules that go by the time of day. Set by one thread, read by all.
+class WeekClock {
+  public:
+    void set(Tick now, rules::TimeOfWeek time) {
+        anchor_.store(uint64_t{now.ms} << 32 | time.second, std::memory_order_relaxed);
+    }
+    rules::TimeOfWeek at(Tick now) const {
+        constexpr uint64_t kWeek = uint64_t{7} * rules::TimeOfWeek::kDay;
+        const uint64_t anchor = anchor_.load(std::memory_order_relaxed);
+        const uint32_t passed = now.ms - static_cast<uint32_t>(anchor >> 32);
+        return {static_cast<uint32_t>(((anchor & 0xffffffff) + passed / 1000) % kWeek)};
+    }
+
+  private:
+    std::atomic<uint64_t> anchor_{0};
+};
+
+// What a question came to.
+struct Ruling {
+    enum Answer : uint8_t { kPass, kDeny, kReject };
+    Answer answer = kPass;
+    bool no_track = false;
+    bool logs = false;
+    uint8_t tos_keep = 0xff;
+    uint8_t tos_flip = 0;
+    rules::Reject reject;  // with kReject
+
+    bool changes_tos() const { return tos_keep != 0xff || tos_flip != 0; }
+    bool is_usual() const { return answer == kPass && !changes_tos(); }
+};
+
+struct JudgePlan {
+    std::shared_ptr<const rules::CompiledRules> rules;
+    std::shared_ptr<const rules::AddressSets> sets;
+    std::shared_ptr<const rules::SubscriberGroups> groups;  // empty: none
+    const WeekClock* clock = nullptr;
+    uint32_t generation = 1;  // 1 to Judge::kGenerations - 1
+    uint32_t shards = 1;
+    HashSecret secret;
+    bool cuts =
+        true;  // ends sessions that stood before and that these rules forbid; else they go on as they were
+};
+
+class Judge {
+  public:
+    static constexpr uint32_t kGenerations = 1 << 12;
+
+    explicit Judge(const JudgePlan& plan);
+    // Another takes its place.
+    void take_over(const Judge& before);
+
+    uint32_t generation() const { return generation_; }
+    bool cuts() const { return cuts_; }
+    bool has(rules::HookMask hooks) const { return (hooks_ & hooks) != 0; }
+    const WeekClock* clock() const { return clock_; }
+    rules::GroupId group_of(RealmId realm, Ipv4Addr subscriber) const {
+        return groups_ == nullptr ? rules::kNoGroup : groups_->group_of(realm, subscriber);
+    }
+
+    void begin(const rules::RulePacket& packet);
+    rules::RulePacket& packet() { return packet_; }
+    // Whether the packet goes on; if not, the ruling says how it ends.
+    bool ask(rules::Hook hook);
+    const Ruling& ruling() const { return ruling_; }
+    // For whoever asks in two parts.
+    void note_all_asked() { are_all_asked_ = true; }
+    bool are_all_asked() const { return are_all_asked_; }
+    // Whether a question has begun that is not ended; ends it without counting.
+    bool is_asking() const { return is_asking_; }
+    void drop_question() { is_asking_ = false; }
+    // The packet passes, whatever the rules say, and so does what is kept of it.
+    void excuse() {
+        is_overruled_ = true;
+        ruling_ = {};
+    }
+    // Whether another packet of this flow and tag would fare the same.
+    bool is_for_flow() const { return trail_.is_whole() && is_for_flow_ && !ruling_.logs; }
+    // Its path, interned; kNoPath: it has no place. Counts nothing.
+    rules::PathId path();
+    // Counts the packet on its path.
+    void end(uint32_t bytes);
+
+    // The fate that a session has by these rules; kWalk: none, or none that is kept.
+    uint32_t fate_of(const flow::Session& session) const {
+        const uint32_t index = session.verdict ^ mark_;
+        return index < fates_.room() ? index : Fates::kWalk;
+    }
+    // Whether it goes on whatever the rules say. Not of a session that was just made.
+    bool is_excused(const flow::Session& session) const {
+        return knows(session) ? fates_.at(fate_of(session)).is_excused : !cuts_;
+    }
+    // Whether these rules have been asked about it at all.
+    bool knows(const flow::Session& session) const {
+        return (session.verdict ^ mark_) < fates_.room();
+    }
+    // What the question came to is to hold of the session's packets with this tag. Counts the packet.
+    struct Of {
+        Direction direction;
+        FateTag tag;
+        rules::VaryingFields fields;
+        bool is_excused = false;
+    };
+    void keep(flow::Session& session, const Of& of, uint32_t bytes);
+    // Of a packet whose session has a fate: true: it passes, and is counted.
+    [[gnu::always_inline]] bool passes(
+        const flow::Session& session, Direction direction, FateTag tag, uint32_t bytes
+    ) {
+        const uint32_t index = session.verdict ^ mark_;
+        if (index >= fates_.room()) {
+            return false;
+        }
+        Fate::Half& half = fates_.at(index).half[static_cast<size_t>(direction)];
+        if (half.way.tag != tag) {
+            return false;
+        }
+        half.count.add(1, bytes);
+        return true;
+    }
+    // The same where there is more to do; nullptr: nothing is known of such packets. Counts the packet.
+    struct Known {
+        FateTag tag;
+        uint32_t bytes;
+        rules::VaryingFields fields;
+    };
+    const Ruling* find(const flow::Session& session, Direction direction, const Known& packet);
+    const rules::CompiledRules& rules() const { return *rules_; }
+    // By RuleId.
+    std::vector<rules::RuleTotal> totals() const;
+
+  private:
+    rules::Outcome walk(rules::ChainId chain);
+    void gather(rules::ChainId chain, size_t path_before);
+    FateWay way_of(const Of& of);
+    FateWay residue_of(const Of& of);
+    bool learn(uint32_t residue, rules::VaryingFields fields);
+    void add_path(
+        std::vector<rules::RuleTotal>& totals, rules::PathId path, const rules::PacketCount& count
+    ) const;
+    static void spill(void* context, rules::RuleId rule);
+    void count_by_rule(uint32_t bytes);
+    void note(const rules::Outcome& outcome);
+
+    std::shared_ptr<const rules::CompiledRules> rules_;
+    std::shared_ptr<const rules::AddressSets> sets_;
+    std::shared_ptr<const rules::SubscriberGroups> groups_;
+    const WeekClock* clock_;
+    uint32_t generation_;
+    uint32_t mark_;  // of this generation, in Session::verdict
+    bool cuts_;
+    rules::HookMask hooks_ = 0;
+    std::array<std::vector<rules::ChainId>, rules::kHooks> chains_;
+    rules::Rates rates_;
+    Fates fates_;
+    rules::Paths paths_;
+    std::vector<Ruling> rulings_;  // by PathId
+    rules::RuleCounts counts_;
+    Residues residues_;
+    ResidueGatherer gatherer_;
+    rules::FlowResidue chain_residue_;
+    bool leaves_residue_;      // some rule does
+    bool is_for_flow_ = true;  // of all chains asked
+    rules::WalkScratch scratch_;
+    rules::Trail trail_;
+    rules::RulePacket packet_;
+    Ruling ruling_;
+    bool is_asking_ = false;
+    bool are_all_asked_ = false;
+    bool is_overruled_ = false;
+};
+
+}  // namespace sekisho::dataplane

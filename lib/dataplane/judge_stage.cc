@@ -1,0 +1,443 @@
+// Where the rules are asked: about misses before anything is made of them, about all others behind make.
+//
+//   Views     ingress sees a packet as it arrived; forward between the two translations: the subscriber with its internal
+//             endpoint, the other end as it is; egress as it departs. The two halves of a hairpin are two packets: the first is asked at ingress and
+//             forward, without a departing link, the second at forward and egress.
+//   Order     accounting, ingress, forward, egress, accounting; or accounting, ingress, local-in.
+#include <algorithm>
+#include <bit>
+
+#include "dataplane/stages.h"
+#include "packet/checksum.h"
+
+namespace sekisho::dataplane {
+namespace {
+
+using rules::ConnectionState;
+using rules::FragmentKind;
+using rules::Hook;
+using rules::RulePacket;
+
+constexpr rules::HookMask kArrival = mask_of(Hook::kAccounting) | mask_of(Hook::kIngress);
+constexpr rules::HookMask kDeparture = mask_of(Hook::kAccounting) | mask_of(Hook::kEgress);
+
+FragmentKind fragment_of(const PacketRef& ref) {
+    if ((ref.fragment & packet::kFragment) == 0) {
+        return FragmentKind::kWhole;
+    }
+    return (ref.fragment & packet::kLaterFragment) != 0 ? FragmentKind::kLater
+                                                        : FragmentKind::kFirst;
+}
+
+// The first bytes of the transport header, as far as there are any.
+void read_transport(RulePacket& packet, const uint8_t* l4, size_t room) {
+    if (packet.has_ports() && room >= 4) {
+        packet.source_port = {packet::load<uint16_t>(l4)};
+        packet.destination_port = {packet::load<uint16_t>(l4 + 2)};
+    }
+    if (packet.has_icmp() && room >= 2) {
+        packet.icmp_type = l4[0];
+        packet.icmp_code = l4[1];
+    }
+    if (packet.has_tcp() && room > packet::offset::kTcpFlags) {
+        packet.tcp_flags = l4[packet::offset::kTcpFlags];
+    }
+}
+
+// As the bytes of the packet show it now.
+RulePacket packet_of(const PacketRef& ref, const PacketMeta& meta, const Judge& judge, Tick now) {
+    const uint8_t* const ip = ref.data + meta.l3_offset;
+    RulePacket packet;
+    packet.source = source_of(ref, meta);
+    packet.destination = destination_of(ref, meta);
+    packet.protocol = ip[packet::offset::kIpProtocol];
+    packet.fragment = fragment_of(ref);
+    packet.in_link = ref.in_link;
+    packet.tos = ip[packet::offset::kIpTos];
+    packet.ttl = meta.ttl;
+    packet.length = meta.l3_length;
+    packet.realm = realm_of(meta);
+    if (meta.direction == Direction::kOutbound) {
+        packet.group = judge.group_of(packet.realm, packet.source);
+    }
+    packet.now = now;
+    packet.time = judge.clock() != nullptr ? judge.clock()->at(now) : rules::TimeOfWeek{};
+    const size_t header = static_cast<size_t>(ip[0] & 0x0f) * 4;
+    const size_t length = std::min<size_t>(meta.l3_length, size_t{ref.length} - meta.l3_offset);
+    read_transport(packet, ip + header, length > header ? length - header : 0);
+    return packet;
+}
+
+bool is_second_half(const PacketRef& ref) {
+    return (ref.flags & packet::kHairpin) != 0;
+}
+
+bool is_answered(const flow::Session& session, Direction direction) {
+    const uint16_t by_the_other =
+        direction == Direction::kOutbound ? flow::kSeenInbound : flow::kSeenOutbound;
+    return (session.flags & by_the_other) != 0;
+}
+
+ConnectionState state_of(const PacketMeta& meta) {
+    if (meta.kind == PacketKind::kIcmpError) {
+        return ConnectionState::kRelated;
+    }
+    const auto& session = *static_cast<const flow::Session*>(meta.session);
+    const bool is_kept = meta.session_index != kNoIndex;
+    return is_kept && is_answered(session, meta.direction) ? ConnectionState::kEstablished
+                                                           : ConnectionState::kNew;
+}
+
+LinkId out_link_of(const PacketRef& ref, const PacketMeta& meta, const StageTables& tables) {
+    const auto& session = *static_cast<const flow::Session*>(meta.session);
+    const bool outbound = meta.direction == Direction::kOutbound;
+    if (outbound && (session.flags & flow::kSessionHairpin) != 0) {
+        return rules::kNoLink;
+    }
+    Ipv4Addr destination{outbound ? session.remote_address : session.internal_address};
+    if (meta.kind == PacketKind::kIcmpError && outbound) {
+        destination = destination_of(ref, meta);
+    }
+    const HopResult hop = find_hop(tables, flow::realm_of(session), destination, meta.direction);
+    return hop.is_found() ? hop.link() : rules::kNoLink;
+}
+
+// To what it is between the translations. An ICMP error shows the session of what it quotes, and ports only in there.
+void show_forward(Judge& judge, const PacketMeta& meta) {
+    RulePacket& packet = judge.packet();
+    const auto& session = *static_cast<const flow::Session*>(meta.session);
+    const bool has_ports = packet.has_ports() && packet::is_usual(meta.kind);
+    packet.realm = flow::realm_of(session);
+    packet.group = judge.group_of(packet.realm, {session.internal_address});
+    if (meta.direction == Direction::kInbound) {
+        packet.destination = {session.internal_address};
+        packet.destination_port = has_ports ? Port{session.internal_port} : packet.destination_port;
+        return;
+    }
+    if (meta.kind != PacketKind::kIcmpError) {
+        packet.destination = {session.remote_address};
+        packet.destination_port = has_ports ? Port{session.remote_port} : packet.destination_port;
+    }
+}
+
+void show_departure(RulePacket& packet, const PacketMeta& meta, const StageTables& tables) {
+    const auto& session = *static_cast<const flow::Session*>(meta.session);
+    const bool has_ports = packet.has_ports() && packet::is_usual(meta.kind);
+    if (meta.direction == Direction::kOutbound) {
+        packet.source = {session.external_address};
+        packet.source_port = has_ports ? Port{session.external_port} : packet.source_port;
+        return;
+    }
+    if ((session.flags & flow::kRedirected) != 0 && meta.kind != PacketKind::kIcmpError) {
+        const auto& original = tables.nat->original_of(meta.session_index);
+        packet.source = {original.address};
+        packet.source_port = has_ports ? Port{original.port} : packet.source_port;
+    }
+}
+
+bool ask_forward(const PacketRef& ref, const PacketMeta& meta, const StageTables& tables) {
+    Judge& judge = *tables.judge;
+    if (!judge.has(mask_of(Hook::kForward) | kDeparture)) {
+        return true;
+    }
+    show_forward(judge, meta);
+    judge.packet().out_link = out_link_of(ref, meta, tables);
+    return judge.ask(Hook::kForward);
+}
+
+bool ask_departure(const PacketMeta& meta, const StageTables& tables) {
+    Judge& judge = *tables.judge;
+    if (!judge.has(kDeparture) || judge.packet().out_link == rules::kNoLink) {
+        return true;
+    }
+    show_departure(judge.packet(), meta, tables);
+    const LinkId in_link = judge.packet().in_link;
+    const bool passes = judge.ask(Hook::kEgress);
+    judge.packet().in_link = rules::kNoLink;
+    judge.ask(Hook::kAccounting);
+    judge.packet().in_link = in_link;
+    return passes;
+}
+
+bool ask_arrival(Judge& judge) {
+    if (!judge.has(kArrival)) {
+        return true;
+    }
+    judge.ask(Hook::kAccounting);
+    return judge.ask(Hook::kIngress);
+}
+
+// All that is asked of a packet whose session is known.
+bool ask_all(const Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+    const PacketRef& ref = burst.batch.ref[i];
+    const PacketMeta& meta = burst.batch.meta[i];
+    Judge& judge = *tables.judge;
+    judge.begin(packet_of(ref, meta, judge, now));
+    judge.packet().state = state_of(meta);
+    return (is_second_half(ref) || ask_arrival(judge)) && ask_forward(ref, meta, tables) &&
+           ask_departure(meta, tables);
+}
+
+// Does what the rules say.
+void obey(Burst& burst, uint32_t i, const Ruling& ruling) {
+    PacketMeta& meta = burst.batch.meta[i];
+    if (ruling.answer == Ruling::kPass) {
+        if (ruling.changes_tos()) {
+            const PacketRef& ref = burst.batch.ref[i];
+            const uint8_t tos = ref.data[meta.l3_offset + packet::offset::kIpTos];
+            burst.tos[i] = static_cast<uint8_t>((tos & ruling.tos_keep) ^ ruling.tos_flip);
+            burst.changes_tos |= uint32_t{1} << i;
+        }
+        return;
+    }
+    burst.batch.drop(i, DropReason::kDeniedByRule);
+    if (ruling.answer == Ruling::kReject) {
+        meta.verdict = Verdict::kPuntError;
+        meta.error_detail = static_cast<uint16_t>(
+            ruling.reject.icmp_code | (ruling.reject.by_tcp_reset ? packet::kRefuseByReset : 0U)
+        );
+    }
+}
+
+// Whether a packet has a session that can keep what the rules say of it.
+bool is_kept(const PacketMeta& meta) {
+    return meta.session_index != kNoIndex &&
+           (packet::is_usual(meta.kind) || meta.kind == PacketKind::kAddressOnly);
+}
+
+flow::Session& session_of(const PacketMeta& meta) {
+    return *static_cast<flow::Session*>(meta.session);
+}
+
+rules::VaryingFields fields_of(const PacketRef& ref, const PacketMeta& meta) {
+    const bool is_tcp = meta.kind == PacketKind::kTcp;
+    return rules::VaryingFields(rules::VaryingFields::Parts{
+        .tcp_flags = is_tcp ? meta.tcp_flags : uint8_t{0},
+        .tos = ref.data[meta.l3_offset + packet::offset::kIpTos],
+        .ttl = meta.ttl,
+        .fragment = fragment_of(ref),
+        .length = meta.l3_length,
+        .has_tcp = is_tcp});
+}
+
+FateTag tag_of(const PacketRef& ref, const PacketMeta& meta) {
+    return fate_tag(ref.in_link, is_answered(session_of(meta), meta.direction));
+}
+
+[[gnu::noinline]] void judge_anew(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+    PacketMeta& meta = burst.batch.meta[i];
+    const PacketRef& ref = burst.batch.ref[i];
+    Judge& judge = *tables.judge;
+    ask_all(burst, i, tables, now);
+    if (!is_kept(meta)) {
+        judge.end(meta.l3_length);
+        return obey(burst, i, judge.ruling());
+    }
+    flow::Session& session = session_of(meta);
+    const bool is_excused = judge.is_excused(session);
+    const bool stood_before = !judge.knows(session);
+    if (is_excused) {
+        judge.excuse();
+    }
+    const bool is_forbidden = judge.ruling().answer != Ruling::kPass && judge.is_for_flow();
+    const Judge::Of of{meta.direction, tag_of(ref, meta), fields_of(ref, meta), is_excused};
+    judge.keep(session, of, meta.l3_length);
+    obey(burst, i, judge.ruling());
+    if (stood_before && is_forbidden) {
+        tables.nat->clear_session({meta.session_index}, now);
+    }
+}
+
+// What is kept of its flow, but for counting it, or nothing.
+[[gnu::noinline]] void judge_slowly(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+    const PacketMeta& meta = burst.batch.meta[i];
+    const PacketRef& ref = burst.batch.ref[i];
+    const Judge::Known packet{tag_of(ref, meta), meta.l3_length, fields_of(ref, meta)};
+    const Ruling* known = tables.judge->find(session_of(meta), meta.direction, packet);
+    if (known == nullptr) {
+        return judge_anew(burst, i, tables, now);
+    }
+    obey(burst, i, *known);
+}
+
+// To the appliance itself.
+[[gnu::noinline]] void judge_to_us(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+    const PacketMeta& meta = burst.batch.meta[i];
+    const PacketRef& ref = burst.batch.ref[i];
+    Judge& judge = *tables.judge;
+    if (!judge.has(kArrival | mask_of(Hook::kLocalIn))) {
+        return;
+    }
+    judge.begin(packet_of(ref, meta, judge, now));
+    if ((is_second_half(ref) || ask_arrival(judge)) && judge.ask(Hook::kLocalIn)) {
+        judge.end(meta.l3_length);
+        return;
+    }
+    judge.end(meta.l3_length);
+    obey(burst, i, judge.ruling());
+}
+
+// What is for us, what has no session to keep anything, and what was judged or has ended already.
+[[gnu::noinline]] void judge_unusual(
+    Burst& burst, uint32_t i, const StageTables& tables, Tick now
+) {
+    const PacketMeta& meta = burst.batch.meta[i];
+    if (meta.verdict == Verdict::kPuntNeighbour && meta.kind != PacketKind::kArp) {
+        judge_to_us(burst, i, tables, now);
+    } else if (meta.verdict == Verdict::kPending && (burst.judged >> i & 1) == 0) {
+        judge_anew(burst, i, tables, now);
+    }
+}
+
+// As whose an inbound packet would pass, if it does: so that nothing is made of what the rules forbid.
+std::optional<flow::Session> likely_session(const PacketMeta& meta, const StageTables& tables) {
+    if (tables.nat->has_static(meta.key, Direction::kInbound)) {
+        return tables.nat->scratch_static(meta.key, Direction::kInbound, meta.kind);
+    }
+    const MappingIndex mapping = tables.nat->find_mapping_of_inbound(meta.key);
+    return mapping.value == kNoIndex ? std::nullopt
+                                     : std::optional(tables.nat->scratch_session(
+                                           mapping, meta.key.source(), meta.key.source_port()
+                                       ));
+}
+
+bool ask_of_likely(Burst& burst, uint32_t i, const StageTables& tables) {
+    PacketMeta& meta = burst.batch.meta[i];
+    std::optional<flow::Session> session = likely_session(meta, tables);
+    if (!session) {
+        return true;
+    }
+    meta.session = &*session;
+    meta.session_index = kNoIndex;
+    const bool passes =
+        ask_forward(burst.batch.ref[i], meta, tables) && ask_departure(meta, tables);
+    tables.judge->note_all_asked();
+    meta.session = nullptr;
+    return passes;
+}
+
+// The packet ends here.
+bool forbid(Burst& burst, uint32_t i, const StageTables& tables) {
+    tables.judge->end(burst.batch.meta[i].l3_length);
+    obey(burst, i, tables.judge->ruling());
+    return false;
+}
+
+}  // namespace
+
+bool ask_of_outbound(
+    Burst& burst, uint32_t i, const Ahead& ahead, const StageTables& tables, Tick now
+) {
+    const PacketMeta& meta = burst.batch.meta[i];
+    Judge& judge = *tables.judge;
+    judge.begin(packet_of(burst.batch.ref[i], meta, judge, now));
+    if (!ask_arrival(judge)) {
+        return forbid(burst, i, tables);
+    }
+    RulePacket& packet = judge.packet();
+    packet.out_link = ahead.out_link;
+    packet.destination = ahead.destination.address;
+    if (packet.has_ports() && packet::is_usual(meta.kind)) {
+        packet.destination_port = ahead.destination.port;
+    }
+    return judge.ask(Hook::kForward) || forbid(burst, i, tables);
+}
+
+bool ask_of_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+    const PacketMeta& meta = burst.batch.meta[i];
+    const PacketRef& ref = burst.batch.ref[i];
+    Judge& judge = *tables.judge;
+    judge.begin(packet_of(ref, meta, judge, now));
+    const bool passes =
+        (is_second_half(ref) || ask_arrival(judge)) && ask_of_likely(burst, i, tables);
+    return passes || forbid(burst, i, tables);
+}
+
+void finish_asking(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+    const PacketMeta& meta = burst.batch.meta[i];
+    const PacketRef& ref = burst.batch.ref[i];
+    Judge& judge = *tables.judge;
+    if (meta.verdict == Verdict::kHold || meta.verdict == Verdict::kPuntNeighbour) {
+        return judge.drop_question();  // it is asked about again: when it goes on, or as one for us
+    }
+    if (meta.verdict != Verdict::kPending) {
+        return judge.end(meta.l3_length);
+    }
+    burst.judged |= uint32_t{1} << i;
+    const bool is_forwarded = judge.are_all_asked() || meta.direction == Direction::kOutbound ||
+                              ask_forward(ref, meta, tables);
+    if (is_forwarded && !judge.are_all_asked()) {
+        ask_departure(meta, tables);
+    }
+    if (!is_kept(meta)) {
+        judge.end(meta.l3_length);
+        return obey(burst, i, judge.ruling());
+    }
+    flow::Session& session = session_of(meta);
+    const bool is_new = (session.flags & (flow::kSeenInbound | flow::kSeenOutbound)) == 0;
+    const Judge::Of of{meta.direction, tag_of(ref, meta), fields_of(ref, meta)};
+    judge.keep(session, of, meta.l3_length);
+    obey(burst, i, judge.ruling());
+    if (is_new && judge.ruling().answer != Ruling::kPass) {
+        tables.nat->clear_session({meta.session_index}, now);
+    }
+}
+
+void judge(Burst& burst, const StageTables& tables, Tick now) {
+    Batch& batch = burst.batch;
+    Judge& judge = *tables.judge;
+    for (uint32_t i = 0; i < batch.count; ++i) {
+        const PacketMeta& meta = batch.meta[i];
+        const bool is_asked = meta.verdict == Verdict::kPending && (burst.judged >> i & 1) == 0;
+        if (!is_asked || !is_kept(meta)) [[unlikely]] {
+            judge_unusual(burst, i, tables, now);
+            continue;
+        }
+        const FateTag tag = tag_of(batch.ref[i], meta);
+        if (!judge.passes(session_of(meta), meta.direction, tag, meta.l3_length)) [[unlikely]] {
+            judge_slowly(burst, i, tables, now);
+        }
+    }
+}
+
+// What waited for a neighbour was asked about before it was translated.
+void judge_own(Burst& burst, const StageTables& tables, Tick now) {
+    Batch& batch = burst.batch;
+    Judge& judge = *tables.judge;
+    for (uint32_t i = 0; i < batch.count; ++i) {
+        const PacketMeta& meta = batch.meta[i];
+        if (meta.verdict != Verdict::kTransmit || (batch.ref[i].flags & packet::kGenerated) == 0) {
+            continue;
+        }
+        judge.begin(packet_of(batch.ref[i], meta, judge, now));
+        judge.packet().in_link = rules::kNoLink;
+        judge.packet().out_link = meta.out_link;
+        const bool passes = judge.ask(Hook::kLocalOut) && judge.ask(Hook::kEgress);
+        judge.ask(Hook::kAccounting);
+        judge.end(meta.l3_length);
+        if (!passes) {
+            batch.drop(i, DropReason::kDeniedByRule);
+        } else {
+            obey(burst, i, judge.ruling());
+        }
+    }
+}
+
+void set_tos(Burst& burst) {
+    for (uint32_t left = burst.changes_tos; left != 0; left &= left - 1) {
+        const auto i = static_cast<uint32_t>(std::countr_zero(left));
+        const PacketMeta& meta = burst.batch.meta[i];
+        if (meta.verdict != Verdict::kPending && meta.verdict != Verdict::kTransmit) {
+            continue;
+        }
+        uint8_t* const ip = burst.batch.ref[i].data + meta.l3_offset;
+        const auto before = packet::load<uint16_t>(ip);
+        ip[packet::offset::kIpTos] = burst.tos[i];
+        const uint16_t delta = packet::checksum_delta16(before, packet::load<uint16_t>(ip));
+        uint8_t* const checksum = ip + packet::offset::kIpChecksum;
+        packet::store(checksum, packet::apply_delta(packet::load<uint16_t>(checksum), delta));
+    }
+    burst.changes_tos = 0;
+}
+
+}  // namespace sekisho::dataplane

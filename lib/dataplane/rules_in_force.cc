@@ -1,0 +1,101 @@
+#include "dataplane/rules_in_force.h"
+
+#include <algorithm>
+
+namespace sekisho::dataplane {
+namespace {
+
+using Totals = std::vector<rules::RuleTotal>;
+
+void add(Totals& to, const Totals& what) {
+    to.resize(std::max(to.size(), what.size()));
+    for (size_t i = 0; i < what.size(); ++i) {
+        to[i].packets += what[i].packets;
+        to[i].bytes += what[i].bytes;
+    }
+}
+
+}  // namespace
+
+RulesInForce::RulesInForce(std::vector<Shard*> shards, const HashSecret& secret)
+    : shards_(std::move(shards)), secret_(secret) {}
+
+// Not while a session may remember it from the last time round.
+bool RulesInForce::may_come(uint32_t generation) const {
+    return std::ranges::all_of(shards_, [&](const Shard* shard) {
+        const uint32_t oldest = shard->oldest_rules();
+        const bool has_begun = oldest != 0;
+        return has_begun ? generation != oldest : generation > generation_;
+    });
+}
+
+Result<RulesInForce::Judges> RulesInForce::prepare(const Rules& rules) {
+    Judges judges(shards_.size());
+    if (rules.compiled == nullptr) {
+        rules_ = rules;
+        return judges;
+    }
+    const uint32_t generation = generation_ % (Judge::kGenerations - 1) + 1;
+    if (!may_come(generation)) {
+        return failure("sessions still remember rules that were changed thousands of times since");
+    }
+    JudgePlan plan;
+    plan.rules = rules.compiled;
+    plan.sets = rules.sets != nullptr ? rules.sets : std::make_shared<rules::AddressSets>();
+    plan.groups = rules.groups;
+    plan.clock = &clock_;
+    plan.generation = generation;
+    plan.shards = static_cast<uint32_t>(shards_.size());
+    plan.secret = secret_;
+    plan.cuts = rules.cuts;
+    std::ranges::generate(judges, [&] { return std::make_unique<Judge>(plan); });
+    generation_ = generation;
+    rules_ = rules;
+    return judges;
+}
+
+void RulesInForce::put(Judges& judges) {
+    for (size_t i = 0; i < shards_.size(); ++i) {
+        judges[i] = shards_[i]->change_rules(std::move(judges[i]));
+    }
+}
+
+void RulesInForce::settle(const Judges& judges) {
+    for (const auto& judge : judges) {
+        if (judge != nullptr) {
+            add(settled_, judge->totals());
+        }
+    }
+}
+
+Totals RulesInForce::all() const {
+    Totals totals = settled_;
+    for (const Shard* shard : shards_) {
+        if (shard->current_judge() != nullptr) {
+            add(totals, shard->current_judge()->totals());
+        }
+    }
+    return totals;
+}
+
+Totals RulesInForce::totals() const {
+    Totals totals = all();
+    for (size_t i = 0; i < std::min(totals.size(), zero_.size()); ++i) {
+        totals[i].packets -= zero_[i].packets;
+        totals[i].bytes -= zero_[i].bytes;
+    }
+    return totals;
+}
+
+Totals RulesInForce::zero() {
+    Totals now = all();
+    Totals totals = now;
+    for (size_t i = 0; i < std::min(totals.size(), zero_.size()); ++i) {
+        totals[i].packets -= zero_[i].packets;
+        totals[i].bytes -= zero_[i].bytes;
+    }
+    zero_ = std::move(now);
+    return totals;
+}
+
+}  // namespace sekisho::dataplane

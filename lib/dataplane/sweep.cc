@@ -1,0 +1,39 @@
+// Rules that change, and the sessions that remember older ones.
+#include "dataplane/shard.h"
+
+namespace sekisho::dataplane {
+namespace {
+
+constexpr uint32_t kSessionsAPoll = 8;
+
+}  // namespace
+
+std::unique_ptr<Judge> Shard::change_rules(std::unique_ptr<Judge> judge) {
+    if (judge != nullptr && judge_ != nullptr) {
+        judge->take_over(*judge_);
+    }
+    std::swap(judge, judge_);
+    tables_.judge = judge_.get();
+    return judge;
+}
+
+// A generation comes round again one day. Until then every session has been asked about anew, or has forgotten.
+void Shard::sweep() {
+    if (judge_ == nullptr || oldest_rules() == judge_->generation()) {
+        return;
+    }
+    sweep_began_ = swept_ == 0 ? judge_->generation() : sweep_began_;
+    for (uint32_t n = 0; n < kSessionsAPoll; ++n, ++swept_) {
+        if (swept_ >= nat_->session_high_water()) {
+            oldest_rules_.store(sweep_began_, std::memory_order_relaxed);
+            swept_ = 0;
+            return;
+        }
+        flow::Session& session = nat_->session(SessionIndex{swept_});
+        if (!judge_->knows(session)) {
+            session.verdict = 0;
+        }
+    }
+}
+
+}  // namespace sekisho::dataplane
