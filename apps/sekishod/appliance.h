@@ -73,6 +73,7 @@ class Appliance {
     using Judges = dataplane::RulesInForce::Judges;
     struct NewRules;
     Result<NewRules> prepare_rules(const config::Config& next, bool is_renumbered);
+    std::shared_ptr<const rules::CompiledRules> unsettled_rules();
     void settle_rules();
     void tell_time();
     void make_workers();
@@ -134,6 +135,7 @@ class Appliance {
     base::RestGate gate_;  // of the workers
     base::RestGate slow_gate_{1};
     std::chrono::steady_clock::time_point next_rest_{};  // of the main thread
+    std::chrono::steady_clock::time_point next_settling_{};
     std::mutex
         change_lock_;  // of settings and directory while they follow, which the main thread reads
     std::unique_ptr<nat::ExternalDirectory> directory_;

@@ -108,25 +108,33 @@ Result<Appliance::NewRules> Appliance::prepare_rules(
     return made;
 }
 
-// Rules that have followed a change are made anew as a whole, in the time of the main thread.
+std::shared_ptr<const rules::CompiledRules> Appliance::unsettled_rules() {
+    const std::lock_guard guard(change_lock_);
+    const auto compiled = rules_->compiled();
+    return compiled == nullptr || compiled->is_settled() ? nullptr : compiled;
+}
+
+// Rules that have followed a change are made anew as a whole, in the time of the main thread. Where a worker does not come to
+// rest, it is not tried again and again.
 void Appliance::settle_rules() {
     constexpr std::chrono::seconds kPatience{2};
-    const std::unique_lock guard(change_lock_, std::try_to_lock);
-    if (!guard || rules_->compiled() == nullptr || rules_->compiled()->is_settled()) {
+    constexpr std::chrono::minutes kAfterFailure{1};
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_settling_) {
         return;
     }
-    InForce::Rules rules = rules_->rules();
-    rules.compiled = rules::CompiledRules::build(rules.compiled->rules());
-    const InForce::Rules before = rules_->rules();
-    auto judges = rules_->prepare(rules);
-    if (!judges) {
-        return;  // later
-    }
-    if (!gate_.while_all_rest([&] { rules_->put(*judges); }, kPatience)) {
-        rules_->give_back(before);
+    const auto unsettled = unsettled_rules();
+    if (unsettled == nullptr) {
         return;
     }
-    rules_->settle(*judges);
+    const auto settled = rules::CompiledRules::build(unsettled->rules());
+    const std::lock_guard guard(change_lock_);
+    if (rules_->compiled() != unsettled) {
+        return;  // changed meanwhile
+    }
+    if (!gate_.while_all_rest([&] { rules_->change_compiled(settled); }, kPatience)) {
+        next_settling_ = now + kAfterFailure;
+    }
 }
 
 void Appliance::tell_time() {

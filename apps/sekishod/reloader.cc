@@ -43,7 +43,9 @@ control::Reloaded Reloader::reload(control::ReloadKind kind) {
     config::adopt(*wanted.config, at_start_, next);
     const auto adopt = [&] {
         config::adopt_settings(*wanted.config, at_start_, running_);
-        std::swap(running_.rules, next.rules);  // what was is given up when nobody waits for it
+        // What was is given up when nobody waits for it.
+        std::swap(running_.rules, next.rules);
+        std::swap(running_.source_text, next.source_text);
     };
     const auto rested = appliance_.change(next, adopt);
     if (!rested) {

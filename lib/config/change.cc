@@ -237,13 +237,13 @@ void adopt_settings(const Config& wanted, const Config& at_start, Config& runnin
             adopt_policy(wanted.nat.policies[i], next.policies[i]);
         }
     }
-    running.source_text = wanted.source_text;
 }
 
 // Rules first: they ask whether links, realms and pools have the same places.
 void adopt(const Config& wanted, const Config& at_start, Config& running) {
     adopt_rules(wanted, running);
     adopt_settings(wanted, at_start, running);
+    running.source_text = wanted.source_text;
 }
 
 Change compare(const Config& running, const Config& wanted, const Config& at_start) {

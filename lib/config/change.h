@@ -35,7 +35,7 @@ struct Change {
 // Writes into `running` all of `wanted` that may be had at once. What has a place in memory keeps it: names, and lists that
 // others point into. `at_start`: what the process began with; it bounds the tables.
 void adopt(const Config& wanted, const Config& at_start, Config& running);
-// The same but for rules, sets, groups and patterns, which may be many; they can be exchanged whole.
+// The same but for rules, sets, groups and patterns, and the text, which may be long; they can be exchanged whole.
 void adopt_settings(const Config& wanted, const Config& at_start, Config& running);
 
 Change compare(const Config& running, const Config& wanted, const Config& at_start);

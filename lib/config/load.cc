@@ -105,6 +105,12 @@ const char* not_done_yet(const rules::Rule& rule) {
         if (std::holds_alternative<rules::NoTrack>(action)) {
             return "the action no-track";
         }
+        if (std::holds_alternative<rules::Redirect>(action)) {
+            return "the action redirect";
+        }
+        if (std::holds_alternative<rules::Masquerade>(action)) {
+            return "the action masquerade";
+        }
     }
     return nullptr;
 }
@@ -135,6 +141,12 @@ void refuse_what_is_not_done_yet(const Map& top, const Config& config, Mistakes&
                 "chain {} at {}, which is not available yet", chain.name, name_of(*chain.hook)
             );
             mistakes.add(place->place, found, "policies and destination-nat");
+        }
+        if (std::holds_alternative<rules::Masquerade>(chain.policy)) {
+            const std::string found = fmt::format(
+                "chain {} with the policy masquerade, which is not available yet", chain.name
+            );
+            mistakes.add(place->place, found, "a policy of the section policies");
         }
         refuse_rules_of(chain, *place, mistakes);
     }

@@ -51,6 +51,10 @@ void Judge::take_over(const Judge& before) {
     rates_.take_over(before.rates_);
 }
 
+void Judge::change_compiled(const std::shared_ptr<const rules::CompiledRules>& compiled) {
+    rules_ = compiled;
+}
+
 void Judge::begin(const rules::RulePacket& packet) {
     packet_ = packet;
     trail_.clear();
@@ -81,6 +85,9 @@ rules::Outcome Judge::walk(rules::ChainId chain) {
         rules_->walk(chain, packet_, matches, {*sets_, rates_, scratch_, trail_});
     if (leaves_residue_ && gatherer_.is_possible()) {
         gather(chain, before);
+    }
+    if (outcome.tos_keep != 0xff || outcome.tos_flip != 0) {
+        gatherer_.give_up();  // chains behind see another TOS than the packet has
     }
     is_for_flow_ = is_for_flow_ && trail_.is_for_flow();
     return outcome;
@@ -198,11 +205,11 @@ void Judge::keep(flow::Session& session, const Of& of, uint32_t bytes) {
                         : end(bytes);
     }
     way = way_of(of);
-    const bool is_kept = way.path != rules::kNoPath;
+    const bool is_kept = ways[0].path != rules::kNoPath || ways[1].path != rules::kNoPath;
     const uint32_t none = of.is_excused ? Fates::kWalkExcused : Fates::kWalk;
     const uint32_t fate = is_kept ? fates_.find_or_make(ways, of.is_excused) : none;
     session.verdict = mark_ | fate;
-    if (fate <= Fates::kWalkExcused) {
+    if (fate <= Fates::kWalkExcused || way.path == rules::kNoPath) {
         return end(bytes);
     }
     if ((way.tag & kFateResidue) != 0) {

@@ -12,6 +12,7 @@
 //   Source    ARCHITECTURE 5.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -40,8 +41,10 @@ class WeekClock {
     rules::TimeOfWeek at(Tick now) const {
         constexpr uint64_t kWeek = uint64_t{7} * rules::TimeOfWeek::kDay;
         const uint64_t anchor = anchor_.load(std::memory_order_relaxed);
-        const uint32_t passed = now.ms - static_cast<uint32_t>(anchor >> 32);
-        return {static_cast<uint32_t>(((anchor & 0xffffffff) + passed / 1000) % kWeek)};
+        // Whoever asks may have begun before it was set.
+        const auto passed = static_cast<int32_t>(now.ms - static_cast<uint32_t>(anchor >> 32));
+        const auto seconds = static_cast<uint32_t>(std::max(passed, 0)) / 1000;
+        return {static_cast<uint32_t>(((anchor & 0xffffffff) + seconds) % kWeek)};
     }
 
   private:
@@ -81,6 +84,8 @@ class Judge {
     explicit Judge(const JudgePlan& plan);
     // Another takes its place.
     void take_over(const Judge& before);
+    // The same rules, compiled anew; all that is known of sessions holds.
+    void change_compiled(const std::shared_ptr<const rules::CompiledRules>& compiled);
 
     uint32_t generation() const { return generation_; }
     bool cuts() const { return cuts_; }
@@ -118,7 +123,7 @@ class Judge {
         const uint32_t index = session.verdict ^ mark_;
         return index < fates_.room() ? index : Fates::kWalk;
     }
-    // Whether it goes on whatever the rules say. Not of a session that was just made.
+    // Whether it goes on though the rules forbid all its packets. Not of a session that was just made.
     bool is_excused(const flow::Session& session) const {
         return knows(session) ? fates_.at(fate_of(session)).is_excused : !cuts_;
     }

@@ -199,10 +199,16 @@ void obey(Burst& burst, uint32_t i, const Ruling& ruling) {
     }
 }
 
-// Whether a packet has a session that can keep what the rules say of it.
-bool is_kept(const PacketMeta& meta) {
-    return meta.session_index != kNoIndex &&
-           (packet::is_usual(meta.kind) || meta.kind == PacketKind::kAddressOnly);
+// Whether a packet has a session that can keep what the rules say of it: all its packets show the same ports, and none a kind
+// of message.
+bool is_kept(const PacketRef& ref, const PacketMeta& meta) {
+    if (meta.kind == PacketKind::kTcp || meta.kind == PacketKind::kUdp) [[likely]] {
+        return meta.session_index != kNoIndex;
+    }
+    const Protocol protocol = meta.key.protocol();
+    const bool is_tunnel = protocol == Protocol::kGre || protocol == Protocol::kEsp;
+    return meta.session_index != kNoIndex && meta.kind == PacketKind::kAddressOnly && is_tunnel &&
+           ref.fragment == 0;
 }
 
 flow::Session& session_of(const PacketMeta& meta) {
@@ -229,23 +235,23 @@ FateTag tag_of(const PacketRef& ref, const PacketMeta& meta) {
     const PacketRef& ref = burst.batch.ref[i];
     Judge& judge = *tables.judge;
     ask_all(burst, i, tables, now);
-    if (!is_kept(meta)) {
+    flow::Session& session = session_of(meta);
+    const bool is_excused = meta.session_index != kNoIndex && judge.is_excused(session);
+    const bool is_denied = judge.ruling().answer != Ruling::kPass && judge.is_for_flow();
+    if (is_excused && is_denied) {
+        judge.excuse();
+    }
+    if (!is_kept(ref, meta)) {
         judge.end(meta.l3_length);
         return obey(burst, i, judge.ruling());
     }
-    flow::Session& session = session_of(meta);
-    const bool is_excused = judge.is_excused(session);
-    const bool stood_before = !judge.knows(session);
-    if (is_excused) {
-        judge.excuse();
-    }
-    const bool is_forbidden = judge.ruling().answer != Ruling::kPass && judge.is_for_flow();
+    // Only the subscriber's own packets end it: anybody outside may send what the rules forbid.
+    const bool is_forbidden =
+        is_denied && !is_excused && !judge.knows(session) && meta.direction == Direction::kOutbound;
     const Judge::Of of{meta.direction, tag_of(ref, meta), fields_of(ref, meta), is_excused};
     judge.keep(session, of, meta.l3_length);
     obey(burst, i, judge.ruling());
-    if (stood_before && is_forbidden) {
-        tables.nat->clear_session({meta.session_index}, now);
-    }
+    burst.forbidden |= is_forbidden ? uint32_t{1} << i : 0;
 }
 
 // What is kept of its flow, but for counting it, or nothing.
@@ -287,6 +293,39 @@ FateTag tag_of(const PacketRef& ref, const PacketMeta& meta) {
     } else if (meta.verdict == Verdict::kPending && (burst.judged >> i & 1) == 0) {
         judge_anew(burst, i, tables, now);
     }
+}
+
+bool is_pending_with(const PacketMeta& meta, uint32_t session) {
+    return meta.verdict == Verdict::kPending && meta.session_index == session;
+}
+
+void drop_all_of(uint32_t session, Batch& batch) {
+    for (uint32_t k = 0; k < batch.count; ++k) {
+        if (is_pending_with(batch.meta[k], session)) {
+            batch.drop(k, DropReason::kDeniedByRule);
+        }
+    }
+}
+
+// Not before the whole burst has been judged: other packets of it may have the same session.
+[[gnu::cold]] [[gnu::noinline]] void end_sessions(
+    Burst& burst, const StageTables& tables, Tick now
+) {
+    Batch& batch = burst.batch;
+    for (uint32_t left = burst.forbidden | burst.made_in_vain; left != 0; left &= left - 1) {
+        const auto i = static_cast<uint32_t>(std::countr_zero(left));
+        const uint32_t session = batch.meta[i].session_index;
+        bool is_used = false;
+        for (uint32_t k = 0; k < batch.count; ++k) {
+            is_used |= is_pending_with(batch.meta[k], session);
+        }
+        if (is_used && (burst.forbidden >> i & 1) == 0) {
+            continue;
+        }
+        drop_all_of(session, batch);
+        tables.nat->clear_session({session}, now);
+    }
+    burst.forbidden = burst.made_in_vain = 0;
 }
 
 // As whose an inbound packet would pass, if it does: so that nothing is made of what the rules forbid.
@@ -353,7 +392,7 @@ bool ask_of_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick no
     return passes || forbid(burst, i, tables);
 }
 
-void finish_asking(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+void finish_asking(Burst& burst, uint32_t i, const StageTables& tables) {
     const PacketMeta& meta = burst.batch.meta[i];
     const PacketRef& ref = burst.batch.ref[i];
     Judge& judge = *tables.judge;
@@ -369,7 +408,7 @@ void finish_asking(Burst& burst, uint32_t i, const StageTables& tables, Tick now
     if (is_forwarded && !judge.are_all_asked()) {
         ask_departure(meta, tables);
     }
-    if (!is_kept(meta)) {
+    if (!is_kept(ref, meta)) {
         judge.end(meta.l3_length);
         return obey(burst, i, judge.ruling());
     }
@@ -378,9 +417,8 @@ void finish_asking(Burst& burst, uint32_t i, const StageTables& tables, Tick now
     const Judge::Of of{meta.direction, tag_of(ref, meta), fields_of(ref, meta)};
     judge.keep(session, of, meta.l3_length);
     obey(burst, i, judge.ruling());
-    if (is_new && judge.ruling().answer != Ruling::kPass) {
-        tables.nat->clear_session({meta.session_index}, now);
-    }
+    const bool is_in_vain = is_new && judge.ruling().answer != Ruling::kPass;
+    burst.made_in_vain |= is_in_vain ? uint32_t{1} << i : 0;
 }
 
 void judge(Burst& burst, const StageTables& tables, Tick now) {
@@ -389,7 +427,7 @@ void judge(Burst& burst, const StageTables& tables, Tick now) {
     for (uint32_t i = 0; i < batch.count; ++i) {
         const PacketMeta& meta = batch.meta[i];
         const bool is_asked = meta.verdict == Verdict::kPending && (burst.judged >> i & 1) == 0;
-        if (!is_asked || !is_kept(meta)) [[unlikely]] {
+        if (!is_asked || !is_kept(batch.ref[i], meta)) [[unlikely]] {
             judge_unusual(burst, i, tables, now);
             continue;
         }
@@ -397,6 +435,9 @@ void judge(Burst& burst, const StageTables& tables, Tick now) {
         if (!judge.passes(session_of(meta), meta.direction, tag, meta.l3_length)) [[unlikely]] {
             judge_slowly(burst, i, tables, now);
         }
+    }
+    if ((burst.forbidden | burst.made_in_vain) != 0) [[unlikely]] {
+        end_sessions(burst, tables, now);
     }
 }
 

@@ -355,7 +355,7 @@ void make(Burst& burst, const StageTables& tables, Tick now) {
             judge_other(burst, i, tables, now);
         }
         if (tables.judge != nullptr && tables.judge->is_asking()) {
-            finish_asking(burst, i, tables, now);
+            finish_asking(burst, i, tables);
         }
     }
     tables.nat->settle();

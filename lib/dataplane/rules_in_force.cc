@@ -32,6 +32,7 @@ bool RulesInForce::may_come(uint32_t generation) const {
 Result<RulesInForce::Judges> RulesInForce::prepare(const Rules& rules) {
     Judges judges(shards_.size());
     if (rules.compiled == nullptr) {
+        prepared_ = generation_;
         rules_ = rules;
         return judges;
     }
@@ -49,14 +50,22 @@ Result<RulesInForce::Judges> RulesInForce::prepare(const Rules& rules) {
     plan.secret = secret_;
     plan.cuts = rules.cuts;
     std::ranges::generate(judges, [&] { return std::make_unique<Judge>(plan); });
-    generation_ = generation;
+    prepared_ = generation;
     rules_ = rules;
     return judges;
 }
 
 void RulesInForce::put(Judges& judges) {
+    generation_ = prepared_;
     for (size_t i = 0; i < shards_.size(); ++i) {
         judges[i] = shards_[i]->change_rules(std::move(judges[i]));
+    }
+}
+
+void RulesInForce::change_compiled(const std::shared_ptr<const rules::CompiledRules>& compiled) {
+    rules_.compiled = compiled;
+    for (Shard* const shard : shards_) {
+        shard->change_compiled(compiled);
     }
 }
 

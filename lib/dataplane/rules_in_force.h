@@ -40,6 +40,8 @@ class RulesInForce {
     void settle(const Judges& judges);
     // Instead of put(): what was prepared is not to be; `before`: what rules() was.
     void give_back(const Rules& before) { rules_ = before; }
+    // The same rules, compiled anew. While no worker takes a turn.
+    void change_compiled(const std::shared_ptr<const rules::CompiledRules>& compiled);
 
     WeekClock& clock() { return clock_; }
     // The rules last prepared.
@@ -58,7 +60,8 @@ class RulesInForce {
     HashSecret secret_;
     WeekClock clock_;
     Rules rules_;
-    uint32_t generation_ = 0;
+    uint32_t generation_ = 0;  // of what was put last
+    uint32_t prepared_ = 0;
     std::vector<rules::RuleTotal> settled_;  // of judges that are no more
     std::vector<rules::RuleTotal> zero_;     // what was there at zero()
 };

@@ -72,6 +72,8 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     unsigned poll(Tick now);
     // Puts other rules in force, or none; returns those that were. While the worker rests.
     std::unique_ptr<Judge> change_rules(std::unique_ptr<Judge> judge);
+    // The same rules, compiled anew. While the worker rests.
+    void change_compiled(const std::shared_ptr<const rules::CompiledRules>& compiled);
     const Judge* current_judge() const { return judge_.get(); }
     // No session that lives remembers rules of an older generation than this one.
     uint32_t oldest_rules() const { return oldest_rules_.load(std::memory_order_relaxed); }

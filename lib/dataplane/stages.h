@@ -70,6 +70,9 @@ struct Burst {
     uint32_t untranslated = 0;  // make, if it was called: of them, those that are exempt
     uint32_t judged = 0;        // make: bit i: the rules were asked about packet i
     uint32_t changes_tos = 0;   // judge: bit i: packet i gets another TOS
+    // make, judge: bit i: the session of packet i is to end, which was made for it alone; which new rules forbid.
+    uint32_t made_in_vain = 0;
+    uint32_t forbidden = 0;
     std::array<uint32_t, kBurst> candidate;  // probe: what the index says first, not compared yet
     // Beside the metadata, for the few packets that need it:
     std::array<flow::Session, kBurst> scratch;    // make: translation from a mapping alone
@@ -212,7 +215,7 @@ bool ask_of_outbound(
 );
 bool ask_of_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now);
 // Of one that has passed, or that the NAT itself has ended.
-void finish_asking(Burst& burst, uint32_t i, const StageTables& tables, Tick now);
+void finish_asking(Burst& burst, uint32_t i, const StageTables& tables);
 // make, of a later fragment without session.
 void judge_later_fragment(Burst& burst, uint32_t i, const StageTables& tables, Tick now);
 

@@ -17,6 +17,12 @@ std::unique_ptr<Judge> Shard::change_rules(std::unique_ptr<Judge> judge) {
     return judge;
 }
 
+void Shard::change_compiled(const std::shared_ptr<const rules::CompiledRules>& compiled) {
+    if (judge_ != nullptr) {
+        judge_->change_compiled(compiled);
+    }
+}
+
 // A generation comes round again one day. Until then every session has been asked about anew, or has forgotten.
 void Shard::sweep() {
     if (judge_ == nullptr || oldest_rules() == judge_->generation()) {
@@ -30,7 +36,8 @@ void Shard::sweep() {
             return;
         }
         flow::Session& session = nat_->session(SessionIndex{swept_});
-        if (!judge_->knows(session)) {
+        const bool is_live = (session.flags & flow::kLive) != 0;  // else the word is another's
+        if (is_live && !judge_->knows(session)) {
             session.verdict = 0;
         }
     }

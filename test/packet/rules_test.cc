@@ -242,13 +242,107 @@ TEST_CASE("sessions that new rules forbid are cut at their next packet", "[packe
         CHECK(bed.session_count() == 2);
         const auto answer =
             bed.from_external().ipv4(ip(kPeer), external.address).udp(53, external.port);
-        check_denied(bed, kExternalLink, answer);
+        check_denied(bed, kInternalLink, udp_out(bed, host(5), 1000, kPeer, 53));
         CHECK(bed.session_count() == 1);
+        check_refused(bed, kExternalLink, answer, DropReason::kNoMapping);
         check_denied(bed, kInternalLink, udp_out(bed, host(5), 1000, kPeer, 53));
         outward(bed, udp_out(bed, host(6), 1000, kPeer, 54));
         CHECK(packets(bed, shut.policy()) == 3);  // the policy goes on counting
         story.step(bed);
     });
+}
+
+TEST_CASE("what anybody outside may have sent ends no session, but is denied", "[packet]") {
+    run_everywhere(usual(), [](TestBed& bed, Story& story) {
+        outward(bed, udp_out(bed, host(5), 1000, kPeer, 53));
+        Rules shut(Hook::kForward, Deny{});
+        bed.put_rules(shut.set);
+        for (unsigned k = 0; k < 3; ++k) {
+            check_denied(bed, kExternalLink, udp_in(bed, kPeer, 53, host(5), 1000));
+        }
+        check_denied(bed, kInternalLink, udp_out(bed, host(5), 1000, kPeer, 53));
+        CHECK(bed.session_count() == 1);
+        story.step(bed);
+    });
+}
+
+TEST_CASE("packets of one burst may have a session that the rules end", "[packet]") {
+    run_everywhere(usual(), [](TestBed& bed, Story& story) {
+        Rules few(Hook::kEgress, Deny{});
+        few.add({{RateTest{1, Seconds{10}, 2}}}, {Accept{}});
+        Rules shut(Hook::kForward);
+        shut.add({from("100.64.0.5/32")}, {Deny{}});
+        outward(bed, udp_out(bed, host(5), 1000, kPeer, 53));
+        const Endpoint external = external_of(bed, Protocol::kUdp, host(5), 1000);
+        const auto answer =
+            bed.from_external().ipv4(ip(kPeer), external.address).udp(53, external.port);
+        bed.put_rules(shut.set);
+        for (unsigned k = 0; k < 4; ++k) {
+            bed.push_internal(udp_out(bed, host(5), 1000, kPeer, 53));
+            bed.push_external(answer);
+        }
+        bed.run();
+        CHECK(bed.session_count() == 0);
+        for (const auto& left : bed.take()) {
+            CHECK(decode(left.bytes).destination == host(5));  // before the subscriber's own packet
+        }
+        story.note("done");
+        if (bed.shards() > 1) {
+            return;  // each shard has its share of a rate
+        }
+        bed.put_rules(few.set);
+        for (unsigned k = 0; k < 4; ++k) {
+            bed.push_internal(udp_out(bed, host(6), 1000, kPeer, 53));
+        }
+        bed.run();
+        CHECK(bed.take().size() == 2);
+        CHECK(bed.session_count() == 1);
+    });
+}
+
+TEST_CASE("a TOS that an earlier chain has set is what later chains ask for", "[packet]") {
+    TestBed bed(usual());
+    Rules rules(Hook::kIngress);
+    rules.add({}, {SetTos{0xff, 0x10}});
+    const ChainId forward = rules.set.add_built_in("forward", Hook::kForward, 0, Accept{}).value();
+    rules.set.append(forward, rule({{TosTest{0xff, 0x10}}}, {Deny{}})).value();
+    bed.put_rules(rules.set);
+    const auto datagram = [&](uint8_t tos) {
+        return udp_out(bed, host(5), 1000, kPeer, 53).tos(tos);
+    };
+    for (unsigned k = 0; k < 3; ++k) {
+        CHECK(outward(bed, datagram(0x10)).tos == 0x00);
+        CHECK(outward(bed, datagram(0x08)).tos == 0x18);
+        check_denied(bed, kInternalLink, datagram(0x00));
+    }
+}
+
+TEST_CASE(
+    "of a protocol whose ports are not translated each packet is asked by its own", "[packet]"
+) {
+    TestBed bed(usual());
+    Rules rules(Hook::kForward, Deny{});
+    rules.add({{ProtocolTest{ByteSet::of(Protocol::kUdpLite)}}, to_port(5000)}, {Accept{}});
+    bed.put_rules(rules.set);
+    const auto datagram = [&](uint16_t port) {
+        return udp_out(bed, host(5), 1000, kPeer, port).protocol(136);
+    };
+    for (unsigned k = 0; k < 2; ++k) {
+        bed.push_internal(datagram(5000));
+        bed.run();
+        CHECK(bed.take().size() == 1);
+        check_denied(bed, kInternalLink, datagram(36412));
+    }
+}
+
+TEST_CASE("the time of the week goes on from where it was set, and never back", "[packet]") {
+    dataplane::WeekClock clock;
+    clock.set(Tick{5000}, rules::TimeOfWeek{100});
+    CHECK(clock.at(Tick{5000}).second == 100);
+    CHECK(clock.at(Tick{4999}).second == 100);
+    CHECK(clock.at(Tick{65000}).second == 160);
+    clock.set(Tick{0}, rules::TimeOfWeek{7 * rules::TimeOfWeek::kDay - 1});
+    CHECK(clock.at(Tick{1000}).second == 0);
 }
 
 TEST_CASE("where they are to be kept, sessions that new rules forbid go on", "[packet]") {
