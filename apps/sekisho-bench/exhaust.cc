@@ -1,5 +1,6 @@
 // What a packet costs that asks for a new session where one thing is used up, beside one for which there is room.
 #include <array>
+#include <bit>
 
 #include "sekisho-bench/benchmarks.h"
 
@@ -19,6 +20,17 @@ void arrange_pool(RigPlan& plan, uint32_t sessions) {
             (uint32_t{pool.ports.last} - pool.ports.first + 1) / pool.port_block_size;
         const uint32_t addresses = std::max(subscribers / blocks, 1U);
         const Ipv4Addr first = pool.addresses.front().first;
+        pool.addresses = {{first, Ipv4Addr::from_host(first.host() + addresses - 1)}};
+    };
+}
+
+// All ports of the addresses are taken, and those that newcomers have inside most of all.
+void arrange_preserve(RigPlan& plan, uint32_t sessions) {
+    plan.change = [sessions](nat::NatSettings& nat) {
+        nat::PoolSettings& pool = nat.pools.front();
+        pool.port_selection = nat::PortSelection::kPreserve;
+        const Ipv4Addr first = pool.addresses.front().first;
+        const uint32_t addresses = std::max(sessions / kPortsOfAddress, 1U);
         pool.addresses = {{first, Ipv4Addr::from_host(first.host() + addresses - 1)}};
     };
 }
@@ -55,6 +67,30 @@ void arrange_blocks(RigPlan& plan, uint32_t sessions) {
 }
 void arrange_one_session(RigPlan& plan, uint32_t) {
     plan.change = [](nat::NatSettings& nat) { nat.policies.front().limits.sessions = 1; };
+}
+void arrange_one_mapping(RigPlan& plan, uint32_t) {
+    plan.change = [](nat::NatSettings& nat) { nat.policies.front().limits.mappings = 1; };
+}
+void arrange_half_open(RigPlan& plan, uint32_t) {
+    plan.profile.protocol = config::FlowgenProtocol::kTcp;
+    plan.change = [](nat::NatSettings& nat) { nat.policies.front().limits.half_open = 1; };
+}
+// Nobody reads it, so that it holds as many events as sessions stand, less the blocks'.
+void arrange_log(RigPlan& plan, uint32_t sessions) {
+    plan.logs = true;
+    plan.reads_log = false;
+    plan.change = [sessions](nat::NatSettings& nat) {
+        nat.events.ring = std::bit_floor(sessions);
+        nat.events.on_loss = nat::OnLogLoss::kRefuse;
+    };
+}
+// Each session has a remote address of its own, so that none stands in another's way.
+void arrange_address_only(RigPlan& plan, uint32_t sessions) {
+    plan.profile.protocol = config::FlowgenProtocol::kEsp;
+    plan.profile.remote = {Ipv4Addr::of(16, 0, 0, 0), 5};
+    plan.change = [sessions](nat::NatSettings& nat) {
+        nat.limits.address_only_sessions = sessions;
+    };
 }
 void arrange_rate(RigPlan& plan, uint32_t) {
     plan.change = [](nat::NatSettings& nat) {
@@ -96,7 +132,20 @@ constexpr std::array kExhaustions = {
         true,
         arrange_one_session},
     Exhaustion{"blocks", "blocks, it has some", DropReason::kPoolExhausted, true, arrange_blocks},
+    Exhaustion{
+        "preserve", "all ports, of preserve", DropReason::kPoolExhausted, false, arrange_preserve},
     Exhaustion{"rate", "its rate", DropReason::kSubscriberRate, true, arrange_rate},
+    Exhaustion{
+        "mappings", "its mappings", DropReason::kSubscriberMappingLimit, true, arrange_one_mapping},
+    Exhaustion{
+        "half-open", "its TCP openings", DropReason::kSubscriberHalfOpen, true, arrange_half_open},
+    Exhaustion{"log", "the log's ring", DropReason::kLogFull, false, arrange_log},
+    Exhaustion{
+        "address-only",
+        "the table of ESP's kind",
+        DropReason::kAddressOnlyFull,
+        false,
+        arrange_address_only},
 };
 
 template <class Turn>

@@ -149,7 +149,9 @@ Result<void> Rig::make_shard(const RigPlan& plan, Machine& machine) {
     whole.transmitter = worker_.get();
     shard_ = std::make_unique<dataplane::Shard>(whole, std::move(*shard));
     worker_->carry({shard_.get()});
-    log_ = shard_->nat().event_reader();
+    if (plan.reads_log) {
+        log_ = shard_->nat().event_reader();
+    }
     return {};
 }
 

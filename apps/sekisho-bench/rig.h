@@ -81,6 +81,7 @@ struct RigPlan {
     unsigned worker = 0;  // of the machine
     bool logs =
         false;  // mappings, blocks and limits, as sekishod does by default where it keeps a log
+    bool reads_log = true;
     std::function<void(nat::NatSettings&)> change{};  // of the settings below; may be empty
 };
 

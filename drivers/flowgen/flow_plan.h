@@ -64,6 +64,8 @@ class FlowPlan {
                 return Protocol::kTcp;
             case FlowgenProtocol::kIcmp:
                 return Protocol::kIcmp;
+            case FlowgenProtocol::kEsp:
+                return Protocol::kEsp;
             case FlowgenProtocol::kMix:
                 break;
         }

@@ -10,7 +10,6 @@ namespace {
 constexpr size_t kMostAnswers = 64;
 constexpr std::array<uint16_t, 12> kImix = {
     64, 594, 64, 64, 594, 64, 1514, 64, 594, 64, 64, 594};  // 7 : 4 : 1
-constexpr std::array kProtocols = {Protocol::kUdp, Protocol::kTcp, Protocol::kIcmp};
 constexpr uint32_t kFirstSequence = 1000;
 
 MacAddr make_mac(unsigned device, uint8_t end) {
@@ -81,7 +80,9 @@ void FlowgenQueue::make_templates(const MacAddr& appliance, const MacAddr& stati
         shape.headroom = packet::kBufferHeadroom;
         shape.in_link = link_;
     }
-    for (const Protocol protocol : kProtocols) {
+    const Protocol other =
+        profile_.protocol == config::FlowgenProtocol::kEsp ? Protocol::kEsp : Protocol::kIcmp;
+    for (const Protocol protocol : {Protocol::kUdp, Protocol::kTcp, other}) {
         Templates& t = templates_[place_of(protocol)];
         for (unsigned i = 0; i < kSizes; ++i) {
             const uint16_t size = profile_.size == 0 ? kImix[i] : profile_.size;

@@ -27,7 +27,8 @@
 namespace sekisho::config {
 
 enum class FlowgenRole : uint8_t { kSubscribers, kInternet };
-enum class FlowgenProtocol : uint8_t { kUdp, kTcp, kIcmp, kMix };
+// kEsp: of the bench alone, which sends it one way and looks at no frame; no profile names it.
+enum class FlowgenProtocol : uint8_t { kUdp, kTcp, kIcmp, kMix, kEsp };
 enum class FlowgenDirection : uint8_t { kOutbound, kInbound, kBoth };
 
 inline constexpr uint32_t kFlowgenMostFlows = 1U << 26;

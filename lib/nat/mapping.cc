@@ -224,6 +224,11 @@ NatShard::Outcome NatShard::allocate_mapping(
     if (!mappings_.has_room() || !mapping_index_.has_room(LateInserts::kMost)) {
         return Outcome::refused(DropReason::kMappingTableFull);
     }
+    // Found out before anything is made that would have to be undone.
+    const RemoteClaims& claims = directory_->claims();
+    if (is_address_only(key.protocol()) && claims.size() >= claims.capacity()) [[unlikely]] {
+        return Outcome::refused(DropReason::kAddressOnlyFull);
+    }
     const uint32_t most = limits_of(subscribers_[subscriber]).mappings;
     if (most != 0 && subscribers_[subscriber].mappings >= most) {
         return Outcome::refused(DropReason::kSubscriberMappingLimit);
