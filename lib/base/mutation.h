@@ -16,6 +16,7 @@
     X(kRfc4787Req3, "rfc4787-req3") \
     X(kRfc4787Req5, "rfc4787-req5") \
     X(kRfc4787Req6, "rfc4787-req6") \
+    X(kRfc4787Req7, "rfc4787-req7") \
     X(kRfc4787Req9, "rfc4787-req9") \
     X(kRfc4787Req9a, "rfc4787-req9a") \
     X(kRfc4787Req11, "rfc4787-req11") \

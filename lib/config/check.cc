@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "base/mutation.h"
 #include "config/device.h"
 #include "config/draft.h"
 #include "config/on_link.h"
@@ -166,15 +167,15 @@ void check_link_addresses(const Draft& draft, Mistakes& mistakes) {
 }
 
 // Routes are looked up by realm and destination, so of the links of a realm, and of those on the external side, a prefix is on
-// one only. Across the sides a longer prefix may lie within a shorter one; the longer one wins.
+// one only. Nor may the external side have any of what a realm has inside: a host there could not be reached by those who have
+// one of its address beside them (RFC 4787 REQ-7).
 bool clash(const Draft& draft, const OnLink& a, const OnLink& b) {
     const bool overlap = a.first <= b.last && b.first <= a.last;
-    const bool equal = a.first == b.first && a.last == b.last;
     const bool realms_read = draft.links[a.link].realm_read && draft.links[b.link].realm_read;
-    const bool same_space = realms_read && a.space == b.space;
     const bool said_already = a.own == b.own;
-    return a.link != b.link && !said_already &&
-           ((equal && meet(a.space, b.space)) || (overlap && same_space));
+    const bool collides =
+        meet(a.space, b.space) && !(a.space != b.space && is_mutated(Mutation::kRfc4787Req7));
+    return a.link != b.link && !said_already && overlap && realms_read && collides;
 }
 
 void check_link_prefixes(const Draft& draft, Mistakes& mistakes) {
@@ -203,7 +204,9 @@ void check_link_prefixes(const Draft& draft, Mistakes& mistakes) {
                     format(draft.config.links[first.link].addresses[first.address].on_link()),
                     draft.links[first.link].addresses[first.address].line
                 ),
-                "a prefix of its own for each link of a realm"
+                second.space == first.space
+                    ? "a prefix of its own for each link of a realm"
+                    : "prefixes inside and outside that have no address in common (RFC 4787 REQ-7)"
             );
         }
         around.push_back(prefix);

@@ -94,7 +94,7 @@ class Translator {
     // Done at each match, whatever the target (C2, C13).
     void add_effects() {
         if (rule_.log) {
-            made_.actions.emplace_back(rules::Log{});
+            made_.actions.emplace_back(rules::Log{6, "", 0, rules::LogStyle::kIpchains});
         }
         const auto keep = static_cast<uint8_t>(rule_.tos_and | kEcn);
         const auto flip = static_cast<uint8_t>(rule_.tos_xor & ~kEcn);

@@ -47,7 +47,7 @@ class Translator {
         add_flags();
         add_links();
         if (rule_.log) {
-            made_.actions.emplace_back(rules::Log{});
+            made_.actions.emplace_back(rules::Log{6, "", 0, rules::LogStyle::kIpfwadm});
         }
         if (point_ != Point::kAccounting) {
             add_verdict();

@@ -100,7 +100,7 @@ Result<rules::Action> translate_target(const TableRule& rule, const TableContext
         return rules::NoTrack{};
     }
     if (const auto* log = std::get_if<LogTarget>(&rule.options)) {
-        return rules::Log{log->level, log->prefix, 0};
+        return rules::Log{log->level, log->prefix, 0, rules::LogStyle::kIptables};
     }
     if (const auto* mark = std::get_if<MarkTarget>(&rule.options)) {
         return rules::SetMark{mark->mask, mark->value};

@@ -29,10 +29,13 @@ struct Reject {
     uint8_t icmp_code = 3;      // of destination unreachable
     friend bool operator==(const Reject&, const Reject&) = default;
 };
+// What a line of a log looks like: structured data (RFC 5424), or as the kernel of its time wrote it.
+enum class LogStyle : uint8_t { kStructured, kIpfwadm, kIpchains, kIptables };
 struct Log {
     uint8_t level = 6;  // severity of RFC 5424: 0 emergency to 7 debug
     std::string prefix;
     uint32_t per_minute = 0;  // lines; 0: no limit of its own
+    LogStyle style = LogStyle::kStructured;
     friend bool operator==(const Log&, const Log&) = default;
 };
 struct Jump {

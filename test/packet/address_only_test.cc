@@ -168,6 +168,25 @@ TEST_CASE("what is answered lives as long as its protocol's timeout", "[packet][
     CHECK(bed.session_count() == 0);
 }
 
+TEST_CASE(
+    "an answer may shorten a session's life: the timer follows its protocol's timeout", "[packet]"
+) {
+    const unsigned n = GENERATE(0U, 1U, 3U, 4U);
+    const Kind& kind = kKinds[n];
+    BedOptions options = shards(1);
+    options.nat.timeouts.association = options.nat.timeouts.tunnel = Seconds{60};
+    TestBed bed(options);
+    const Ipv4Addr external = opened(bed, kind, host(5), kServer);
+    bed.push_external(in_of(bed, kind, kServer, external));
+    bed.run();
+    only_one(bed, kind);
+    bed.advance(58 * 1000);
+    CHECK(bed.session_count() == 1);
+    bed.advance(5000);
+    CHECK(bed.session_count() == 0);
+    CHECK(bed.directory().claims().size() == 0);
+}
+
 TEST_CASE("a packet of an address-only protocol turns round to another subscriber", "[packet]") {
     for (const Kind& kind : kKinds) {
         DYNAMIC_SECTION(kind.name) {

@@ -1,8 +1,9 @@
 """tools/conformance --mutate: takes one required behaviour away after the other and runs the tests.
 
 The switches stand in lib/base/mutation.h, one for each MUST and MUST NOT that is shown; the build must have them
-(-Dmutations=true), and SEKISHO_MUTATION chooses one when a test program starts. At least one test of the requirement
-must fail with it, and what else fails must stand in mutations.json, with the reason.
+(-Dmutations=true), and SEKISHO_MUTATION chooses one when a test program starts. Every test of the requirement must fail with
+it, but for those that stand in mutations.json as `holds`, with the reason: they show a part of it that the switch leaves. What
+else fails must stand there too, as `others`, with the reason.
 """
 import concurrent.futures
 import json
@@ -18,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 TABLES = ROOT / "tools/conformance.d"
 SWITCHES = ROOT / "lib/base/mutation.h"
-PROGRAMS = ("unit/nat", "unit/dataplane", "packet")
+PROGRAMS = ("unit/config", "unit/packet", "unit/nat", "unit/dataplane", "packet")
 LONGEST = 300  # seconds: a mutation may make a test wait for what never comes
 
 
@@ -83,7 +84,12 @@ def judge(name, tests, allowed):
     failed = [test for test, (_, passed) in tests.items() if not passed]
     shown_by = [test for test in failed if test in tagged]
     others = [test for test in failed if test not in tagged]
+    holds = [test for test in tagged if test not in failed]
     mistakes = [] if shown_by else [f"{name}: no test of it fails without it"]
+    mistakes += [f"{name}: holds without it, and is not in mutations.json: \"{test}\"" for test in holds
+                 if test not in allowed.get("holds", [])]
+    mistakes += [f"{name}: mutations.json says that it holds: \"{test}\"" for test in allowed.get("holds", [])
+                 if test not in holds]
     mistakes += [f"{name}: fails too, and is not in mutations.json: \"{test}\"" for test in others
                  if test not in allowed.get("others", [])]
     return f"  {name:29} {len(shown_by)} of {len(tagged)} of its tests fail, {len(others)} others", mistakes
@@ -113,11 +119,15 @@ def run(build, wanted, musts, shown, runner, write):
             mistakes += wrong
             if write and tests is not None:
                 others = sorted(t for t, (tags, passed) in tests.items() if not passed and name not in tags)
-                reasons[name] = {"why": reasons.get(name, {}).get("why", ""), "others": others}
+                holds = sorted(t for t, (tags, passed) in tests.items() if passed and name in tags)
+                reasons[name] = {**reasons.get(name, {"why": ""}), "others": others}
+                if holds:
+                    reasons[name] |= {"holds": holds, "why-holds": reasons[name].get("why-holds", "")}
     if write:
-        kept = {name: reasons[name] for name in table if reasons.get(name, {}).get("others")}
+        kept = {name: reasons[name] for name in table
+                if reasons.get(name, {}).get("others") or reasons.get(name, {}).get("holds")}
         (TABLES / "mutations.json").write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
     mistakes += [f"mutations.json: {name} gives no reason" for name, entry in reasons.items()
-                 if entry["others"] and not entry["why"]]
+                 if (entry["others"] and not entry["why"]) or (entry.get("holds") and not entry.get("why-holds"))]
     print("\n".join(mistakes + [f"{len(mistakes)} mistakes"]))
     return 1 if mistakes else 0

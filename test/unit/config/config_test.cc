@@ -372,15 +372,6 @@ TEST_CASE(
         "  - {prefix: 10.1.0.0/16, next-hop: 100.64.128.9}"
     ));
     CHECK(c.routes[1].link == LinkId{0});
-    const Config nested = must_parse(
-        "links:\n"
-        "  - {name: a, device: 'tap:a', realm: internal, addresses: [100.64.0.1/10]}\n"
-        "  - {name: b, device: 'tap:b', realm: external, addresses: [100.64.128.1/24]}\n"
-        "routes: [{prefix: 10.1.0.0/16, next-hop: 100.64.128.9}]\n"
-        "pools: [{name: p, addresses: [100.64.128.64/26]}]\n"  // on link: the proxy ARP case
-        "policies: [{name: q, source: [100.64.0.0/10], pool: p}]\n"
-    );
-    CHECK(nested.routes[0].link == LinkId{1});
 }
 
 TEST_CASE("each device that has no interface is read with its arguments", "[config]") {

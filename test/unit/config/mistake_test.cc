@@ -216,8 +216,8 @@ TEST_CASE("links are checked", "[config]") {
         {"one prefix on both sides",
          7,
          "    addresses: [198.51.100.3/24]",
-         "f:11:17: found 198.51.100.0/24, which overlaps 198.51.100.0/24 on line 7, wanted a "
-         "prefix of its own for each link of a realm"},
+         "f:11:17: found 198.51.100.0/24, which overlaps 198.51.100.0/24 on line 7, wanted "
+         "prefixes inside and outside that have no address in common (RFC 4787 REQ-7)"},
     });
 }
 

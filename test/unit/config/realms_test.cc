@@ -2,6 +2,7 @@
 #include <sstream>
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 
 #include "base_file.h"
 #include "config/who.h"
@@ -183,5 +184,37 @@ TEST_CASE("who names the realm of each that has an address", "[config]") {
     CHECK(
         told->find("\ninternal 10.0.0.2 realm blue external 203.0.113.1 ports ") !=
         std::string::npos
+    );
+}
+
+TEST_CASE(
+    "what lies on a link outside lies on none inside, nor a part of it", "[config][rfc4787-req7]"
+) {
+    const auto mistakes_with = [](const char* inside, const char* outside) {
+        return mistakes_of(fmt::format(
+            "links:\n"
+            "  - {{name: a, device: 'tap:a', realm: internal, addresses: [{}]}}\n"
+            "  - {{name: b, device: 'tap:b', realm: external, addresses: [{}]}}\n"
+            "pools: [{{name: p, addresses: [203.0.113.64/26]}}]\n"
+            "policies: [{{name: q, source: [100.64.0.0/10], pool: p}}]\n",
+            inside,
+            outside
+        ));
+    };
+    const std::string wanted =
+        ", wanted prefixes inside and outside that have no address in common (RFC 4787 REQ-7)";
+    CHECK(mistakes_with("100.64.0.1/10", "198.51.100.2/24") == "");
+    CHECK(mistakes_with("100.64.0.1/17", "100.64.128.1/17") == "");
+    CHECK(
+        mistakes_with("100.64.0.1/10", "100.64.128.1/24") ==
+        "f:3:61: found 100.64.128.0/24, which overlaps 100.64.0.0/10 on line 2" + wanted
+    );
+    CHECK(
+        mistakes_with("100.64.128.1/24", "100.64.0.1/10") ==
+        "f:3:61: found 100.64.0.0/10, which overlaps 100.64.128.0/24 on line 2" + wanted
+    );
+    CHECK(
+        mistakes_with("100.64.0.1/16", "100.64.255.254/16") ==
+        "f:3:61: found 100.64.0.0/16, which overlaps 100.64.0.0/16 on line 2" + wanted
     );
 }
