@@ -1,5 +1,6 @@
 #include "eventlog/rule_lines.h"
 
+#include <algorithm>
 #include <array>
 #include <iterator>
 
@@ -52,60 +53,84 @@ bool has_ports(const RuleLogRecord& r) {
     return packet.has_ports();
 }
 
+std::string_view ipfwadm_point(const RuleLogRecord& r) {
+    switch (r.hook) {
+        case Hook::kAccounting:
+            return r.in_link == rules::kNoLink ? "acct out" : "acct in";
+        case Hook::kEgress:
+            return "fw-out";
+        case Hook::kForward:
+            return "fw-fwd";
+        default:
+            return "fw-in";
+    }
+}
+
+struct Spelling {
+    std::string_view verdict, ipfwadm, ipchains;
+};
+constexpr Spelling kSpellings[] = {
+    {"accept", "acc", "ACCEPT"},
+    {"deny", "deny", "DENY"},
+    {"reject", "rej", "REJECT"},
+    {"masquerade", "acc/masq", "MASQ"},
+    {"return", "acc", "RETURN"},
+    {"", "deny", "-"}};
+
+const Spelling* spelling_of(std::string_view verdict) {
+    const auto* const found = std::ranges::find(kSpellings, verdict, &Spelling::verdict);
+    return found == std::end(kSpellings) ? nullptr : found;
+}
+
+std::string ipfwadm_action(const RuleSite& site) {
+    if (site.verdict == "redirect") {
+        return fmt::format("acc/r{}", site.redirect);
+    }
+    const Spelling* const spelling = spelling_of(site.verdict);
+    return spelling == nullptr ? site.verdict : std::string(spelling->ipfwadm);
+}
+
+std::string ipfwadm_protocol(const RuleLogRecord& r) {
+    switch (r.protocol) {
+        case kTcp:
+            return "TCP";
+        case kUdp:
+            return "UDP";
+        case kIcmp:
+            return fmt::format("ICMP/{}", r.icmp_type);
+        default:
+            return fmt::format("PROTO={}", r.protocol);
+    }
+}
+
 // IP fw-in deny eth0 TCP 10.0.0.1:1024 10.0.0.2:25 L=40 S=0x00 I=1 F=0x0000 T=64 (S20)
 std::string ipfwadm_line(const RuleLogRecord& r, const RuleSite& site, const LogNames& names) {
-    std::string text = "IP ";
-    const auto out = std::back_inserter(text);
-    if (r.hook == Hook::kAccounting) {
-        text += r.in_link == rules::kNoLink ? "acct out " : "acct in ";
-    } else {
-        text += r.hook == Hook::kEgress    ? "fw-out "
-                : r.hook == Hook::kForward ? "fw-fwd "
-                                           : "fw-in ";
-        if (site.verdict == "redirect") {
-            fmt::format_to(out, "acc/r{} ", site.redirect);
-        } else {
-            text += site.is_masqueraded        ? "acc/masq "
-                    : site.verdict == "accept" ? "acc "
-                    : site.verdict == "reject" ? "rej "
-                                               : "deny ";
-        }
-    }
-    fmt::format_to(out, "{} ", old_link(r, names));
     const bool shows_ports = (r.protocol == kTcp || r.protocol == kUdp) && !r.is_later_fragment();
-    if (r.protocol == kTcp || r.protocol == kUdp) {
-        text += r.protocol == kTcp ? "TCP " : "UDP ";
-    } else if (r.protocol == kIcmp) {
-        fmt::format_to(out, "ICMP/{} ", r.icmp_type);
-    } else {
-        fmt::format_to(out, "PROTO={} ", r.protocol);
-    }
     const auto end = [&](Ipv4Addr address, uint16_t port) {
-        text += base::to_text(address);
-        if (shows_ports) {
-            fmt::format_to(out, ":{}", port);
-        }
-        text += ' ';
+        return base::to_text(address) + (shows_ports ? fmt::format(":{}", port) : "");
     };
-    end(r.source, r.source_port);
-    end(r.destination, r.destination_port);
-    fmt::format_to(
-        out, "L={} S=0x{:02X} I={} F=0x{:04X} T={}", r.length, r.tos, r.ip_id, r.fragment, r.ttl
+    return fmt::format(
+        "IP {} {}{} {} {} {} L={} S=0x{:02X} I={} F=0x{:04X} T={}",
+        ipfwadm_point(r),
+        r.hook == Hook::kAccounting ? "" : ipfwadm_action(site) + " ",
+        old_link(r, names),
+        ipfwadm_protocol(r),
+        end(r.source, r.source_port),
+        end(r.destination, r.destination_port),
+        r.length,
+        r.tos,
+        r.ip_id,
+        r.fragment,
+        r.ttl
     );
-    return text;
 }
 
 std::string ipchains_target(const RuleSite& site) {
     if (site.verdict == "redirect") {
         return fmt::format("REDIRECT {}", site.redirect);
     }
-    return site.verdict.empty()       ? "-"
-           : site.is_masqueraded      ? "MASQ"
-           : site.verdict == "accept" ? "ACCEPT"
-           : site.verdict == "deny"   ? "DENY"
-           : site.verdict == "reject" ? "REJECT"
-           : site.verdict == "return" ? "RETURN"
-                                      : site.verdict;
+    const Spelling* const spelling = spelling_of(site.verdict);
+    return spelling == nullptr ? site.verdict : std::string(spelling->ipchains);
 }
 
 // Packet log: input DENY eth0 PROTO=17 10.0.0.1:53 10.0.0.2:1025 L=34 S=0x00 I=18 F=0x0000 T=254 (#5) (C11)
@@ -291,6 +316,16 @@ std::string own_name(const std::string& chain) {
     return colon == std::string::npos ? chain : chain.substr(colon + 1);
 }
 
+// Its first log; nullptr: it has none.
+const rules::Log* log_of(const rules::Rule& rule) {
+    for (const rules::Action& action : rule.actions) {
+        if (const auto* const log = std::get_if<rules::Log>(&action)) {
+            return log;
+        }
+    }
+    return nullptr;
+}
+
 RuleSite site_of(const rules::Chain& chain, size_t position, const rules::Log& log) {
     const rules::Rule& rule = *chain.rules[position];
     RuleSite site{
@@ -300,11 +335,17 @@ RuleSite site_of(const rules::Chain& chain, size_t position, const rules::Log& l
         return site;
     }
     site.verdict = rules::name_of(*deciding);
-    site.is_masqueraded = std::holds_alternative<rules::Masquerade>(*deciding);
     if (const auto* const redirect = std::get_if<rules::Redirect>(deciding)) {
         site.redirect = redirect->port;
     }
     return site;
+}
+
+void add_site(const rules::Chain& chain, size_t position, RuleSites& sites) {
+    const rules::Rule& rule = *chain.rules[position];
+    if (const rules::Log* const log = log_of(rule)) {
+        sites.emplace(rule.id.value, site_of(chain, position, *log));
+    }
 }
 
 }  // namespace
@@ -314,19 +355,15 @@ RuleSites sites_of(const rules::RuleSet& set) {
     for (const rules::ChainId id : set.chains()) {
         const rules::Chain& chain = *set.chain(id);
         for (size_t i = 0; i < chain.rules.size(); ++i) {
-            for (const rules::Action& action : chain.rules[i]->actions) {
-                if (const auto* const log = std::get_if<rules::Log>(&action)) {
-                    sites.emplace(chain.rules[i]->id.value, site_of(chain, i, *log));
-                }
-            }
+            add_site(chain, i, sites);
         }
     }
     return sites;
 }
 
 RuleLine line_of(const RuleLogRecord& record, const RuleSite* site, const LogNames& names) {
-    static const RuleSite kForgotten;
-    const RuleSite& at = site != nullptr ? *site : kForgotten;
+    static const RuleSite forgotten;
+    const RuleSite& at = site != nullptr ? *site : forgotten;
     switch (at.log.style) {
         case rules::LogStyle::kIpfwadm:
             return {at.log.level, "", ipfwadm_line(record, at, names)};

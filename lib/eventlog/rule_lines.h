@@ -25,9 +25,8 @@ struct RuleSite {
     std::string chain{};    // without the tool's name before it
     unsigned position = 0;  // from 1
     rules::Log log{};
-    std::string verdict{};        // of the deciding action: "deny"; empty: there is none
-    uint16_t redirect = 0;        // its port, of redirect
-    bool is_masqueraded = false;  // the verdict is to masquerade
+    std::string verdict{};  // of the deciding action: "deny"; empty: there is none
+    uint16_t redirect = 0;  // its port, of redirect
     friend bool operator==(const RuleSite&, const RuleSite&) = default;
 };
 using RuleSites = std::map<uint32_t, RuleSite>;  // by RuleId

@@ -19,10 +19,8 @@ inline void NatShard::track(SessionIndex index, Direction direction, const uint8
     if (tcp == nullptr) {
         if (s.state == SessionState::kUnanswered && direction == Direction::kInbound) [[unlikely]] {
             s.state = answered_state(static_cast<Protocol>(s.protocol));
-            if (timeout_ms(s, s.state) < timeout_ms(s, SessionState::kUnanswered)) {
-                const auto timeout = static_cast<uint32_t>(timeout_ms(s, s.state));
-                session_wheel_.schedule(index.value, now + timeout);
-            }
+            const auto timeout = static_cast<uint32_t>(timeout_ms(s, s.state));
+            session_wheel_.schedule(index.value, now + timeout);
         }
         if (!is_mutated(Mutation::kRfc4787Req6) || direction == Direction::kInbound) {
             s.last_activity = now.ms;

@@ -75,7 +75,6 @@ TEST_CASE("an ipchains line is that of the kernel (C11)", "[eventlog]") {
     redirected.redirect = 8080;
     CHECK(text(syn(), redirected).starts_with("Packet log: input REDIRECT 8080 eth0 PROTO=6 "));
     RuleSite masqueraded = site(LogStyle::kIpchains, "masquerade");
-    masqueraded.is_masqueraded = true;
     masqueraded.chain = "forward";
     RuleLogRecord forwarded = udp();
     forwarded.hook = rules::Hook::kForward;
@@ -118,7 +117,6 @@ TEST_CASE("an ipfwadm line is that of the kernel (S20)", "[eventlog]") {
               .starts_with("IP fw-out acc ppp0 TCP 10.0.0.1:53 "));
     out.hook = rules::Hook::kForward;
     RuleSite masqueraded = site(LogStyle::kIpfwadm, "masquerade");
-    masqueraded.is_masqueraded = true;
     CHECK(text(out, masqueraded).starts_with("IP fw-fwd acc/masq ppp0 TCP "));
     CHECK(text(out, site(LogStyle::kIpfwadm, "reject")).starts_with("IP fw-fwd rej ppp0 TCP "));
     RuleSite redirected = site(LogStyle::kIpfwadm, "redirect");
