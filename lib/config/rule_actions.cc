@@ -130,18 +130,17 @@ void read_target(const Node& node, const RuleContext& in, rules::DnatTarget& tar
     const std::string_view text = text_of(node);
     const size_t colon = text.find(':');
     const auto address = parse_address(text.substr(0, colon));
-    const auto port = colon == std::string_view::npos
-                          ? std::nullopt
-                          : base::parse_decimal(text.substr(colon + 1), UINT16_MAX);
-    const bool has_good_port = colon == std::string_view::npos || port.value_or(0) > 0;
-    if (!address || !is_unicast(*address) || !has_good_port) {
+    const bool has_port = colon != std::string_view::npos;
+    const uint64_t port =
+        has_port ? base::parse_decimal(text.substr(colon + 1), UINT16_MAX).value_or(0) : 0;
+    if (!address || !is_unicast(*address) || (has_port && port == 0)) {
         in.mistakes.add(
             node.place, describe(node), "an address of a host, or one with a port: 192.0.2.1:80"
         );
         return;
     }
     target.address = *address;
-    target.port = static_cast<uint16_t>(port.value_or(0));
+    target.port = static_cast<uint16_t>(port);
 }
 
 void read_dnat_targets(const Node& node, const RuleContext& in, rules::Dnat& dnat) {
