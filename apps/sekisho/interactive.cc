@@ -28,17 +28,11 @@ using control::Expected;
 constexpr int kHistoryLines = 1000;
 
 // The words before the cursor, and the beginning of the one that it stands in.
-struct Place {
-    std::vector<std::string> words;
-    std::string beginning;
-};
-
-Place place_of(EditLine* editor) {
+control::Unfinished place_of(EditLine* editor) {
     const LineInfo* line = el_line(editor);
-    const std::string_view text(line->buffer, static_cast<size_t>(line->cursor - line->buffer));
-    const size_t blank = text.find_last_of(" \t");
-    const size_t from = blank == std::string_view::npos ? 0 : blank + 1;
-    return {control::split_words(text.substr(0, from)), std::string(text.substr(from))};
+    return control::split_unfinished(
+        {line->buffer, static_cast<size_t>(line->cursor - line->buffer)}
+    );
 }
 
 // Through the C library: fmt::print would throw where the terminal is gone.
@@ -60,7 +54,7 @@ void list(const std::vector<Expected>& expected) {
 }
 
 unsigned char complete(EditLine* editor, int /*key*/) {
-    const Place place = place_of(editor);
+    const control::Unfinished place = place_of(editor);
     const std::string rest = control::completion(place.words, place.beginning);
     if (!rest.empty()) {
         return el_insertstr(editor, rest.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
@@ -74,7 +68,7 @@ unsigned char complete(EditLine* editor, int /*key*/) {
 }
 
 unsigned char explain(EditLine* editor, int /*key*/) {
-    const Place place = place_of(editor);
+    const control::Unfinished place = place_of(editor);
     list(control::expected_after(place.words, place.beginning));
     return CC_REDISPLAY;
 }

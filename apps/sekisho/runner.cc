@@ -54,7 +54,7 @@ struct Printer {
 
 Printer printer_of(const ParsedCommand& command) {
     if (command.json && command.command->is_listing) {
-        auto listing = std::make_shared<JsonListing>(command.command->object);
+        auto listing = std::make_shared<JsonListing>(command.command->row_name());
         return {
             [listing](const Document& result) { return listing->page(result); },
             [listing] { return listing->finish(); }};
@@ -64,7 +64,7 @@ Printer printer_of(const ParsedCommand& command) {
             [](const Document& result) { return control::to_lines(result) + "\n"; },
             [] { return std::string(); }};
     }
-    auto view = std::make_shared<control::TextView>(*command.command);
+    auto view = std::make_shared<control::TextView>(*command.command, command.exact);
     return {
         [view](const Document& result) { return view->render(result); },
         [view] { return view->finish(); }};
@@ -107,7 +107,7 @@ void say_silent() {
 
 // Through the C library: fmt::print would throw where standard error is closed.
 void complain(const std::string& sentence) {
-    const std::string line = "sekisho: " + control::printable(sentence) + "\n";
+    const std::string line = "sekisho: " + control::printable(sentence, true) + "\n";
     std::fwrite(line.data(), 1, line.size(), stderr);
 }
 

@@ -14,7 +14,7 @@ namespace sekisho::cli {
 
 enum Status : int { kDone = 0, kRefused = 1, kUnusable = 2 };
 
-// One line to standard error, made printable. If that cannot be written, nobody is there to be told.
+// A sentence to standard error, or some, each on its line, made printable. If that cannot be written, nobody is there to be told.
 void complain(const std::string& sentence);
 // Complains if `error`, an errno of standard output's, is not 0: the status to end with.
 int status_of_output(int error);

@@ -58,6 +58,9 @@ class Appliance {
         const config::Config& next, const std::function<void()>& change
     );
     dataplane::Inspector& inspector() { return *inspector_; }
+    // The rules in force, which the main thread may otherwise be exchanging for the same ones compiled anew. By the control
+    // thread, while it runs.
+    void with_rules(const std::function<void(dataplane::RulesInForce&)>& use);
 
   private:
     explicit Appliance(const config::Config& config);

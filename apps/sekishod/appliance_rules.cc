@@ -35,20 +35,34 @@ std::shared_ptr<const rules::SubscriberGroups> make_groups(const config::RulesSe
     return groups;
 }
 
-// `before`: what is compiled; nullptr: nothing.
-InForce::Rules compile(
-    const config::RulesSettings& settings,
-    const std::shared_ptr<const rules::CompiledRules>& before,
-    const HashSecret& secret
-) {
+InForce::Rules compile(const config::RulesSettings& settings, const HashSecret& secret) {
     InForce::Rules rules;
     if (settings.set.chains().empty()) {
         return rules;
     }
-    rules.compiled = before != nullptr ? before->follow(settings.set)
-                                       : rules::CompiledRules::build(settings.set);
+    rules.compiled = rules::CompiledRules::build(settings.set);
     rules.sets = make_sets(settings, secret);
     rules.groups = make_groups(settings);
+    rules.cuts = settings.change == config::RulesChange::kRevalidate;
+    return rules;
+}
+
+// The same beside `before`, which was made of `settings_before`: what has not changed is not made again.
+InForce::Rules follow(
+    const InForce::Rules& before,
+    const config::RulesSettings& settings_before,
+    const config::RulesSettings& settings,
+    const HashSecret& secret
+) {
+    if (before.compiled == nullptr || settings.set.chains().empty()) {
+        return compile(settings, secret);
+    }
+    InForce::Rules rules;
+    rules.compiled = before.compiled->follow(settings.set);
+    const bool has_same_sets = settings.sets == settings_before.sets;
+    rules.sets = has_same_sets ? before.sets : make_sets(settings, secret);
+    const bool has_same_groups = settings.groups == settings_before.groups;
+    rules.groups = has_same_groups ? before.groups : make_groups(settings);
     rules.cuts = settings.change == config::RulesChange::kRevalidate;
     return rules;
 }
@@ -77,7 +91,7 @@ Result<void> Appliance::make_rules() {
     }
     rules_ = std::make_unique<InForce>(std::move(shards), *secret);
     tell_time();
-    auto judges = rules_->prepare(compile(config_.rules, nullptr, *secret));
+    auto judges = rules_->prepare(compile(config_.rules, *secret));
     if (!judges) {
         return tl::unexpected(judges.error());
     }
@@ -99,13 +113,18 @@ Result<Appliance::NewRules> Appliance::prepare_rules(
         return tl::unexpected(secret.error());
     }
     made.before = rules_->rules();
-    auto judges = rules_->prepare(compile(next.rules, rules_->compiled(), *secret));
+    auto judges = rules_->prepare(follow(made.before, config_.rules, next.rules, *secret));
     if (!judges) {
         return tl::unexpected(judges.error());
     }
     made.in_force = rules_.get();
     made.judges = std::move(*judges);
     return made;
+}
+
+void Appliance::with_rules(const std::function<void(dataplane::RulesInForce&)>& use) {
+    const std::lock_guard guard(change_lock_);
+    use(*rules_);
 }
 
 std::shared_ptr<const rules::CompiledRules> Appliance::unsettled_rules() {

@@ -23,6 +23,7 @@
 #include "sekishod/leftovers.h"
 #include "sekishod/log.h"
 #include "sekishod/reloader.h"
+#include "sekishod/rules_control.h"
 #include "sekishod/tell_past.h"
 
 namespace sekisho::daemon {
@@ -95,9 +96,9 @@ int run(const std::string& file, const config::MachineFacts& machine, config::Co
         return failed_start();
     }
     Reloader reloader(file, machine, config, **appliance);
-    control::Methods methods((*appliance)->inspector(), config, [&](control::ReloadKind kind) {
-        return reloader.reload(kind);
-    });
+    RulesControl rules(config, **appliance);
+    const auto reload = [&](control::ReloadKind kind) { return reloader.reload(kind); };
+    control::Methods methods((*appliance)->inspector(), config, reload, &rules);
     auto server = control::Server::create(std::move(*claim), {config.control.socket}, methods);
     if (!server) {
         log("{}", server.error().message);

@@ -6,6 +6,7 @@
 
 #include "config/draft.h"
 #include "config/read_file.h"
+#include "config/rule_text.h"
 #include "config/values.h"
 #include "config/yaml_tree.h"
 
@@ -115,7 +116,7 @@ const char* not_done_yet(const rules::Rule& rule) {
     return nullptr;
 }
 
-void refuse_rules_of(const rules::Chain& chain, const Node& place, Mistakes& mistakes) {
+void refuse_rules_of(const rules::Chain& chain, Place place, Mistakes& mistakes) {
     size_t number = 0;
     for (const rules::RulePtr& rule : chain.rules) {
         ++number;
@@ -123,32 +124,28 @@ void refuse_rules_of(const rules::Chain& chain, const Node& place, Mistakes& mis
             const std::string found = fmt::format(
                 "rule {} of chain {} with {}, which is not available yet", number, chain.name, what
             );
-            mistakes.add(place.place, found, "a rule without it");
+            mistakes.add(place, found, "a rule without it");
         }
     }
 }
 
 // The one place for what the language has and no worker does yet.
-void refuse_what_is_not_done_yet(const Map& top, const Config& config, Mistakes& mistakes) {
-    const Node* const place = top.find("rules");
-    if (place == nullptr) {
-        return;
-    }
-    for (const rules::ChainId id : config.rules.set.chains()) {
-        const rules::Chain& chain = *config.rules.set.chain(id);
+void refuse_what_is_not_done_yet(const rules::RuleSet& set, Place place, Mistakes& mistakes) {
+    for (const rules::ChainId id : set.chains()) {
+        const rules::Chain& chain = *set.chain(id);
         if (chain.hook == rules::Hook::kNatDestination || chain.hook == rules::Hook::kNatSource) {
             const std::string found = fmt::format(
                 "chain {} at {}, which is not available yet", chain.name, name_of(*chain.hook)
             );
-            mistakes.add(place->place, found, "policies and destination-nat");
+            mistakes.add(place, found, "policies and destination-nat");
         }
         if (std::holds_alternative<rules::Masquerade>(chain.policy)) {
             const std::string found = fmt::format(
                 "chain {} with the policy masquerade, which is not available yet", chain.name
             );
-            mistakes.add(place->place, found, "a policy of the section policies");
+            mistakes.add(place, found, "a policy of the section policies");
         }
-        refuse_rules_of(chain, *place, mistakes);
+        refuse_rules_of(chain, place, mistakes);
     }
 }
 
@@ -194,6 +191,13 @@ MachineFacts MachineFacts::of_any_machine() {
     return facts;
 }
 
+std::optional<std::string> find_not_available(const rules::RuleSet& set) {
+    Mistakes mistakes({});
+    refuse_what_is_not_done_yet(set, {}, mistakes);
+    const std::vector<Mistake> found = std::move(mistakes).in_file_order();
+    return found.empty() ? std::nullopt : std::optional(found[0].found);
+}
+
 Checked parse(
     const std::string& text,
     const std::string& file_name,
@@ -212,8 +216,9 @@ Checked parse(
         read_sections(*top, machine, draft, mistakes);
         settle_workers(machine, draft, mistakes);
         check_whole(draft, mistakes);
-        if (purpose == Purpose::kRun) {
-            refuse_what_is_not_done_yet(*top, draft.config, mistakes);
+        const Node* const rules = top->find("rules");
+        if (purpose == Purpose::kRun && rules != nullptr) {
+            refuse_what_is_not_done_yet(draft.config.rules.set, rules->place, mistakes);
         }
     }
     Checked checked;

@@ -97,15 +97,9 @@ void read_policy(const Node& node, rules::ChainId chain, Draft& draft, Mistakes&
     if (!policy || !set.chain(chain)->hook) {
         return;
     }
-    if (const auto checked = rules::check_policy(*set.chain(chain)->hook, *policy); !checked) {
-        mistakes.add(
-            node.place,
-            fmt::format("a policy that cannot be ({})", checked.error().message),
-            "accept, or one that can"
-        );
-        return;
+    if (check_stand(node, *policy, set.chain(chain)->hook, mistakes)) {
+        [[maybe_unused]] const auto set_well = set.set_policy(chain, *policy);
     }
-    [[maybe_unused]] const auto set_well = set.set_policy(chain, *policy);
 }
 
 void add_condition(const Node& key, const Node& value, const RuleContext& in, rules::Rule& rule) {
@@ -147,44 +141,11 @@ void read_part(const Node& key, const Node& value, const RuleContext& in, rules:
     }
 }
 
-// In the order of the keys. Nothing where there was a mistake, so that it causes no second one, or where the rule leads to
-// a chain that could not be declared.
-std::optional<rules::Rule> read_rule(const Node& node, const RuleContext& in) {
-    const size_t mistakes_before = in.mistakes.count();
-    const auto map = Map::open(node, kRule, in.mistakes);
-    rules::Rule rule;
-    for (size_t i = 0; map && i < map->keys().size(); ++i) {
-        read_part(map->keys()[i], map->items()[i], in, rule);
-    }
-    return in.mistakes.count() == mistakes_before ? std::optional(std::move(rule)) : std::nullopt;
-}
-
 // What no packet gets past: nothing is asked, and the walk does not come back.
 bool ends_the_walk(const rules::Rule& rule) {
     const rules::Action* const deciding = rule.deciding();
     return rule.conditions.empty() && deciding != nullptr &&
            !std::holds_alternative<rules::Jump>(*deciding);
-}
-
-// Refused in the words of the rule model, at the rule.
-void append_rule(
-    const Node& node,
-    rules::Rule rule,
-    rules::ChainId chain,
-    rules::RuleSet& set,
-    Mistakes& mistakes
-) {
-    const auto checked =
-        rules::check_rule(set, rule).and_then([&] { return rules::check_place(set, chain, rule); });
-    if (!checked) {
-        mistakes.add(
-            node.place,
-            fmt::format("a rule that cannot stand here ({})", checked.error().message),
-            "one that can"
-        );
-        return;
-    }
-    [[maybe_unused]] const auto added = set.append(chain, std::move(rule));
 }
 
 // Once for all that are behind it.
@@ -213,13 +174,56 @@ void read_chain_rules(
             is_reached = false;
             warn_of_unreached(item, &item == &items->back() ? nullptr : &item + 1, mistakes);
         }
-        if (rule && places.id) {
-            append_rule(item, std::move(*rule), *places.id, draft.config.rules.set, mistakes);
+        rules::RuleSet& set = draft.config.rules.set;
+        if (rule && places.id && check_stand(item, *rule, {set, *places.id}, mistakes)) {
+            [[maybe_unused]] const auto added = set.append(*places.id, std::move(*rule));
         }
     }
 }
 
 }  // namespace
+
+std::optional<rules::Rule> read_rule(const Node& node, const RuleContext& in) {
+    const size_t mistakes_before = in.mistakes.count();
+    const auto map = Map::open(node, kRule, in.mistakes);
+    rules::Rule rule;
+    for (size_t i = 0; map && i < map->keys().size(); ++i) {
+        read_part(map->keys()[i], map->items()[i], in, rule);
+    }
+    return in.mistakes.count() == mistakes_before ? std::optional(std::move(rule)) : std::nullopt;
+}
+
+bool check_stand(const Node& node, const rules::Rule& rule, Stand stand, Mistakes& mistakes) {
+    const auto checked = rules::check_rule(stand.set, rule).and_then([&] {
+        return rules::check_place(stand.set, stand.chain, rule);
+    });
+    if (!checked) {
+        mistakes.add(
+            node.place,
+            fmt::format("a rule that cannot stand here ({})", checked.error().message),
+            "one that can"
+        );
+    }
+    return checked.has_value();
+}
+
+bool check_stand(
+    const Node& node,
+    const rules::Action& policy,
+    std::optional<rules::Hook> hook,
+    Mistakes& mistakes
+) {
+    const Result<void> checked =
+        hook ? rules::check_policy(*hook, policy) : failure("a chain without a hook has none");
+    if (!checked) {
+        mistakes.add(
+            node.place,
+            fmt::format("a policy that cannot be ({})", checked.error().message),
+            "accept, or one that can"
+        );
+    }
+    return checked.has_value();
+}
 
 void read_rules(const Node& node, Draft& draft, Mistakes& mistakes) {
     const auto* items =

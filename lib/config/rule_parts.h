@@ -68,6 +68,23 @@ std::optional<rules::Condition> read_condition(
 
 // One action: a word, or a map with one key.
 std::optional<rules::Action> read_action(const Node& node, const RuleContext& in);
+// A rule: a map. In the order of its keys. Nothing where there was a mistake, so that it causes no second one, or where it
+// leads to a chain that could not be declared.
+std::optional<rules::Rule> read_rule(const Node& node, const RuleContext& in);
+
+// Whether a rule, or a policy, can stand in a chain; refused in the words of the rule model, at `node`.
+struct Stand {
+    const rules::RuleSet& set;
+    rules::ChainId chain;
+};
+bool check_stand(const Node& node, const rules::Rule& rule, Stand stand, Mistakes& mistakes);
+bool check_stand(
+    const Node& node,
+    const rules::Action& policy,
+    std::optional<rules::Hook> hook,
+    Mistakes& mistakes
+);
+
 // One, or a list of them in their order.
 void read_actions(const Node& node, const RuleContext& in, std::vector<rules::Action>& actions);
 

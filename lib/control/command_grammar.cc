@@ -14,62 +14,7 @@ namespace sekisho::control {
 
 namespace {
 
-constexpr std::string_view kJson = "--json";
 constexpr std::string_view kAll = "all";
-constexpr std::string_view kProtocol = "protocol";
-const std::vector<std::string_view> kProtocols = [] {
-    std::vector<std::string_view> names;
-    for (const base::ProtocolName& known : base::kProtocolNames) {
-        names.push_back(known.text);
-    }
-    return names;
-}();
-
-struct FilterWord {
-    std::string_view word;   // in commands and in the RPC's parameters
-    std::string_view value;  // as '?' shows it
-    std::string_view help;
-    std::string_view wanted;
-    bool (*accepts)(std::string_view);
-};
-
-constexpr std::array<FilterWord, 5> kFilters{{
-    {"subscriber",
-     "<A>",
-     "of one internal address",
-     kWantedAddress,
-     [](std::string_view text) { return base::parse_ipv4(text).has_value(); }},
-    {"realm",
-     "<name>",
-     "of one realm on the internal side",
-     kWantedRealm,
-     [](std::string_view text) { return !text.empty(); }},
-    {"external",
-     "<A[:P]>",
-     "of one external address, or address and port",
-     kWantedEndpoint,
-     [](std::string_view text) { return parse_endpoint(text).has_value(); }},
-    {"remote",
-     "<A[:P]>",
-     "with one remote address, or address and port",
-     kWantedEndpoint,
-     [](std::string_view text) { return parse_endpoint(text).has_value(); }},
-    {kProtocol,
-     "<protocol>",
-     "of one protocol: tcp, udp, icmp, sctp, dccp, udp-lite, gre or esp",
-     kWantedProtocol,
-     [](std::string_view text) { return base::parse_protocol(text).has_value(); }},
-}};
-
-Command shows(std::string_view object, std::string_view method, std::string_view help) {
-    return {"show", object, method, help, false, true, false, false};
-}
-Command lists(std::string_view object, std::string_view method, std::string_view help) {
-    return {"show", object, method, help, true, true, false, true};
-}
-Command clears(std::string_view object, std::string_view method, std::string_view help) {
-    return {"clear", object, method, help, true, false, true, true};
-}
 
 bool begins_with(std::string_view word, std::string_view beginning) {
     return word.substr(0, beginning.size()) == beginning;
@@ -141,14 +86,24 @@ class Reader {
     ParsedCommand result() { return std::move(result_); }
 
   private:
+    tl::expected<void, std::string> take_verb(const std::string& word);
+    tl::expected<void, std::string> take_object(const std::string& word);
+    tl::expected<void, std::string> take_option(const std::string& word);
     tl::expected<void, std::string> take_value(const std::string& word);
+    void put(const std::string& value);
+    bool has_said(const CommandWord& word) const;
     std::vector<std::string_view> options() const;
+    std::span<const CommandWord> filters() const;
+    const CommandWord* find_word(std::string_view word) const;
     std::vector<Expected> expected_values() const;
     std::vector<Expected> expected_options() const;
     void settle(std::string_view verb, std::string_view object);
+    void ask_for_argument();
+    std::string place() const;
 
     std::string_view verb_;
-    const FilterWord* filter_ = nullptr;  // whose value comes next
+    const CommandWord* asked_ = nullptr;  // whose value comes next
+    size_t arguments_ = 0;                // that have been given
     ParsedCommand result_;
 };
 
@@ -157,87 +112,143 @@ void Reader::settle(std::string_view verb, std::string_view object) {
         return c.verb == verb && c.object == object;
     });
     result_.command = it == commands().end() ? nullptr : &*it;
+    if (result_.command != nullptr && !result_.command->op.empty()) {
+        result_.params["op"] = result_.command->op;
+    }
+    ask_for_argument();
+}
+
+void Reader::ask_for_argument() {
+    const bool wants = result_.command != nullptr && arguments_ < result_.command->arguments.size();
+    asked_ = wants ? &result_.command->arguments[arguments_] : nullptr;
+}
+
+// What has been said, for a sentence.
+std::string Reader::place() const {
+    const Command& command = *result_.command;
+    return fmt::format("{}{}{}", command.verb, command.object.empty() ? "" : " ", command.object);
+}
+
+bool Reader::has_said(const CommandWord& word) const {
+    return word.word == kExactWord ? result_.exact : result_.params.contains(word.word);
 }
 
 // The keywords that may follow a complete command.
 std::vector<std::string_view> Reader::options() const {
     std::vector<std::string_view> out;
     const Command& command = *result_.command;
-    const bool all = result_.params.contains(kAll);
-    for (const FilterWord& filter : kFilters) {
-        if (command.has_filters && !all && !result_.params.contains(filter.word)) {
+    for (const CommandWord& filter : filters()) {
+        if (!result_.params.contains(kAll) && !has_said(filter)) {
             out.push_back(filter.word);
+        }
+    }
+    for (const CommandWord& word : command.words) {
+        if (!has_said(word)) {
+            out.push_back(word.word);
         }
     }
     if (command.has_all && result_.params.empty()) {
         out.push_back(kAll);
     }
     if (command.has_json && !result_.json) {
-        out.push_back(kJson);
+        out.push_back(kJsonWord);
     }
     return out;
 }
 
+std::span<const CommandWord> Reader::filters() const {
+    return result_.command->has_filters ? filter_words() : std::span<const CommandWord>();
+}
+
+const CommandWord* Reader::find_word(std::string_view word) const {
+    for (const auto words : {filters(), result_.command->words}) {
+        const auto found = std::find_if(words.begin(), words.end(), [&](const CommandWord& w) {
+            return w.word == word;
+        });
+        if (found != words.end()) {
+            return &*found;
+        }
+    }
+    return nullptr;
+}
+
 tl::expected<void, std::string> Reader::take(const std::string& word) {
-    if (filter_ != nullptr) {
+    if (asked_ != nullptr) {
         return take_value(word);
     }
     if (verb_.empty()) {
-        const auto verb = choose(word, verbs(), "");
-        if (!verb) {
-            return tl::unexpected<std::string>(verb.error());
-        }
-        verb_ = *verb;
-        settle(verb_, "");
-        return {};
+        return take_verb(word);
     }
-    if (result_.command == nullptr) {
-        const auto object = choose(word, objects_of(verb_), fmt::format(" after '{}'", verb_));
-        if (!object) {
-            return tl::unexpected<std::string>(object.error());
-        }
-        settle(verb_, *object);
-        return {};
+    return result_.command == nullptr ? take_object(word) : take_option(word);
+}
+
+tl::expected<void, std::string> Reader::take_verb(const std::string& word) {
+    const auto verb = choose(word, verbs(), "");
+    if (!verb) {
+        return tl::unexpected<std::string>(verb.error());
     }
-    const std::string name = fmt::format(
-        " after '{}{}{}'",
-        verb_,
-        result_.command->object.empty() ? "" : " ",
-        result_.command->object
-    );
-    const auto option = choose(word, options(), name);
+    verb_ = *verb;
+    settle(verb_, "");
+    return {};
+}
+
+tl::expected<void, std::string> Reader::take_object(const std::string& word) {
+    const auto object = choose(word, objects_of(verb_), fmt::format(" after '{}'", verb_));
+    if (!object) {
+        return tl::unexpected<std::string>(object.error());
+    }
+    settle(verb_, *object);
+    return {};
+}
+
+tl::expected<void, std::string> Reader::take_option(const std::string& word) {
+    const auto option = choose(word, options(), fmt::format(" after '{}'", place()));
     if (!option) {
         return tl::unexpected<std::string>(option.error());
     }
-    if (*option == kJson) {
+    if (*option == kJsonWord) {
         result_.json = true;
-    } else if (*option == kAll) {
-        result_.params[std::string(kAll)] = true;
+    } else if (*option == kExactWord) {
+        result_.exact = true;
+    } else if (const CommandWord* named = find_word(*option);
+               named != nullptr && !named->value.empty()) {
+        asked_ = named;
     } else {
-        filter_ = std::find_if(kFilters.begin(), kFilters.end(), [&](const FilterWord& f) {
-            return f.word == *option;
-        });
+        result_.params[std::string(*option)] = true;
     }
     return {};
 }
 
+void Reader::put(const std::string& value) {
+    const auto number = asked_->is_number ? base::parse_decimal(value, UINT32_MAX) : std::nullopt;
+    if (number) {
+        result_.params[std::string(asked_->word)] = *number;
+    } else {
+        const auto name = asked_->or_parameter.empty() ? asked_->word : asked_->or_parameter;
+        result_.params[std::string(name)] = value;
+    }
+    const Command& command = *result_.command;
+    arguments_ += arguments_ < command.arguments.size() ? 1 : 0;
+    ask_for_argument();
+}
+
 tl::expected<void, std::string> Reader::take_value(const std::string& word) {
-    if (filter_->word == kProtocol) {
-        const auto name = choose(word, kProtocols, " after 'protocol'");
+    const bool is_argument = arguments_ < result_.command->arguments.size();
+    const std::string behind = is_argument ? place() : std::string(asked_->word);
+    if (asked_->choices != nullptr) {
+        const auto name = choose(word, *asked_->choices, fmt::format(" after '{}'", behind));
         if (!name) {
             return tl::unexpected<std::string>(name.error());
         }
-        result_.params[std::string(kProtocol)] = *name;
-        filter_ = nullptr;
+        put(std::string(*name));
         return {};
     }
-    if (!filter_->accepts(word)) {
-        return tl::unexpected<std::string>(fmt::format(
-            "found '{}' after '{}', wanted {}", printable(word), filter_->word, filter_->wanted
-        ));
+    if (!asked_->accepts(word)) {
+        return tl::unexpected<std::string>(
+            fmt::format("found '{}' after '{}', wanted {}", printable(word), behind, asked_->wanted)
+        );
     }
-    result_.params[std::string(filter_->word)] = word;
-    filter_ = nullptr;
+    put(word);
     return {};
 }
 
@@ -264,13 +275,18 @@ std::vector<Expected> expected_objects(std::string_view verb) {
 }
 
 bool Reader::is_complete() const {
-    return filter_ == nullptr && result_.command != nullptr &&
+    return asked_ == nullptr && result_.command != nullptr &&
            !(result_.command->has_all && result_.params.empty());
 }
 
 std::string Reader::missing() const {
-    if (filter_ != nullptr) {
-        return fmt::format("after '{}' {} is missing", filter_->word, filter_->wanted);
+    if (asked_ != nullptr) {
+        const bool is_argument = arguments_ < result_.command->arguments.size();
+        return fmt::format(
+            "after '{}' {} is missing",
+            is_argument ? place() : std::string(asked_->word),
+            asked_->wanted
+        );
     }
     if (verb_.empty()) {
         return "a command is missing; 'help' lists them";
@@ -280,16 +296,16 @@ std::string Reader::missing() const {
             "after '{}' one of these is missing: {}", verb_, join(objects_of(verb_))
         );
     }
-    return fmt::format("'{} {}' wants a filter or the word 'all'", verb_, result_.command->object);
+    return fmt::format("'{}' wants a filter or the word 'all'", place());
 }
 
 std::vector<Expected> Reader::expected_values() const {
-    if (filter_->word != kProtocol) {
-        return {{std::string(filter_->value), std::string(filter_->wanted), true, false}};
+    if (asked_->choices == nullptr) {
+        return {{std::string(asked_->value), std::string(asked_->wanted), true, false}};
     }
     std::vector<Expected> out;
-    out.reserve(std::size(kProtocols));
-    for (const auto name : kProtocols) {
+    out.reserve(asked_->choices->size());
+    for (const auto name : *asked_->choices) {
         out.push_back({std::string(name), ""});
     }
     return out;
@@ -298,12 +314,10 @@ std::vector<Expected> Reader::expected_values() const {
 std::vector<Expected> Reader::expected_options() const {
     std::vector<Expected> out;
     for (const auto option : options()) {
-        const auto* filter = std::find_if(kFilters.begin(), kFilters.end(), [&](const auto& f) {
-            return f.word == option;
-        });
-        const std::string_view help = filter != kFilters.end() ? filter->help
-                                      : option == kJson        ? "as JSON, keys in doc/cli.md"
-                                                               : "without a filter";
+        const CommandWord* const word = find_word(option);
+        const std::string_view help = word != nullptr       ? word->help
+                                      : option == kJsonWord ? "as JSON, keys in doc/cli.md"
+                                                            : "without a filter";
         out.push_back({std::string(option), std::string(help)});
     }
     return out;
@@ -311,7 +325,7 @@ std::vector<Expected> Reader::expected_options() const {
 
 std::vector<Expected> Reader::expected() const {
     std::vector<Expected> out;
-    if (filter_ != nullptr) {
+    if (asked_ != nullptr) {
         out = expected_values();
     } else if (verb_.empty()) {
         out = expected_verbs();
@@ -326,13 +340,25 @@ std::vector<Expected> Reader::expected() const {
     return out;
 }
 
-// `who A P` is `show who external A:P`.
+bool is_rules(const std::string& word) {
+    const auto verb = choose(word, verbs(), "");
+    return verb && *verb == "rules";
+}
+
+// `who A P` is `show who external A:P`; `rules`, and with a word that is none of its objects, `rules list`.
 std::vector<std::string> in_full(const std::vector<std::string>& words) {
-    if (words.size() < 3 || words[0] != "who") {
-        return words;
+    std::vector<std::string> full = words;
+    if (words.size() >= 3 && words[0] == "who") {
+        full = {"show", "who", "external", words[1] + ":" + words[2]};
+        full.insert(full.end(), words.begin() + 3, words.end());
+    } else if (!words.empty() && is_rules(words[0])) {
+        const auto objects = objects_of("rules");
+        const bool has_object =
+            words.size() > 1 && std::any_of(objects.begin(), objects.end(), [&](auto object) {
+                return begins_with(object, words[1]);
+            });
+        full.insert(full.begin() + 1, has_object ? 0 : 1, "list");
     }
-    std::vector<std::string> full = {"show", "who", "external", words[1] + ":" + words[2]};
-    full.insert(full.end(), words.begin() + 3, words.end());
     return full;
 }
 
@@ -349,66 +375,53 @@ tl::expected<Reader, std::string> read(const std::vector<std::string>& words) {
 
 }  // namespace
 
-const std::vector<Command>& commands() {
-    static const std::vector<Command> all = {
-        shows("status", "show.status", "the appliance, its tables and buffers"),
-        shows("links", "show.links", "links, their devices and counters"),
-        shows("workers", "show.workers", "worker threads, their queues and load"),
-        shows("neighbours", "show.neighbours", "next hops and their link addresses"),
-        shows("routes", "show.routes", "connected and static routes"),
-        shows("pools", "show.pools", "external addresses, port blocks and ports in use"),
-        lists(
-            "subscribers", "show.subscribers", "internal addresses with their sessions and ports"
-        ),
-        lists("mappings", "show.mappings", "internal and external endpoints"),
-        lists("sessions", "show.sessions", "mappings with their remote endpoints and states"),
-        lists("who", "show.who", "whose an external port is: external A:P"),
-        shows("counters", "show.counters", "where the packets have gone"),
-        shows("drops", "show.drops", "why packets were dropped, and how many"),
-        shows("log", "show.log", "the log of bindings: what was written, lost, is waiting"),
-        shows("config", "show.config", "the configuration in effect, with every default"),
-        clears("sessions", "clear.sessions", "end sessions"),
-        clears("mappings", "clear.mappings", "end mappings with all their sessions"),
-        {"clear",
-         "counters",
-         "clear.counters",
-         "count packets from zero",
-         false,
-         false,
-         false,
-         false},
-        {"compare",
-         "",
-         "config.compare",
-         "what of the configuration's file is not in effect, and how it could be",
-         false,
-         true,
-         false,
-         false},
-        {"reload",
-         "",
-         "config.reload",
-         "read the configuration's file again and change what has changed",
-         false,
-         true,
-         false,
-         false},
-        {"help", "", "", "this list", false, false, false, false},
-        {"exit", "", "", "leave", false, false, false, false},
-        {"quit", "", "", "leave", false, false, false, false},
-    };
-    return all;
+namespace {
+
+constexpr std::string_view kBlanks = " \t\r\n";
+
+// Where the word ends that begins at `at`: at a blank, or, after a brace, behind the brace that ends it.
+size_t end_of_word(std::string_view line, size_t at) {
+    if (line[at] != '{') {
+        return std::min(line.find_first_of(kBlanks, at), line.size());
+    }
+    size_t depth = 0;
+    char quote = 0;
+    for (; at < line.size(); ++at) {
+        const char c = line[at];
+        if (quote != 0) {
+            at += quote == '"' && c == '\\' ? 1 : 0;
+            quote = c == quote ? char{0} : quote;
+        } else if (c == '"' || c == '\'') {
+            quote = c;
+        } else if (c == '{') {
+            ++depth;
+        } else if (c == '}' && --depth == 0) {
+            return at + 1;
+        }
+    }
+    return line.size();
 }
 
+}  // namespace
+
 std::vector<std::string> split_words(std::string_view line) {
-    constexpr std::string_view kBlanks = " \t\r\n";
     std::vector<std::string> words;
     for (size_t at = line.find_first_not_of(kBlanks); at != std::string_view::npos;) {
-        const size_t end = std::min(line.find_first_of(kBlanks, at), line.size());
+        const size_t end = end_of_word(line, at);
         words.emplace_back(line.substr(at, end - at));
         at = line.find_first_not_of(kBlanks, end);
     }
     return words;
+}
+
+Unfinished split_unfinished(std::string_view line) {
+    Unfinished out{split_words(line), ""};
+    const bool is_begun = !out.words.empty() && line.ends_with(out.words.back());
+    if (is_begun) {
+        out.beginning = std::move(out.words.back());
+        out.words.pop_back();
+    }
+    return out;
 }
 
 tl::expected<ParsedCommand, std::string> parse_command(const std::vector<std::string>& words) {
@@ -423,8 +436,13 @@ tl::expected<ParsedCommand, std::string> parse_command(const std::vector<std::st
 }
 
 std::vector<Expected> expected_after(const std::vector<std::string>& words) {
-    const auto reader = read(words);
-    return reader ? reader->expected() : std::vector<Expected>{};
+    const auto reader = read(in_full(words));
+    std::vector<Expected> all = reader ? reader->expected() : std::vector<Expected>{};
+    if (words.size() == 1 && is_rules(words[0])) {
+        const std::vector<Expected> objects = expected_objects("rules");
+        all.insert(all.begin(), objects.begin(), objects.end());
+    }
+    return all;
 }
 
 std::vector<Expected> expected_after(
@@ -452,6 +470,25 @@ std::string completion(const std::vector<std::string>& words, std::string_view b
     return shared.substr(beginning.size()) + (fits.size() == 1 ? " " : "");
 }
 
+namespace {
+
+// What is said behind commands that want or take more than filters.
+std::string usage_of(const Command& command) {
+    if (command.verb != "rules") {
+        return "";
+    }
+    std::string out = fmt::format("\n{} {}", command.verb, command.object);
+    for (const CommandWord& argument : command.arguments) {
+        out += fmt::format(" {}", argument.value);
+    }
+    for (const CommandWord& word : command.words) {
+        out += fmt::format(" [{}{}{}]", word.word, word.value.empty() ? "" : " ", word.value);
+    }
+    return out;
+}
+
+}  // namespace
+
 std::string help_text() {
     std::string out;
     for (const Command& command : commands()) {
@@ -460,10 +497,13 @@ std::string help_text() {
         out += fmt::format("  {:<18} {}\n", name, command.help);
     }
     out += "\nsubscribers, mappings and sessions take filters, all of which must hold:\n";
-    for (const FilterWord& filter : kFilters) {
+    for (const CommandWord& filter : filter_words()) {
         out += fmt::format("  {:<10} {:<15} {}\n", filter.word, filter.value, filter.help);
     }
-    out += "\nwho A P is show who external A:P.\n";
+    for (const Command& command : commands()) {
+        out += usage_of(command);
+    }
+    out += "\n\nwho A P is show who external A:P; rules alone is rules list.\n";
     out += "\nEvery show takes --json. Words may be shortened: sh ma is show mappings.\n";
     return out;
 }

@@ -2,8 +2,8 @@
 //
 //   Words     any unique beginning of a word stands for it: `sh ma` is `show mappings`. Values
 //             (addresses) are taken whole.
-//   Shape     COMMAND [FILTER VALUE]... [all] [--json]; what may follow depends only on what has
-//             been said.
+//   Shape     COMMAND [ARGUMENT]... [WORD [VALUE]]... [all] [--json]; what may follow depends only on what
+//             has been said. `rules` alone, or with words, is `rules list`.
 //   Errors    one sentence that names the word and what was wanted in its place.
 //   Thread    pure; constant data.
 #pragma once
@@ -14,26 +14,17 @@
 #include <string_view>
 #include <vector>
 
+#include "control/command_table.h"
 #include "control/rpc_error.h"
 
 namespace sekisho::control {
-
-struct Command {
-    std::string_view verb;    // show, clear, compare, reload, help, exit, quit
-    std::string_view object;  // mappings, ...; empty if the verb stands alone
-    std::string_view method;  // of the RPC; empty: the CLI's own
-    std::string_view help;
-    bool has_filters = false;
-    bool has_json = false;
-    bool has_all = false;     // wants a filter or the word `all`
-    bool is_listing = false;  // answered in pages
-};
 
 // A command as typed, ready to be sent.
 struct ParsedCommand {
     const Command* command = nullptr;
     Json params = Json::object();
     bool json = false;
+    bool exact = false;  // numbers are not to be rounded
 };
 
 // What may stand at a place.
@@ -44,10 +35,14 @@ struct Expected {
     bool is_end = false;  // the command may be given as it stands
 };
 
-const std::vector<Command>& commands();
-
-// The words of a line, split at blanks.
+// The words of a line, split at blanks. One that begins with a brace goes on to the brace that ends it, blanks included.
 std::vector<std::string> split_words(std::string_view line);
+// The same of an unfinished line: the words before the one that it ends with, which may be empty.
+struct Unfinished {
+    std::vector<std::string> words;
+    std::string beginning;
+};
+Unfinished split_unfinished(std::string_view line);
 
 tl::expected<ParsedCommand, std::string> parse_command(const std::vector<std::string>& words);
 

@@ -9,25 +9,6 @@
 
 namespace sekisho::control {
 
-namespace {
-
-// One parameter that `parse` makes a value of.
-template <class Parse>
-auto read(ParamReader& params, std::string_view name, std::string_view wanted, Parse parse)
-    -> decltype(parse(std::string_view{})) {
-    const auto text = params.text(name, wanted);
-    if (!text) {
-        return std::nullopt;
-    }
-    const auto value = parse(*text);
-    if (!value) {
-        params.complain(name, quoted(Json(*text)), wanted);
-    }
-    return value;
-}
-
-}  // namespace
-
 bool Filter::admits(const Session& s) const {
     return (!subscriber || subscriber->raw == s.internal_address) &&
            (!realm || *realm == flow::realm_of(s)) &&
@@ -73,7 +54,7 @@ bool Filter::admits(const nat::SubscriberView& s) const {
 
 Filter read_filter(ParamReader& params, const std::vector<config::RealmSettings>& realms) {
     Filter filter;
-    filter.subscriber = read(params, "subscriber", kWantedAddress, base::parse_ipv4);
+    filter.subscriber = read_value(params, "subscriber", kWantedAddress, base::parse_ipv4);
     std::string wanted(kWantedRealm);
     for (const config::RealmSettings& realm : realms) {
         if (realm.side == config::Side::kInternal) {
@@ -86,10 +67,10 @@ Filter read_filter(ParamReader& params, const std::vector<config::RealmSettings>
                    ? std::nullopt
                    : std::optional(found->id);
     };
-    filter.realm = read(params, "realm", wanted, find_realm);
-    filter.external = read(params, "external", kWantedEndpoint, parse_endpoint);
-    filter.remote = read(params, "remote", kWantedEndpoint, parse_endpoint);
-    filter.protocol = read(params, "protocol", kWantedProtocol, base::parse_protocol);
+    filter.realm = read_value(params, "realm", wanted, find_realm);
+    filter.external = read_value(params, "external", kWantedEndpoint, parse_endpoint);
+    filter.remote = read_value(params, "remote", kWantedEndpoint, parse_endpoint);
+    filter.protocol = read_value(params, "protocol", kWantedProtocol, base::parse_protocol);
     return filter;
 }
 

@@ -23,11 +23,14 @@ const Methods::Entry Methods::kMethods[] = {
     {"show.drops", &Methods::show_drops},
     {"show.log", &Methods::show_log},
     {"show.config", &Methods::show_config},
+    {"show.rules", &Methods::show_rules},
     {"clear.sessions", &Methods::clear_sessions},
     {"clear.mappings", &Methods::clear_mappings},
     {"clear.counters", &Methods::clear_counters},
     {"config.compare", &Methods::config_compare},
     {"config.reload", &Methods::config_reload},
+    {"rules.change", &Methods::rules_change},
+    {"rules.check", &Methods::rules_check},
 };
 
 Reply Methods::call(std::string_view method, const Json& params) {

@@ -1,8 +1,8 @@
 // Methods: what a client may ask, by name. The only way from the control socket to the dataplane.
 //
 //   Names     show.status, .links, .workers, .neighbours, .routes, .pools, .subscribers, .mappings,
-//             .sessions, .counters, .drops, .log, .config; clear.sessions, .mappings, .counters;
-//             config.compare, .reload.
+//             .sessions, .counters, .drops, .log, .config, .rules; clear.sessions, .mappings, .counters;
+//             config.compare, .reload; rules.change, .check.
 //             Parameters and results: doc/cli.md.
 //   Errors    kMethodNotFound, kInvalidParams, kServerBusy; kInternalError with the Inspector's
 //             sentence.
@@ -17,14 +17,23 @@
 #include "control/listing.h"
 #include "control/reload.h"
 #include "control/rpc_error.h"
+#include "control/rules_access.h"
 #include "dataplane/inspector.h"
 
 namespace sekisho::control {
 
+struct Edited;
+
 class Methods {
   public:
-    Methods(dataplane::Inspector& inspector, const config::Config& config, Reload reload = {})
-        : inspector_(inspector), config_(config), reload_(std::move(reload)) {}
+    // `rules`: nullptr: nobody has any.
+    Methods(
+        dataplane::Inspector& inspector,
+        const config::Config& config,
+        Reload reload = {},
+        RulesAccess* rules = nullptr
+    )
+        : inspector_(inspector), config_(config), reload_(std::move(reload)), rules_(rules) {}
 
     // `params`: an object, or null where the request has none.
     Reply call(std::string_view method, const Json& params);
@@ -48,6 +57,9 @@ class Methods {
     Reply show_drops(const Json& params);
     Reply show_log(const Json& params);
     Reply show_config(const Json& params);
+    Reply show_rules(const Json& params);
+    Reply rules_change(const Json& params);
+    Reply rules_check(const Json& params);
     Reply clear_counters(const Json& params);
     Reply config_compare(const Json& params);
     Reply config_reload(const Json& params);
@@ -76,11 +88,16 @@ class Methods {
     );
     Document next_of(const Page& page);
     uint32_t opening_lifetime(const nat::Mapping& mapping) const;
+    const std::vector<rules::RuleTotal>& rules_counted(bool anew);
+    Document edited_object(const Edited& edited, std::chrono::nanoseconds rested);
 
     dataplane::Inspector& inspector_;
     const config::Config& config_;
     Reload reload_;
+    RulesAccess* rules_;
     Joins joins_;
+    std::vector<rules::RuleTotal> counted_;  // by rules_, then
+    SteadyTime counted_at_{};
 };
 
 }  // namespace sekisho::control

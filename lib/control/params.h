@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "control/json_text.h"
 #include "control/rpc_error.h"
 
 namespace sekisho::control {
@@ -36,5 +37,21 @@ class ParamReader {
     std::vector<std::string> known_;
     std::optional<RpcError> mistake_;
 };
+
+// A parameter whose text `parse` makes a value of, or nothing.
+template <class Parse>
+auto read_value(
+    ParamReader& params, std::string_view name, std::string_view wanted, const Parse& parse
+) -> decltype(parse(std::string_view{})) {
+    const auto text = params.text(name, wanted);
+    if (!text) {
+        return std::nullopt;
+    }
+    auto value = parse(std::string_view(*text));
+    if (!value) {
+        params.complain(name, quoted(Json(*text)), wanted);
+    }
+    return value;
+}
 
 }  // namespace sekisho::control

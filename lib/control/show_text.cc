@@ -4,7 +4,9 @@
 
 #include <fmt/format.h>
 
+#include "control/document_text.h"
 #include "control/json_text.h"
+#include "control/rules_text.h"
 
 namespace sekisho::control {
 
@@ -141,41 +143,9 @@ const std::vector<Listing>& listings() {
     return all;
 }
 
-constexpr const char* kNone = "-";
-
-std::string text_of(const Document& value) {
-    if (value.is_string()) {
-        return printable(value.get_ref<const std::string&>());
-    }
-    if (value.is_null()) {
-        return kNone;
-    }
-    if (value.is_boolean()) {
-        return value.get<bool>() ? "yes" : "no";
-    }
-    if (!value.is_array()) {
-        return to_line(value, true);
-    }
-    std::string out;
-    for (const Document& element : value) {
-        out += (out.empty() ? "" : ",") + text_of(element);
-    }
-    return out;
-}
-
-// The value of a key, or of a key in an object: "blocks/free".
-Document value_of(const Document& object, std::string_view key) {
-    const size_t slash = key.find('/');
-    if (!object.is_object() || !object.contains(key.substr(0, slash))) {
-        return {};
-    }
-    const Document& value = object.at(std::string(key.substr(0, slash)));
-    return slash == std::string_view::npos ? value : value_of(value, key.substr(slash + 1));
-}
-
 std::string cell_of(const Document& row, const ColumnOf& column) {
     std::string cell = text_of(value_of(row, column.key));
-    if (!column.port_key.empty() && cell != kNone) {
+    if (!column.port_key.empty() && cell != kNoValue) {
         cell += ":" + text_of(value_of(row, column.port_key));
         // Of a run of ports: internal-src-port, internal-last-port.
         const size_t side = column.port_key.find('-');
@@ -184,14 +154,6 @@ std::string cell_of(const Document& row, const ColumnOf& column) {
         cell += last.is_null() ? "" : "-" + text_of(last);
     }
     return cell;
-}
-
-uint64_t count_of(const Document& value) {
-    return value.is_number_integer() && value >= 0 ? value.get<uint64_t>() : 0;
-}
-
-uint64_t number_of(const Document& object, std::string_view key) {
-    return count_of(value_of(object, key));
 }
 
 const Listing* listing_of(std::string_view object) {
@@ -356,7 +318,12 @@ std::string reload_text(const Document& result) {
 
 }  // namespace
 
-TextView::TextView(const Command& command) : command_(command) {
+TextView::TextView(const Command& command, bool exact)
+    : command_(command), exact_(exact), lists_rules_(command.method == "show.rules") {
+    if (lists_rules_) {
+        table_.emplace(rules_columns());
+        return;
+    }
     const Listing* listing = command.verb == "show" ? listing_of(command.object) : nullptr;
     if (listing == nullptr) {
         return;
@@ -369,8 +336,12 @@ TextView::TextView(const Command& command) : command_(command) {
 }
 
 std::string TextView::rows(const Document& result) {
-    const Document list = value_of(result, command_.object);
+    const Document list = value_of(result, command_.row_name());
     for (const Document& row : list) {
+        if (lists_rules_) {
+            table_->add(rules_cells(row, exact_));
+            continue;
+        }
         std::vector<std::string> cells;
         for (const ColumnOf& column : listing_of(command_.object)->columns) {
             cells.push_back(cell_of(row, column));
@@ -391,6 +362,12 @@ std::string TextView::render(const Document& result) {
     }
     if (command_.verb == "reload") {
         return reload_text(result);
+    }
+    if (command_.method == "rules.change") {
+        return edited_text(result);
+    }
+    if (command_.method == "rules.check") {
+        return check_text(result);
     }
     if (command_.object == "status") {
         return status_text(result);

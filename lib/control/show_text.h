@@ -16,7 +16,8 @@ namespace sekisho::control {
 
 class TextView {
   public:
-    explicit TextView(const Command& command);
+    // `exact`: counters of rules are not rounded.
+    explicit TextView(const Command& command, bool exact = false);
     std::string render(const Document& result);
     // What is left to say when the last page is done: how many were cleared, or the titles of an empty listing.
     std::string finish();
@@ -24,6 +25,8 @@ class TextView {
   private:
     std::string rows(const Document& result);
     const Command& command_;
+    bool exact_;
+    bool lists_rules_;
     std::optional<TextTable> table_;
     uint64_t cleared_ = 0;
 };

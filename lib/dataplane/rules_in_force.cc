@@ -15,6 +15,17 @@ void add(Totals& to, const Totals& what) {
     }
 }
 
+rules::RuleTotal at(std::span<const rules::RuleTotal> totals, size_t place) {
+    return place < totals.size() ? totals[place] : rules::RuleTotal{};
+}
+
+// Nothing where it was zeroed later than it was counted.
+rules::RuleTotal difference(const rules::RuleTotal& now, const rules::RuleTotal& before) {
+    return {
+        now.packets - std::min(now.packets, before.packets),
+        now.bytes - std::min(now.bytes, before.bytes)};
+}
+
 }  // namespace
 
 RulesInForce::RulesInForce(std::vector<Shard*> shards, const HashSecret& secret)
@@ -77,7 +88,7 @@ void RulesInForce::settle(const Judges& judges) {
     }
 }
 
-Totals RulesInForce::all() const {
+Totals RulesInForce::counted() const {
     Totals totals = settled_;
     for (const Shard* shard : shards_) {
         if (shard->current_judge() != nullptr) {
@@ -87,21 +98,36 @@ Totals RulesInForce::all() const {
     return totals;
 }
 
+Totals RulesInForce::since_zero(
+    std::span<const rules::RuleId> rules, std::span<const rules::RuleTotal> counted, bool zeroes
+) {
+    Totals totals;
+    for (const rules::RuleId rule : rules) {
+        const rules::RuleTotal now = at(counted, rule.value);
+        const rules::RuleTotal zero = at(zero_, rule.value);
+        totals.push_back(difference(now, zero));
+        if (zeroes && rule.value < counted.size()) {
+            zero_.resize(std::max(zero_.size(), counted.size()));
+            zero_[rule.value] = {
+                std::max(zero.packets, now.packets), std::max(zero.bytes, now.bytes)};
+        }
+    }
+    return totals;
+}
+
 Totals RulesInForce::totals() const {
-    Totals totals = all();
-    for (size_t i = 0; i < std::min(totals.size(), zero_.size()); ++i) {
-        totals[i].packets -= zero_[i].packets;
-        totals[i].bytes -= zero_[i].bytes;
+    Totals totals = counted();
+    for (size_t i = 0; i < totals.size(); ++i) {
+        totals[i] = difference(totals[i], at(zero_, i));
     }
     return totals;
 }
 
 Totals RulesInForce::zero() {
-    Totals now = all();
+    Totals now = counted();
     Totals totals = now;
-    for (size_t i = 0; i < std::min(totals.size(), zero_.size()); ++i) {
-        totals[i].packets -= zero_[i].packets;
-        totals[i].bytes -= zero_[i].bytes;
+    for (size_t i = 0; i < totals.size(); ++i) {
+        totals[i] = difference(totals[i], at(zero_, i));
     }
     zero_ = std::move(now);
     return totals;

@@ -2,8 +2,8 @@
 //
 //   Change    prepare() makes a judge for each shard beside those in force, which takes memory and time; put() exchanges them
 //             while no worker takes a turn; settle() keeps what the old ones have counted, which can go then.
-//   Counts    of a rule go on for as long as its id does (RuleSet::take_over). What zero() has taken as zero is read once
-//             and by nobody again; none is lost.
+//   Counts    of a rule go on for as long as its id does (RuleSet::take_over). What was zeroed as it was read is told by nobody
+//             again, and none is lost, whoever else reads meanwhile.
 //   Errors    prepare: sessions still remember rules so old that their generation would come round again: try later.
 //   Thread    one control thread.
 //   Source    ARCHITECTURE 2 and 5.
@@ -47,14 +47,19 @@ class RulesInForce {
     // The rules last prepared.
     const std::shared_ptr<const rules::CompiledRules>& compiled() const { return rules_.compiled; }
     const Rules& rules() const { return rules_; }
-    // By RuleId, since start or since zero().
+    // By RuleId, since the start. No count is ever less than it was.
+    std::vector<rules::RuleTotal> counted() const;
+    // Of what `rules` had in `counted`, what is behind their zero. `zeroes`: what they had then is their zero from now on.
+    std::vector<rules::RuleTotal> since_zero(
+        std::span<const rules::RuleId> rules, std::span<const rules::RuleTotal> counted, bool zeroes
+    );
+    // By RuleId, since the start or their zero.
     std::vector<rules::RuleTotal> totals() const;
     // The same, and they begin anew.
     std::vector<rules::RuleTotal> zero();
 
   private:
     bool may_come(uint32_t generation) const;
-    std::vector<rules::RuleTotal> all() const;
 
     std::vector<Shard*> shards_;
     HashSecret secret_;
@@ -63,7 +68,7 @@ class RulesInForce {
     uint32_t generation_ = 0;  // of what was put last
     uint32_t prepared_ = 0;
     std::vector<rules::RuleTotal> settled_;  // of judges that are no more
-    std::vector<rules::RuleTotal> zero_;     // what was there at zero()
+    std::vector<rules::RuleTotal> zero_;     // by RuleId, of counted()
 };
 
 }  // namespace sekisho::dataplane

@@ -4,12 +4,31 @@
 #include <string>
 #include <string_view>
 
+#include "config/rule_text.h"
+#include "config/rules_to_yaml.h"
 #include "control/exchange.h"
 #include "support/fake_inspector.h"
+#include "support/fake_rules.h"
 
 namespace {
 
 using namespace sekisho;
+
+void must(bool holds) {
+    if (!holds) {
+        std::abort();
+    }
+}
+
+// Rules that a client has changed can be said again, and mean the same.
+void check_rules(const config::Config& config) {
+    for (const rules::ChainId id : config.rules.set.chains()) {
+        for (const rules::RulePtr& rule : config.rules.set.chain(id)->rules) {
+            const auto again = config::parse_rule(config::rule_to_yaml(config, *rule), config, id);
+            must(again.has_value() && again->says_the_same(*rule));
+        }
+    }
+}
 
 struct Rig {
     Rig() {
@@ -23,10 +42,17 @@ struct Rig {
         inspector.link_views.resize(2);
         inspector.worker_views.resize(1);
         inspector.neighbour_views.resize(1);
+        rules::RuleSet& set = config.rules.set;
+        must(set.add_built_in("passing", rules::Hook::kForward, 0, rules::Accept{}).has_value());
+        must(set.add_built_in("to-us", rules::Hook::kLocalIn, 0, rules::Deny{}).has_value());
+        must(set.add_chain("apart").has_value());
+        at_first = config.rules;
     }
     config::Config config = test::small_config();
+    config::RulesSettings at_first;
     test::FakeInspector inspector{config};
-    control::Methods methods{inspector, config};
+    test::FakeRules access{config};
+    control::Methods methods{inspector, config, {}, &access};
 };
 
 void check(const std::string& reply) {
@@ -35,9 +61,7 @@ void check(const std::string& reply) {
     }
     const bool one_line = reply.find('\n') == reply.size() - 1;
     const auto parsed = control::Json::parse(reply, nullptr, false);
-    if (!one_line || (!parsed.is_object() && !parsed.is_array())) {
-        std::abort();
-    }
+    must(one_line && (parsed.is_object() || parsed.is_array()));
 }
 
 }  // namespace
@@ -45,11 +69,13 @@ void check(const std::string& reply) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     static Rig rig;
     rig.inspector.cleared.clear();
+    rig.config.rules = rig.at_first;
     std::string_view rest(reinterpret_cast<const char*>(data), size);
     while (!rest.empty()) {
         const size_t end = rest.find('\n');
         check(control::answer(rest.substr(0, end), rig.methods));
         rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     }
+    check_rules(rig.config);
     return 0;
 }

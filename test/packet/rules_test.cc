@@ -549,4 +549,38 @@ TEST_CASE("counters of rules are read and begun anew without losing a packet", "
     CHECK(sum + packets(bed, id) == 20);
 }
 
+TEST_CASE(
+    "counters that two read and zero are told once, however old what they look at", "[packet]"
+) {
+    TestBed bed(usual());
+    Rules rules(Hook::kForward);
+    const RuleId id = rules.add({to_port(53)}, {Accept{}}).ids.back();
+    bed.put_rules(rules.set);
+    const auto send = [&](unsigned packets) {
+        for (unsigned k = 0; k < packets; ++k) {
+            outward(bed, udp_out(bed, host(5), 1000, kPeer, 53));
+        }
+    };
+    const auto read = [&](const std::vector<RuleTotal>& counted, bool zeroes) {
+        return bed.rules().since_zero(std::span(&id, 1), counted, zeroes).at(0).packets;
+    };
+    send(3);
+    const std::vector<RuleTotal> early = bed.rules().counted();
+    send(2);
+    const std::vector<RuleTotal> late = bed.rules().counted();
+    CHECK(read(early, false) == 3);
+    CHECK(read(early, true) == 3);
+    CHECK(read(early, true) == 0);
+    CHECK(read(late, true) == 2);
+    CHECK(read(early, true) == 0);
+    CHECK(read(late, false) == 0);
+    send(4);
+    CHECK(read(bed.rules().counted(), false) == 4);
+    CHECK(packets(bed, id) == 4);
+    CHECK(read({}, true) == 0);
+    const RuleId unknown{4000};
+    CHECK(bed.rules().since_zero(std::span(&unknown, 1), late, true).at(0) == RuleTotal{});
+    CHECK(packets(bed, id) == 4);
+}
+
 }  // namespace sekisho::test

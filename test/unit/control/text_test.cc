@@ -1,6 +1,7 @@
 // What people see: aligned columns, sums that come out, nothing that a terminal would obey.
 #include <catch2/catch.hpp>
 
+#include "control/rules_text.h"
 #include "control/show_text.h"
 
 using namespace sekisho::control;
@@ -175,4 +176,81 @@ TEST_CASE("answers of another shape than expected are shown, not crashed on", "[
             REQUIRE_NOTHROW(view.render(Document::parse(odd)));
         }
     }
+}
+
+TEST_CASE(
+    "counters of rules are rounded as ipchains rounds them, unless asked for exactly",
+    "[control][cli][rules]"
+) {
+    CHECK(rounded(0) == "0");
+    CHECK(rounded(99999) == "99999");
+    CHECK(rounded(100000) == "100K");
+    CHECK(rounded(100499) == "100K");
+    CHECK(rounded(100500) == "101K");
+    CHECK(rounded(9999499) == "9999K");
+    CHECK(rounded(9999500) == "10M");
+    CHECK(rounded(9999499999) == "9999M");
+    CHECK(rounded(9999500000) == "10G");
+    CHECK(rounded(UINT64_MAX) == "18446744074G");
+}
+
+TEST_CASE("rules are listed chain by chain, with what ends the chain", "[control][cli][rules]") {
+    const Document page = Document::parse(R"({"rules": [
+        {"chain": "passing", "hook": "forward", "priority": 0, "position": 1, "id": 3,
+         "packets": 123456, "bytes": 12, "rule": "{ttl: 1}", "comment": null,
+         "residue": ["ttl", "rate"]},
+        {"chain": "passing", "hook": "forward", "priority": 0, "position": null, "id": 0,
+         "packets": 5, "bytes": 300, "policy": "deny", "references": null},
+        {"chain": "mine", "hook": null, "priority": null, "position": null, "id": null,
+         "packets": null, "bytes": null, "policy": "return", "references": 2}], "next": null})");
+    TextView view = view_of("rules");
+    CHECK(
+        view.render(page) ==
+        "CHAIN    HOOK       RULE  ID  PACKETS  BYTES  RESIDUE   SAYS\n"
+        "passing  forward       1   3     123K     12  ttl,rate  {ttl: 1}\n"
+        "passing  forward  policy   0        5    300  -         deny\n"
+        "mine     -           end   -        -      -  -         (2 lead here)\n"
+    );
+    const auto exact = parse_command(split_words("rules exact"));
+    REQUIRE(exact);
+    TextView exactly(*exact->command, exact->exact);
+    CHECK(exactly.render(page).find(" 123456 ") != std::string::npos);
+}
+
+TEST_CASE("a change of rules says what came and what went", "[control][cli][rules]") {
+    TextView view = view_of("rules replace passing 2 {}");
+    CHECK(
+        view.render(Document::parse(R"({"changed": true, "chain": "passing", "position": 2, "id": 9,
+            "rule": "{ttl: 2}", "gone": {"id": 4, "rule": "{ttl: 1}", "packets": 5, "bytes": 300},
+            "rested-ns": 12345})")) ==
+        "rule 2 of passing is gone: {ttl: 1} (5 packets, 300 bytes)\n"
+        "rule 2 of passing: {ttl: 2}\n"
+        "no worker stood still for more than 12 us\n"
+    );
+    CHECK(
+        view.render(Document::parse(R"({"changed": false, "chain": "passing", "rested-ns": 0})")) ==
+        "nothing has changed\n"
+    );
+}
+
+TEST_CASE("a check shows the path and the verdict", "[control][cli][rules]") {
+    TextView view = view_of("rules check");
+    const Document checked = Document::parse(R"({"way": "forward", "verdict": "deny",
+        "by": {"chain": "closed", "position": 1, "id": 5, "rule": "{action: deny}"},
+        "steps": [{"hook": "forward", "chain": "passing", "packet": {"protocol": "udp",
+            "source": "100.64.0.10", "source-port": 4000, "destination": "192.0.2.1",
+            "destination-port": 53, "in-link": "int0", "out-link": null, "state": "new"},
+          "verdict": "deny", "for-flow": false, "path-length": 3, "path": [
+            {"chain": "passing", "position": 2, "id": 4, "rule": "{action: {jump: closed}}"},
+            {"chain": "passing", "position": null, "id": 0, "policy": "accept"}]}]})");
+    CHECK(
+        view.render(checked) ==
+        "forward passing: udp 100.64.0.10:4000 -> 192.0.2.1:53, in int0, out -, new\n"
+        "  rule 2 of passing        {action: {jump: closed}}\n"
+        "  the policy of passing    accept\n"
+        "  and 1 more\n"
+        "  deny, asked of every packet of the flow\n"
+        "\n"
+        "forward: deny by rule 1 of closed\n"
+    );
 }
