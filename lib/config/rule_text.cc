@@ -57,6 +57,9 @@ Draft draft_of(const Config& config) {
 // What `read` makes of the text, unless it has found a mistake.
 template <class T, class Read>
 FromText<T> from_text(const std::string& text, const std::string& name, Read&& read) {
+    if (text.find_first_not_of(" \t\r\n") == std::string::npos) {
+        return tl::make_unexpected(std::vector<Mistake>{{name, 1, 1, "nothing", "a " + name}});
+    }
     const auto tree = read_tree(text, name);
     if (!tree) {
         return tl::make_unexpected(std::vector<Mistake>{tree.error()});

@@ -48,8 +48,12 @@ bool is_number(std::string_view text) {
 bool is_place(std::string_view text) {
     return is_number(text) && text != "0";
 }
+// A map has both its braces: a shell makes many words of one that is not in quotes.
+bool is_whole(std::string_view text) {
+    return is_some(text) && (!text.starts_with('{') || text.ends_with('}'));
+}
 bool is_place_or_rule(std::string_view text) {
-    return is_place(text) || text.starts_with('{');
+    return is_place(text) || (text.starts_with('{') && is_whole(text));
 }
 
 constexpr std::array<CommandWord, 5> kFilters{{
@@ -75,10 +79,11 @@ constexpr std::array<CommandWord, 5> kFilters{{
 
 constexpr std::string_view kWantedChain = "the name of a chain";
 constexpr std::string_view kWantedPlace = "a rule's number in its chain, from 1";
-constexpr std::string_view kWantedRule = "a rule: {protocol: udp, action: deny}";
+constexpr std::string_view kWantedRule =
+    "a rule, on a shell's command line in quotes: '{protocol: udp, action: deny}'";
 
 constexpr CommandWord kChain{"chain", "<chain>", "of one chain", kWantedChain, is_some};
-constexpr CommandWord kRule{"rule", "<rule>", "in the language of the file", kWantedRule, is_some};
+constexpr CommandWord kRule{"rule", "<rule>", "in the language of the file", kWantedRule, is_whole};
 constexpr CommandWord kPosition{
     "position", "<N>", "its number, from 1", kWantedPlace, is_place, nullptr, true};
 constexpr CommandWord kTo{
@@ -87,13 +92,18 @@ constexpr CommandWord kPositionOrRule{
     "position",
     "<N|rule>",
     "its number, or what it says",
-    "a rule's number, from 1, or a rule: {protocol: udp, action: deny}",
+    "a rule's number, from 1, or a rule, on a shell's command line in quotes: '{protocol: udp, "
+    "action: deny}'",
     is_place_or_rule,
     nullptr,
     true,
     "rule"};
 constexpr CommandWord kPolicy{
-    "policy", "<policy>", "accept, deny or {reject: ...}", "a policy: accept, deny, ...", is_some};
+    "policy",
+    "<policy>",
+    "accept, deny or {reject: ...}",
+    "a policy: accept, deny, or on a shell's command line in quotes '{reject: host-unreachable}'",
+    is_whole};
 
 constexpr CommandWord kOfList[] = {
     kChain,

@@ -217,7 +217,7 @@ class Editor {
             case Op::kCreate:
                 return edit_.policy ? set_policy() : Done{};
             case Op::kRemove:
-                return done(set().remove_chain(chain_));
+                return remove_chain();
         }
         return {};
     }
@@ -288,6 +288,20 @@ class Editor {
         return done(set().remove(chain_, place));
     }
 
+    // Its policy has counted, and by its id it may count again.
+    Done remove_chain() {
+        if (!chain().hook) {
+            return done(set().remove_chain(chain_));
+        }
+        return tl::make_unexpected(wrong(fmt::format(
+            "chain {} stands at {} and stays: flushed, with the policy accept it denies nothing, "
+            "and it "
+            "goes with a reload of a file that has it no more",
+            edit_.chain,
+            rules::name_of(*chain().hook)
+        )));
+    }
+
     Done set_policy() {
         const auto policy = config::parse_policy(*edit_.policy, running_, chain().hook);
         if (!policy) {
@@ -309,7 +323,16 @@ class Editor {
             case Op::kMove:
                 return fmt::format("{} {} {}", head, *edit_.position, *edit_.to);
             case Op::kPolicy:
-                return fmt::format("{} {}", head, config::action_to_yaml(running_, chain().policy));
+                return fmt::format("{} {}", head, text_of_policy());
+            case Op::kCreate:
+                return chain().hook ? fmt::format(
+                                          "{} hook {} priority {} policy {}",
+                                          head,
+                                          rules::name_of(*chain().hook),
+                                          chain().priority,
+                                          text_of_policy()
+                                      )
+                                    : head;
             default:
                 return head;
         }
@@ -317,6 +340,7 @@ class Editor {
     std::string text_of_new() {
         return config::rule_to_yaml(running_, *chain().rules[*edited_.position - 1]);
     }
+    std::string text_of_policy() { return config::action_to_yaml(running_, chain().policy); }
     std::string text_of_gone() { return config::rule_to_yaml(running_, *edited_.gone); }
 
     const config::Config& running_;

@@ -15,8 +15,10 @@ std::string rule_text(const Document& row) {
         return text_of(rule);
     }
     const Document references = value_of(row, "references");
-    return references.is_null() ? text_of(value_of(row, "policy"))
-                                : fmt::format("({} lead here)", text_of(references));
+    if (references.is_null()) {
+        return text_of(value_of(row, "policy"));
+    }
+    return references == 1 ? "(1 leads here)" : fmt::format("({} lead here)", text_of(references));
 }
 
 std::string place_text(const Document& row) {
@@ -148,10 +150,11 @@ std::string edited_text(const Document& result) {
         out += fmt::format("{}: {}\n", name_of_rule(result), text_of(value_of(result, "rule")));
     }
     if (const uint64_t flushed = number_of(result, "flushed"); flushed > 0) {
-        out += fmt::format("{} rules are gone\n", flushed);
+        out += flushed == 1 ? "1 rule is gone\n" : fmt::format("{} rules are gone\n", flushed);
     }
     const uint64_t us = number_of(result, "rested-ns") / 1000;
-    return out + fmt::format("no worker stood still for more than {} us\n", us);
+    out += fmt::format("no worker stood still for more than {} us\n", us);
+    return out + "the configuration's file is as it was: a reload or a restart goes back to it\n";
 }
 
 std::string check_text(const Document& result) {

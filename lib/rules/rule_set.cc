@@ -72,7 +72,7 @@ Result<void> RuleSet::check_name(std::string_view name) const {
     const auto is_plain = [](char c) { return c > ' ' && c < '\x7f'; };
     if (name.empty() || name.size() > kLongestName || !std::ranges::all_of(name, is_plain)) {
         return failure(fmt::format(
-            "a chain's name has 1 to {} printable characters and no space, '{}' has not",
+            "a chain's name has 1 to {} printable characters and no space, '{:.80}' has not",
             kLongestName,
             name
         ));

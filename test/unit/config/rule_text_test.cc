@@ -87,6 +87,8 @@ TEST_CASE("mistakes of a rule by itself have a place in its text", "[config][rul
          "rule:1:1: found a rule that cannot stand here (no rule leads to a built-in chain, as "
          "main "
          "is one), wanted one that can"},
+        {"main", "", "rule:1:1: found nothing, wanted a rule"},
+        {"main", " \n\t", "rule:1:1: found nothing, wanted a rule"},
         {"main", "deny", "rule:1:1: found \"deny\", wanted a map with "},
         {"main", "{protocol: tcp", "rule:1:1: found broken YAML"},
         {"main",

@@ -148,10 +148,17 @@ TEST_CASE("a wrong command says which word is wrong and what was wanted", "[cont
         {"rules insert passing 0",
          "found '0' after 'rules insert', wanted a rule's number in its chain, from 1"},
         {"rules insert passing 1",
-         "after 'rules insert' a rule: {protocol: udp, action: deny} is missing"},
+         "after 'rules insert' a rule, on a shell's command line in quotes: '{protocol: udp, "
+         "action: deny}' is missing"},
+        {"rules add passing {ttl: 1",
+         "found '{ttl: 1' after 'rules add', wanted a rule, on a shell's command line in quotes: "
+         "'{protocol: udp, action: deny}'"},
+        {"rules policy passing {reject: 1",
+         "found '{reject: 1' after 'rules policy', wanted a policy: accept, deny, or on a shell's "
+         "command line in quotes '{reject: host-unreachable}'"},
         {"rules delete passing it",
-         "found 'it' after 'rules delete', wanted a rule's number, from 1, or a rule: {protocol: "
-         "udp, action: deny}"},
+         "found 'it' after 'rules delete', wanted a rule's number, from 1, or a rule, on a shell's "
+         "command line in quotes: '{protocol: udp, action: deny}'"},
         {"rules hook here",
          "found 'here' after 'hook', wanted one of: ingress, forward, egress, local-in, local-out, "
          "accounting, nat-destination, nat-source"},

@@ -248,8 +248,37 @@ TEST_CASE("chains are made, filled, emptied and removed", "[control][rules]") {
     CHECK_FALSE(rig.try_call("show.rules", {{"chain", "mine"}}));
     CHECK(
         rig.refusal("rules.change", {{"op", "remove"}, {"chain", "arriving"}}) ==
-        "chain arriving is a built-in one: it stays"
+        "chain arriving stands at ingress and stays: flushed, with the policy accept it denies "
+        "nothing, and it goes with a reload of a file that has it no more"
     );
+}
+
+TEST_CASE(
+    "what is written to the log of a change is one line, and no long one", "[control][rules]"
+) {
+    Rig rig;
+    rig.change({{"op", "create"}, {"chain", "late"}, {"hook", "egress"}, {"policy", "deny"}});
+    CHECK(rig.access.changes.back() == "create late hook egress priority 0 policy deny");
+    std::string list = "10.0.0.1";
+    for (int i = 0; i < 1000; ++i) {
+        list += ", 10.0.0.1";
+    }
+    rig.add("passing", "{source: [" + list + "]}");
+    const std::string& long_one = rig.access.changes.back();
+    CHECK(long_one.starts_with("add passing 1 {"));
+    CHECK(long_one.ends_with("..."));
+    CHECK(long_one.size() <= 403);
+    // Never cut inside of a character: what is none would be written as \xNN.
+    for (size_t before = 0; before < 3; ++before) {
+        std::string comment = std::string(before, 'a');
+        for (int i = 0; i < 80; ++i) {
+            comment += "\u20ac";
+        }
+        rig.add("passing", "{source: [" + list.substr(0, 308) + "], comment: " + comment + "}");
+        const std::string& line = rig.access.changes.back();
+        CHECK(line.ends_with("\u20ac..."));
+        CHECK(line.find('\\') == std::string::npos);
+    }
 }
 
 TEST_CASE("a wrong change of rules is named, and changes nothing", "[control][rules]") {
@@ -315,7 +344,8 @@ TEST_CASE("a wrong change of rules is named, and changes nothing", "[control][ru
         {{{"op", "add"}, {"chain", "passing"}, {"rule", "{in-link: ext9}"}},
          "rule:1:11: found \"ext9\", wanted the name of a link, or an own address of one: int0 or "
          "ext0"},
-        {{{"op", "add"}, {"chain", "passing"}, {"rule", ""}}, "rule:1:1: found an empty"},
+        {{{"op", "add"}, {"chain", "passing"}, {"rule", ""}},
+         "rule:1:1: found nothing, wanted a rule"},
     }));
     INFO(wrong.params.dump());
     const std::string message = rig.refusal("rules.change", wrong.params);

@@ -226,7 +226,12 @@ TEST_CASE("a change of rules says what came and what went", "[control][cli][rule
         "rule 2 of passing is gone: {ttl: 1} (5 packets, 300 bytes)\n"
         "rule 2 of passing: {ttl: 2}\n"
         "no worker stood still for more than 12 us\n"
+        "the configuration's file is as it was: a reload or a restart goes back to it\n"
     );
+    CHECK(view.render(Document::parse(
+                          R"({"changed": true, "chain": "passing", "flushed": 1, "rested-ns": 0})"
+                      ))
+              .starts_with("1 rule is gone\n"));
     CHECK(
         view.render(Document::parse(R"({"changed": false, "chain": "passing", "rested-ns": 0})")) ==
         "nothing has changed\n"
