@@ -7,10 +7,9 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "control/command_grammar.h"
+#include "control/descriptors.h"
 #include "sekisho/interactive.h"
 #include "sekisho/runner.h"
 
@@ -18,20 +17,12 @@ namespace {
 
 constexpr const char* kDefaultSocket = "/run/sekisho/sekisho.sock";
 
-// A descriptor that the caller closed would become the control socket's, and output would go to the
-// appliance. Open for reading alone, it makes writing fail, as it should.
-void fill_closed_descriptors() {
-    for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; ++descriptor) {
-        if (fcntl(descriptor, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0) {
-            std::_Exit(sekisho::cli::kUnusable);
-        }
-    }
-}
-
 }  // namespace
 
 int main(int count, char** arguments) {
-    fill_closed_descriptors();
+    if (!sekisho::control::fill_closed_descriptors()) {
+        std::_Exit(sekisho::cli::kUnusable);
+    }
     std::setlocale(LC_CTYPE, "");
     CLI::App app{"Asks a running sekishod. Without a command: interactive."};
     std::string socket = kDefaultSocket;

@@ -21,6 +21,7 @@
 #include "sekishod/appliance.h"
 #include "sekishod/device_claim.h"
 #include "sekishod/leftovers.h"
+#include "sekishod/legacy_tools.h"
 #include "sekishod/log.h"
 #include "sekishod/reloader.h"
 #include "sekishod/rules_control.h"
@@ -72,6 +73,22 @@ int failed_start() {
     return sigtimedwait(&set, nullptr, &now) > 0 ? 0 : 1;
 }
 
+// Has other limits and timeouts in force, while the configuration's file stays as it is.
+std::function<Result<void>(const nat::NatSettings&)> put_limits(
+    config::Config& running, Appliance& appliance
+) {
+    return [&running, &appliance](const nat::NatSettings& settings) {
+        config::Config next = running;
+        next.nat.limits = settings.limits;
+        next.nat.timeouts = settings.timeouts;
+        const auto adopt = [&] {
+            running.nat.limits = next.nat.limits;
+            running.nat.timeouts = next.nat.timeouts;
+        };
+        return appliance.change(next, adopt).map([](auto /*rested*/) {});
+    };
+}
+
 // The socket and the devices are claimed first: a second start by mistake must not touch the devices of the first.
 int run(const std::string& file, const config::MachineFacts& machine, config::Config& config) {
     log("version {}, {}", SEKISHO_VERSION, config.system.name);
@@ -95,10 +112,20 @@ int run(const std::string& file, const config::MachineFacts& machine, config::Co
         log("{}", appliance.error().message);
         return failed_start();
     }
-    Reloader reloader(file, machine, config, **appliance);
     RulesControl rules(config, **appliance);
-    const auto reload = [&](control::ReloadKind kind) { return reloader.reload(kind); };
+    LegacyTools tools({config, rules, (*appliance)->inspector(), put_limits(config, **appliance)});
+    Reloader reloader(file, machine, config, **appliance, [&](rules::RuleSet& wanted) {
+        return tools.add_to(wanted);
+    });
+    const auto reload = [&](control::ReloadKind kind) {
+        auto reloaded = reloader.reload(kind);
+        if (reloaded && kind == control::ReloadKind::kCommit) {
+            tools.settle();
+        }
+        return reloaded;
+    };
     control::Methods methods((*appliance)->inspector(), config, reload, &rules);
+    methods.set_tools([&](const control::LegacyCall& call) { return tools.call(call); });
     auto server = control::Server::create(std::move(*claim), {config.control.socket}, methods);
     if (!server) {
         log("{}", server.error().message);

@@ -23,9 +23,14 @@ std::string told(const config::Difference& change) {
 }  // namespace
 
 control::Reloaded Reloader::reload(control::ReloadKind kind) {
-    const config::Checked wanted = config::load(file_, machine_, config::Purpose::kRun);
+    config::Checked wanted = config::load(file_, machine_, config::Purpose::kRun);
     if (!wanted.config) {
         return failure(lines_of(wanted.mistakes));
+    }
+    if (beside_) {
+        if (auto added = beside_(wanted.config->rules.set); !added) {
+            return tl::unexpected(added.error());
+        }
     }
     const config::Change change = config::compare(running_, *wanted.config, at_start_);
     control::ReloadView view{change.at_once, change.after_restart, {}};

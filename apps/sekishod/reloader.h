@@ -4,6 +4,7 @@
 //   Errors    one line for each mistake in the file or each change that wants a restart; nothing was changed then.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "config/config.h"
@@ -16,17 +17,21 @@ class Reloader {
   public:
     // `running` is what `appliance` was created with, read from `file`; both outlive it. `machine` is as it was then: by now
     // this thread may use only the CPUs that the workers have left.
+    // `beside`: puts rules of others than the file's beside those of a configuration that was read; may be empty.
+    using Beside = std::function<Result<void>(rules::RuleSet&)>;
     Reloader(
         std::string file,
         config::MachineFacts machine,
         config::Config& running,
-        Appliance& appliance
+        Appliance& appliance,
+        Beside beside = {}
     )
         : file_(std::move(file)),
           machine_(std::move(machine)),
           at_start_(running),
           running_(running),
-          appliance_(appliance) {}
+          appliance_(appliance),
+          beside_(std::move(beside)) {}
 
     control::Reloaded reload(control::ReloadKind kind);
 
@@ -36,6 +41,7 @@ class Reloader {
     const config::Config at_start_;
     config::Config& running_;
     Appliance& appliance_;
+    Beside beside_;
 };
 
 }  // namespace sekisho::daemon

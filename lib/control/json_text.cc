@@ -103,4 +103,15 @@ std::string printable(std::string_view text, bool keep_newlines) {
     return out;
 }
 
+std::string printable_start(std::string_view text, size_t most_bytes) {
+    if (text.size() <= most_bytes) {
+        return printable(text);
+    }
+    size_t end = most_bytes;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) {
+        --end;  // inside of a character
+    }
+    return printable(text.substr(0, end)) + "...";
+}
+
 }  // namespace sekisho::control

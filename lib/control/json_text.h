@@ -30,5 +30,9 @@ std::string quoted(const Json& value);
 // `text` with everything that could move a cursor or change a colour written as \xNN; newlines too
 // unless kept.
 std::string printable(std::string_view text, bool keep_newlines = false);
+// The same of its first `most_bytes` at most, with "..." behind if there are more; cut between two characters.
+std::string printable_start(std::string_view text, size_t most_bytes);
+// So much of what a client has sent is written to the log.
+inline constexpr size_t kMostLogged = 400;
 
 }  // namespace sekisho::control

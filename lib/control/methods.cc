@@ -29,6 +29,7 @@ const Methods::Entry Methods::kMethods[] = {
     {"clear.counters", &Methods::clear_counters},
     {"config.compare", &Methods::config_compare},
     {"config.reload", &Methods::config_reload},
+    {"legacy.command", &Methods::legacy_command},
     {"rules.change", &Methods::rules_change},
     {"rules.check", &Methods::rules_check},
 };

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "config/config.h"
+#include "control/legacy_call.h"
 #include "control/listing.h"
 #include "control/reload.h"
 #include "control/rpc_error.h"
@@ -34,6 +35,9 @@ class Methods {
         RulesAccess* rules = nullptr
     )
         : inspector_(inspector), config_(config), reload_(std::move(reload)), rules_(rules) {}
+
+    // Who runs the tools of earlier packet filters.
+    void set_tools(CallTool call) { call_tool_ = std::move(call); }
 
     // `params`: an object, or null where the request has none.
     Reply call(std::string_view method, const Json& params);
@@ -63,6 +67,7 @@ class Methods {
     Reply clear_counters(const Json& params);
     Reply config_compare(const Json& params);
     Reply config_reload(const Json& params);
+    Reply legacy_command(const Json& params);
 
     Reply show_subscribers(const Json& params);
     Reply show_mappings(const Json& params);
@@ -95,6 +100,7 @@ class Methods {
     const config::Config& config_;
     Reload reload_;
     RulesAccess* rules_;
+    CallTool call_tool_;
     Joins joins_;
     std::vector<rules::RuleTotal> counted_;  // by rules_, then
     SteadyTime counted_at_{};

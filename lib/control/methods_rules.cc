@@ -147,19 +147,6 @@ Document row_of(const Row& row, const rules::RuleTotal& total) {
     return out;
 }
 
-// For the log: a rule may be as long as a line of the socket.
-std::string log_text(const std::string& what) {
-    constexpr size_t kMostBytes = 400;
-    if (what.size() <= kMostBytes) {
-        return printable(what);
-    }
-    size_t end = kMostBytes;
-    while (end > 0 && (static_cast<unsigned char>(what[end]) & 0xc0) == 0x80) {
-        --end;  // inside of a character
-    }
-    return printable(what.substr(0, end)) + "...";
-}
-
 RpcError without_rules() {
     return {kInternalError, "there is no appliance whose rules could be asked or changed"};
 }
@@ -213,9 +200,10 @@ Reply Methods::rules_change(const Json& params) {
     if (!edited) {
         return tl::make_unexpected(edited.error());
     }
-    const auto rested = rules_->change(log_text(edited->what), [&](const config::Config&) {
-        return Result<config::RulesSettings>(std::move(edited->rules));
-    });
+    const auto rested =
+        rules_->change(printable_start(edited->what, kMostLogged), [&](const config::Config&) {
+            return Result<config::RulesSettings>(std::move(edited->rules));
+        });
     if (!rested) {
         return refuse(kInternalError, rested.error().message);
     }

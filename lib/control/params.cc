@@ -36,6 +36,20 @@ std::optional<std::string> ParamReader::text(std::string_view name, std::string_
     return value->get_ref<const std::string&>();
 }
 
+std::optional<std::vector<std::string>> ParamReader::texts(std::string_view name, size_t most) {
+    const Json* value = find(name);
+    if (value == nullptr) {
+        return std::nullopt;
+    }
+    const auto is_text = [](const Json& each) { return each.is_string(); };
+    if (!value->is_array() || value->size() > most ||
+        !std::all_of(value->begin(), value->end(), is_text)) {
+        complain(name, quoted(*value), fmt::format("a list of at most {} texts", most));
+        return std::nullopt;
+    }
+    return value->get<std::vector<std::string>>();
+}
+
 std::optional<uint64_t> ParamReader::number(std::string_view name, uint64_t least, uint64_t most) {
     const Json* value = find(name);
     if (value == nullptr) {

@@ -24,6 +24,8 @@ class ParamReader {
 
     // Absent and null are the same: not given.
     std::optional<std::string> text(std::string_view name, std::string_view wanted);
+    // A list of at most so many texts.
+    std::optional<std::vector<std::string>> texts(std::string_view name, size_t most);
     std::optional<uint64_t> number(std::string_view name, uint64_t least, uint64_t most);
     bool flag(std::string_view name);
 

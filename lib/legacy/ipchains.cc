@@ -133,8 +133,19 @@ class Runner {
         }
     }
 
+    // One rule comes or goes whole by itself. A text that is restored has thousands of them: no copy is made for each.
     void change_rules() {
+        if (command_.sources.size() * command_.destinations.size() == 1 && !command_.both_ways) {
+            return change_rules(chains_);
+        }
         Chains changed = chains_;
+        change_rules(changed);
+        if (answer_.status == 0) {
+            chains_ = std::move(changed);
+        }
+    }
+
+    void change_rules(Chains& changed) {
         const Links links = appliance_.links();
         for_each_rule([&](const ChainRule& rule) {
             switch (command_.command) {
@@ -148,9 +159,6 @@ class Runner {
                     return changed.remove_equal(chain(), rule);
             }
         });
-        if (answer_.status == 0) {
-            chains_ = std::move(changed);
-        }
     }
 
     Result<void> check_packet(const ChainRule& rule) {

@@ -132,7 +132,7 @@ class Runner {
             case Command::kReplace:
             case Command::kDelete:
             case Command::kCheck:
-                return changed([this](Tables& tables) { return change_rules(tables); });
+                return change_rules();
             default:
                 return changed([this](Tables& tables) { return change_chain(tables); });
         }
@@ -150,6 +150,14 @@ class Runner {
         }
         tables_ = std::move(copy);
         return std::string();
+    }
+
+    // One rule comes or goes whole by itself. A text that is restored has thousands of them: no copy is made for each.
+    Result<std::string> change_rules() {
+        if (command_.sources.size() * command_.destinations.size() == 1) {
+            return change_rules(tables_).map([] { return std::string(); });
+        }
+        return changed([this](Tables& tables) { return change_rules(tables); });
     }
 
     std::vector<TableRule> all_rules() const {

@@ -1,5 +1,7 @@
 #include "legacy/names.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "legacy/numbers.h"
 
@@ -131,6 +133,46 @@ std::optional<uint8_t> NameTables::protocol_of(std::string_view name) const {
 
 std::optional<std::string> NameTables::protocol_name(uint8_t protocol) const {
     return find_in(protocol_names_, protocol);
+}
+
+AskedNames::AskedNames(const Names& machine, std::string_view hosts) : machine_(machine) {
+    for_each_line(hosts, [this](const std::vector<std::string>& words) {
+        const auto address = read_dotted(words[0]);
+        for (size_t i = 1; address && i < words.size(); ++i) {
+            given_[words[i]].push_back(*address);
+        }
+    });
+}
+
+std::optional<Ipv4Addr> AskedNames::network(std::string_view name) const {
+    return machine_.network(name);
+}
+
+std::vector<Ipv4Addr> AskedNames::host(std::string_view name) const {
+    if (const auto given = given_.find(name); given != given_.end()) {
+        return given->second;
+    }
+    auto found = machine_.host(name);
+    if (found.empty() && std::ranges::find(unknown_, name) == unknown_.end()) {
+        unknown_.emplace_back(name);
+    }
+    return found;
+}
+
+std::optional<uint16_t> AskedNames::port_of(std::string_view service, Protocol protocol) const {
+    return machine_.port_of(service, protocol);
+}
+
+std::optional<std::string> AskedNames::service_at(uint16_t port, Protocol protocol) const {
+    return machine_.service_at(port, protocol);
+}
+
+std::optional<uint8_t> AskedNames::protocol_of(std::string_view name) const {
+    return machine_.protocol_of(name);
+}
+
+std::optional<std::string> AskedNames::protocol_name(uint8_t protocol) const {
+    return machine_.protocol_name(protocol);
 }
 
 }  // namespace sekisho::legacy

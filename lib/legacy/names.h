@@ -34,6 +34,26 @@ class Names {
     virtual std::optional<std::string> protocol_name(uint8_t protocol) const = 0;
 };
 
+// Those of a machine, and what a caller has looked up besides. Keeps the names of hosts that nobody knows.
+class AskedNames final : public Names {
+  public:
+    // `hosts`: lines as in /etc/hosts. `machine` outlives it.
+    AskedNames(const Names& machine, std::string_view hosts);
+
+    std::optional<Ipv4Addr> network(std::string_view name) const override;
+    std::vector<Ipv4Addr> host(std::string_view name) const override;
+    std::optional<uint16_t> port_of(std::string_view service, Protocol protocol) const override;
+    std::optional<std::string> service_at(uint16_t port, Protocol protocol) const override;
+    std::optional<uint8_t> protocol_of(std::string_view name) const override;
+    std::optional<std::string> protocol_name(uint8_t protocol) const override;
+    const std::vector<std::string>& unknown() const { return unknown_; }
+
+  private:
+    const Names& machine_;
+    std::map<std::string, std::vector<Ipv4Addr>, std::less<>> given_;
+    mutable std::vector<std::string> unknown_;
+};
+
 // Names from the texts of /etc/services, /etc/protocols, /etc/networks and /etc/hosts; what stands in none of them may
 // be asked of a resolver. Of two entries the first holds; lines that make no sense are passed over.
 class NameTables : public Names {

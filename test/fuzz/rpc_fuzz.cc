@@ -7,6 +7,7 @@
 #include "config/rule_text.h"
 #include "config/rules_to_yaml.h"
 #include "control/exchange.h"
+#include "legacy/kernel.h"
 #include "support/fake_inspector.h"
 #include "support/fake_rules.h"
 
@@ -30,8 +31,29 @@ void check_rules(const config::Config& config) {
     }
 }
 
+// What a tool leaves behind names no file outside of its folder.
+void check_settings(legacy::Kernel& kernel, const legacy::Machine& machine) {
+    const legacy::Answer answer =
+        kernel.run({std::string(legacy::kOwnTool), {"settings"}, ""}, machine);
+    for (std::string_view rest = answer.out; !rest.empty();) {
+        const std::string_view line = rest.substr(0, rest.find('\n'));
+        const std::string path = "/" + std::string(line.substr(0, line.find('\t'))) + "/";
+        must(line.find('\t') != std::string_view::npos);
+        must(path.find("//") == std::string::npos && path.find("/../") == std::string::npos);
+        rest.remove_prefix(line.size() + 1);
+    }
+}
+
 struct Rig {
     Rig() {
+        methods.set_tools([this](const control::LegacyCall& call) {
+            const legacy::AskedNames names(tables, call.hosts);
+            const auto no_pool = [](const rules::AddressRange&) { return std::nullopt; };
+            const legacy::Machine machine{names, {}, {}, {}, no_pool};
+            control::LegacyAnswer done{kernel.run(call.call, machine), names.unknown()};
+            check_settings(kernel, machine);
+            return done;
+        });
         for (uint32_t i = 0; i < 40; ++i) {
             inspector.add(test::session_of(i));
         }
@@ -52,6 +74,8 @@ struct Rig {
     config::RulesSettings at_first;
     test::FakeInspector inspector{config};
     test::FakeRules access{config};
+    legacy::NameTables tables;
+    legacy::Kernel kernel;
     control::Methods methods{inspector, config, {}, &access};
 };
 
@@ -70,6 +94,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     static Rig rig;
     rig.inspector.cleared.clear();
     rig.config.rules = rig.at_first;
+    rig.kernel = {};
     std::string_view rest(reinterpret_cast<const char*>(data), size);
     while (!rest.empty()) {
         const size_t end = rest.find('\n');

@@ -1,0 +1,422 @@
+#include "sekishod/legacy_tools.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "config/read_file.h"
+#include "config/rule_text.h"
+#include "control/json_text.h"
+#include "legacy/usage.h"
+#include "sekishod/log.h"
+
+namespace sekisho::daemon {
+namespace {
+
+using legacy::Family;
+
+size_t place_of(Family family) {
+    return static_cast<size_t>(family);
+}
+
+legacy::NameTables names_of_machine() {
+    constexpr size_t kMostBytes = size_t{1} << 20;
+    const auto text_of = [](const char* path) {
+        return config::read_regular_file(path, kMostBytes).value_or("");
+    };
+    legacy::NameTables names;
+    names.read_services(text_of("/etc/services"));
+    names.read_protocols(text_of("/etc/protocols"));
+    names.read_networks(text_of("/etc/networks"));
+    names.read_hosts(text_of("/etc/hosts"));
+    return names;
+}
+
+// Whether nothing has changed from one to the other: a rule that came has another place in memory.
+bool are_one(const rules::RuleSet& a, const rules::RuleSet& b) {
+    return std::ranges::equal(a.chains(), b.chains(), [&](rules::ChainId x, rules::ChainId y) {
+        const rules::Chain& one = *a.chain(x);
+        const rules::Chain& other = *b.chain(y);
+        return one.name == other.name && one.policy == other.policy && one.rules == other.rules;
+    });
+}
+
+std::string prefix_of(Family family) {
+    return fmt::format("{}:", legacy::name_of(family));
+}
+
+// The names of the tools' chains are theirs alone.
+Result<void> check_names(const rules::RuleSet& set, Family family) {
+    for (const rules::ChainId id : set.chains()) {
+        const std::string& name = set.chain(id)->name;
+        if (name.starts_with(prefix_of(family))) {
+            return failure(fmt::format(
+                "chain {}: names that begin with {} are those of the tool's own chains",
+                name,
+                prefix_of(family)
+            ));
+        }
+    }
+    return {};
+}
+
+bool is_log(const rules::Action& action) {
+    return std::holds_alternative<rules::Log>(action);
+}
+
+// Whether a worker can do what a rule with this action says.
+bool can_log() {
+    rules::RuleSet set;
+    const auto chain = set.add_built_in("input", rules::Hook::kIngress, 0, rules::Accept{});
+    rules::Rule rule;
+    rule.actions = {rules::Log{}};
+    return chain && set.append(*chain, rule) && !config::find_not_available(set);
+}
+
+// The points at which no worker asks any rule.
+rules::HookMask unasked() {
+    rules::HookMask mask = 0;
+    for (const rules::Hook hook : {rules::Hook::kNatDestination, rules::Hook::kNatSource}) {
+        rules::RuleSet set;
+        (void)set.add_built_in("asked", hook, 0, rules::Accept{});
+        mask |= config::find_not_available(set) ? mask_of(hook) : rules::HookMask{0};
+    }
+    return mask;
+}
+
+size_t logging_rules(const rules::RuleSet& set) {
+    size_t count = 0;
+    for (const rules::ChainId id : set.chains()) {
+        const auto& rules = set.chain(id)->rules;
+        count += static_cast<size_t>(std::ranges::count_if(rules, [](const auto& rule) {
+            return std::ranges::any_of(rule->actions, is_log);
+        }));
+    }
+    return count;
+}
+size_t logging_rules(const legacy::Kernel& kernel) {
+    size_t count = 0;
+    for (const Family family : legacy::kEveryFamily) {
+        count += logging_rules(kernel.rules(family));
+    }
+    return count;
+}
+
+// A rule that is to log does all else that it says.
+void drop_log(rules::Rule& rule) {
+    std::erase_if(rule.actions, is_log);
+}
+
+rules::Mirror mirror_of(Family family) {
+    rules::MirrorChanges changes;
+    changes.without = unasked();
+    if (!can_log()) {
+        changes.adapt = drop_log;
+    }
+    return rules::Mirror(prefix_of(family), std::move(changes));
+}
+
+legacy::Tracking tracking_of(const nat::NatSettings& settings) {
+    const nat::TimeoutSettings& timeouts = settings.timeouts;
+    return {
+        settings.limits.sessions, {timeouts.tcp_established, timeouts.tcp_closing, timeouts.udp}};
+}
+
+// As the listing of tracked connections of Linux 2.4 has it; of all but TCP there is none.
+std::string_view state_name(SessionState state) {
+    switch (state) {
+        case SessionState::kTcpOpenOutbound:
+        case SessionState::kTcpOpenInbound:
+            return "SYN_SENT";
+        case SessionState::kTcpHalfOpen:
+            return "SYN_RECV";
+        case SessionState::kTcpEstablished:
+        case SessionState::kTcpPickedUp:
+            return "ESTABLISHED";
+        case SessionState::kTcpFinOutbound:
+        case SessionState::kTcpFinInbound:
+            return "FIN_WAIT";
+        case SessionState::kTcpClosing:
+            return "TIME_WAIT";
+        case SessionState::kTcpReset:
+            return "CLOSE";
+        default:
+            return "";
+    }
+}
+
+legacy::TrackedSession tracked_of(const nat::SessionView& view) {
+    legacy::TrackedSession tracked;
+    legacy::MasqueradedSession& each = tracked.session;
+    each.protocol = static_cast<Protocol>(view.session.protocol);
+    each.expires_ms = view.lifetime_ms;
+    each.source = {view.session.internal_address};
+    each.destination = {view.session.remote_address};
+    each.source_port = {view.session.internal_port};
+    each.mapped_port = {view.session.external_port};
+    each.destination_port = {view.session.remote_port};
+    tracked.external = {view.session.external_address};
+    tracked.state = state_name(static_cast<SessionState>(view.session.state));
+    const unsigned both = flow::kSeenInbound | flow::kSeenOutbound;
+    tracked.is_answered = (view.session.flags & both) == both;
+    tracked.is_assured =
+        tracked.is_answered && (tracked.state.empty() || tracked.state == "ESTABLISHED");
+    return tracked;
+}
+
+// What the tool ends with when the kernel refuses.
+int refused(std::string_view tool) {
+    return tool == "ipfwadm" || tool == "ipautofw" || tool == "ipportfw" || tool == "ipmasqadm"
+               ? 255
+               : 1;
+}
+
+}  // namespace
+
+LegacyTools::FamilyState::FamilyState(Family family) : mirror(mirror_of(family)) {}
+
+LegacyTools::LegacyTools(const Plan& plan)
+    : plan_(plan),
+      most_sessions_(plan.running.nat.limits.sessions),
+      names_(names_of_machine()),
+      states_{
+          FamilyState(Family::kIpfwadm),
+          FamilyState(Family::kIpchains),
+          FamilyState(Family::kIptables)} {
+    kernel_.set_tracking(tracking_of(plan_.running.nat));
+}
+
+legacy::Links LegacyTools::links() const {
+    legacy::Links links;
+    for (size_t i = 0; i < plan_.running.links.size(); ++i) {
+        const config::LinkSettings& settings = plan_.running.links[i];
+        legacy::Link link{settings.name, LinkId{static_cast<uint8_t>(i)}, {}};
+        for (const config::InterfaceAddress& own : settings.addresses) {
+            link.addresses.push_back(own.address);
+        }
+        links.push_back(std::move(link));
+    }
+    return links;
+}
+
+// The pool that has just these addresses.
+std::optional<PoolId> LegacyTools::pool_of(const rules::AddressRange& addresses) const {
+    const auto& pools = plan_.running.nat.pools;
+    for (size_t i = 0; i < pools.size(); ++i) {
+        const auto& ranges = pools[i].addresses;
+        if (ranges.size() == 1 && ranges[0].first == addresses.first &&
+            ranges[0].last == addresses.last) {
+            return PoolId{static_cast<uint16_t>(i)};
+        }
+    }
+    return std::nullopt;
+}
+
+std::vector<legacy::TrackedSession> LegacyTools::tracked() const {
+    constexpr size_t kMost = 65536;
+    std::vector<legacy::TrackedSession> all;
+    (void)plan_.inspector.sessions([&all](const nat::SessionView& view) {
+        all.push_back(tracked_of(view));
+        return all.size() < kMost;
+    });
+    return all;
+}
+
+legacy::Counts LegacyTools::counts(Family family) const {
+    const FamilyState& state = states_[place_of(family)];
+    if (!state.is_used) {
+        return {};
+    }
+    const legacy::Counts counted = plan_.rules.counted();
+    legacy::Counts own(kernel_.rules(family).id_bound());
+    for (uint32_t id = 0; id < own.size(); ++id) {
+        const rules::RuleId there = state.mirror.id_of({id});
+        if (there != rules::kNoRule) {
+            const rules::RuleTotal base =
+                id < state.base.size() ? state.base[id] : rules::RuleTotal{};
+            own[id] = legacy::count_since(counted, there, base);
+        }
+    }
+    return own;
+}
+
+legacy::Machine LegacyTools::machine(const legacy::Names& names) const {
+    return {
+        names,
+        links(),
+        [this](Family family) { return counts(family); },
+        [this] { return tracked(); },
+        [this](const rules::AddressRange& addresses) { return pool_of(addresses); }};
+}
+
+control::LegacyAnswer LegacyTools::call(const control::LegacyCall& call) {
+    const legacy::AskedNames names(names_, call.hosts);
+    legacy::Kernel next = kernel_;
+    legacy::Answer answer = next.run(call.call, machine(names));
+    if (answer.status != 0) {
+        return {std::move(answer), names.unknown()};
+    }
+    const bool logs = !can_log() && logging_rules(next) > logging_rules(kernel_);
+    const std::string what = control::printable_start(
+        fmt::format("{} {}", call.call.tool, fmt::join(call.call.words, " ")), control::kMostLogged
+    );
+    if (const auto taken = take(next, what); !taken) {
+        const std::string& tool = call.call.tool;
+        return {legacy::refusal(tool, taken.error().message, refused(tool)), {}};
+    }
+    if (logs) {
+        answer.err +=
+            fmt::format("{}: warning: rules do not write log lines yet\n", call.call.tool);
+    }
+    return {std::move(answer), {}};
+}
+
+Result<void> LegacyTools::take(const legacy::Kernel& next, const std::string& what) {
+    if (next.forwards() != kernel_.forwards()) {
+        return failure(
+            "forwards of ports change only with a restart: sekisho-legacy translate says what they "
+            "are "
+            "in sekisho.yaml"
+        );
+    }
+    return take_rules(next, what).and_then([&] { return take_tracking(next); }).map([&] {
+        kernel_ = next;
+    });
+}
+
+Result<void> LegacyTools::take_tracking(const legacy::Kernel& next) {
+    const legacy::Tracking& wanted = next.tracking();
+    if (wanted == kernel_.tracking()) {
+        return {};
+    }
+    if (wanted.most_sessions > most_sessions_) {
+        return failure(fmt::format(
+            "found {} sessions: there is room for {}, and for more only after a restart with "
+            "limits.sessions",
+            wanted.most_sessions,
+            most_sessions_
+        ));
+    }
+    nat::NatSettings settings = plan_.running.nat;
+    settings.limits.sessions = wanted.most_sessions;
+    settings.timeouts.tcp_established = wanted.timeouts.tcp;
+    settings.timeouts.tcp_closing = wanted.timeouts.tcp_fin;
+    settings.timeouts.udp = wanted.timeouts.udp;
+    return plan_.change_nat(settings);
+}
+
+Result<void> LegacyTools::take_rules(const legacy::Kernel& next, const std::string& what) {
+    if (!has_changed(next)) {
+        return {};
+    }
+    const auto in_force = next.in_force();
+    States states = states_;
+    if (in_force) {
+        states[place_of(*in_force)].is_used = true;
+    }
+    const bool is_first = in_force && !states_[place_of(*in_force)].is_used;
+    const auto make = [&](const config::Config& running) {
+        config::RulesSettings made = running.rules;
+        return (is_first ? check_names(made.set, *in_force) : Result<void>{})
+            .and_then([&] { return follow(next, states, made.set); })
+            .map([&] { return std::move(made); });
+    };
+    note_counts();
+    if (const auto changed = plan_.rules.change(what, make); !changed) {
+        return tl::unexpected(changed.error());
+    }
+    find_again(next, states);
+    states_ = std::move(states);
+    return {};
+}
+
+// Whether the rules of a family that is or was in force are others now.
+bool LegacyTools::has_changed(const legacy::Kernel& next) const {
+    return std::ranges::any_of(legacy::kEveryFamily, [&](Family family) {
+        return !are_one(kernel_.rules(family), next.rules(family));
+    });
+}
+
+Result<void> LegacyTools::follow(const legacy::Kernel& kernel, States& states, rules::RuleSet& set)
+    const {
+    for (const Family family : legacy::kEveryFamily) {
+        FamilyState& state = states[place_of(family)];
+        if (!state.is_used) {
+            continue;
+        }
+        if (auto followed = state.mirror.follow(kernel.rules(family), set); !followed) {
+            return followed;
+        }
+    }
+    return {};
+}
+
+// Before other rules are put in force.
+void LegacyTools::note_counts() {
+    for (const Family family : legacy::kEveryFamily) {
+        had_[place_of(family)] = counts(family);
+    }
+    ids_before_ = plan_.running.rules.set.id_bound();
+}
+
+// After that: which rules those of the tools are. Where they are others than they were, their counts go on from what they had.
+void LegacyTools::find_again(const legacy::Kernel& kernel, States& states) const {
+    const legacy::Counts counted = plan_.rules.counted();
+    for (const Family family : legacy::kEveryFamily) {
+        FamilyState& state = states[place_of(family)];
+        if (!state.is_used) {
+            continue;
+        }
+        const rules::RuleSet& own = kernel.rules(family);
+        const rules::Mirror& before = states_[place_of(family)].mirror;
+        state.mirror.find_again(own, plan_.running.rules.set);
+        state.base.resize(own.id_bound());
+        for (uint32_t id = 0; id < own.id_bound(); ++id) {
+            const rules::RuleId there = state.mirror.id_of({id});
+            const bool is_same = there == rules::kNoRule || there == before.id_of({id});
+            state.base[id] = is_same ? state.base[id] : base_of(family, {id}, there, counted);
+        }
+    }
+}
+
+// What is to be taken from the count of a rule in force, so that the own one goes on from what it had.
+rules::RuleTotal LegacyTools::base_of(
+    Family family, rules::RuleId own, rules::RuleId there, const legacy::Counts& counted
+) const {
+    const legacy::Counts& had = had_[place_of(family)];
+    const bool is_old = there.value < ids_before_ && there.value < counted.size();
+    const rules::RuleTotal since = is_old ? counted[there.value] : rules::RuleTotal{};
+    const rules::RuleTotal shown = own.value < had.size() ? had[own.value] : rules::RuleTotal{};
+    return {since.packets - shown.packets, since.bytes - shown.bytes};
+}
+
+Result<void> LegacyTools::add_to(rules::RuleSet& wanted) {
+    note_counts();
+    for (const Family family : legacy::kEveryFamily) {
+        auto free =
+            states_[place_of(family)].is_used ? check_names(wanted, family) : Result<void>{};
+        if (!free) {
+            return free;
+        }
+    }
+    States states = states_;
+    return follow(kernel_, states, wanted);
+}
+
+void LegacyTools::settle() {
+    States states = states_;
+    find_again(kernel_, states);
+    states_ = std::move(states);
+    kernel_.set_tracking(tracking_of(plan_.running.nat));
+    legacy::Kernel next = kernel_;
+    next.follow_links(machine(names_));
+    if (const auto taken = take_rules(next, "the tools' rules follow the links"); !taken) {
+        log("the rules of ipfwadm, ipchains and iptables are as the links were: {}",
+            taken.error().message);
+        return;
+    }
+    kernel_ = std::move(next);
+}
+
+}  // namespace sekisho::daemon

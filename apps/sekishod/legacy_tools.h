@@ -1,0 +1,76 @@
+// LegacyTools: the tools of earlier packet filters on this appliance: their state, and their rules beside the others in force.
+//
+//   Rules     of a family stand in the running configuration's rule set under names that begin with its tool: "ipchains:input". At a
+//             point where several chains stand all are asked. They go with the process, as they went with a kernel.
+//   Errors    what the appliance cannot do is the tool's own refusal; nothing is changed then.
+//   Thread    the control thread.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <vector>
+
+#include "config/config.h"
+#include "control/legacy_call.h"
+#include "control/rules_access.h"
+#include "dataplane/inspector.h"
+#include "legacy/kernel.h"
+#include "rules/mirror.h"
+
+namespace sekisho::daemon {
+
+class LegacyTools {
+  public:
+    struct Plan {
+        const config::Config& running;  // as `rules` changes it
+        control::RulesAccess& rules;
+        dataplane::Inspector& inspector;
+        // Has other settings of the NAT in force.
+        std::function<Result<void>(const nat::NatSettings&)> change_nat;
+    };
+    explicit LegacyTools(const Plan& plan);
+
+    control::LegacyAnswer call(const control::LegacyCall& call);
+
+    // For rules that are to take the place of the running configuration's: the tools' stay.
+    Result<void> add_to(rules::RuleSet& wanted);
+    // It has taken its place: links may have others' addresses, and rules other ids.
+    void settle();
+
+  private:
+    struct FamilyState {
+        explicit FamilyState(legacy::Family family);
+        rules::Mirror mirror;
+        bool is_used = false;  // its chains stand in the rules in force
+        // By the ids of its own rules, what those in force had counted when they became them.
+        legacy::Counts base;
+    };
+    using States = std::array<FamilyState, legacy::kFamilies>;
+
+    legacy::Machine machine(const legacy::Names& names) const;
+    legacy::Links links() const;
+    std::optional<PoolId> pool_of(const rules::AddressRange& addresses) const;
+    std::vector<legacy::TrackedSession> tracked() const;
+    legacy::Counts counts(legacy::Family family) const;
+    Result<void> take(const legacy::Kernel& next, const std::string& what);
+    Result<void> take_rules(const legacy::Kernel& next, const std::string& what);
+    Result<void> take_tracking(const legacy::Kernel& next);
+    bool has_changed(const legacy::Kernel& next) const;
+    Result<void> follow(const legacy::Kernel& kernel, States& states, rules::RuleSet& set) const;
+    void note_counts();
+    void find_again(const legacy::Kernel& kernel, States& states) const;
+    rules::RuleTotal base_of(
+        legacy::Family family, rules::RuleId own, rules::RuleId there, const legacy::Counts& counted
+    ) const;
+
+    Plan plan_;
+    uint32_t most_sessions_;  // for which there is room
+    legacy::NameTables names_;
+    legacy::Kernel kernel_;
+    States states_;
+    // Before a change: what the tools' rules had counted, and which ids had been given.
+    std::array<legacy::Counts, legacy::kFamilies> had_;
+    uint32_t ids_before_ = 0;
+};
+
+}  // namespace sekisho::daemon

@@ -1,0 +1,65 @@
+// Mirror: a rule set whose chains stand in another one too, under names with a prefix, and follow its changes.
+//
+//   Law       after follow() the chains with the prefix in the other set are those of the own one: points, policies, rules in
+//             order, jumps among them. All its other chains are as they were. A rule keeps its id there for as long as the own one has
+//             it, so that counters and rates go on; built-in chains stay when the own set has them no more, empty, accepting.
+//             Whatever has the prefix there is the mirror's.
+//   Errors    a name that is too long, a rule that names a set of addresses: the other set and the mirror are of no more use
+//             then. Work on copies.
+//   Cost      control code: linear, and a move of what stands behind for each rule that comes or goes.
+//   Thread    a value; one at a time.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "rules/rule_set.h"
+
+namespace sekisho::rules {
+
+// How the chains there differ from the own ones.
+struct MirrorChanges {
+    // Done to a rule's conditions and effects, never to where it leads; empty: nothing.
+    std::function<void(Rule&)> adapt;
+    // At these points a built-in chain that has no rules and accepts is not there.
+    HookMask without = 0;
+};
+
+class Mirror {
+  public:
+    // "ipchains:" and a chain "input" is "ipchains:input".
+    explicit Mirror(std::string prefix, MirrorChanges changes = {})
+        : prefix_(std::move(prefix)), changes_(std::move(changes)) {}
+
+    Result<void> follow(const RuleSet& own, RuleSet& other);
+    // The other set has been made anew and says the same, perhaps with other ids (RuleSet::take_over).
+    void find_again(const RuleSet& own, const RuleSet& other);
+
+    // What an own rule or policy is there; kNoRule: nothing.
+    RuleId id_of(RuleId own) const { return own.value < ids_.size() ? ids_[own.value] : kNoRule; }
+
+  private:
+    std::string name_of(const Chain& chain) const { return prefix_ + chain.name; }
+    void keep_names(const RuleSet& own, RuleSet& other);
+    void take_away(const RuleSet& own, RuleSet& other);
+    std::set<RuleId> known_rules(const Chain& chain) const;
+    Result<void> add_chains(const RuleSet& own, RuleSet& other);
+    Result<void> add_chain(ChainId id, const Chain& chain, RuleSet& other);
+    Result<void> add_rules(const RuleSet& own, RuleSet& other);
+    Result<void> add_rules(const std::vector<RulePtr>& rules, ChainId there, RuleSet& other);
+    Result<void> put(const Rule& rule, size_t position, ChainId chain, RuleSet& other);
+    bool is_left_out(const Chain& chain) const;
+    void note(RuleId own, RuleId there);
+
+    std::string prefix_;
+    MirrorChanges changes_;
+    std::vector<RuleId> ids_;               // by the own one
+    std::map<ChainId, std::string> names_;  // of own chains, as they were
+    std::map<ChainId, ChainId> chains_;     // by the own one
+};
+
+}  // namespace sekisho::rules

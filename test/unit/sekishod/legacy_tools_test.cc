@@ -1,0 +1,234 @@
+#include "sekishod/legacy_tools.h"
+
+#include <algorithm>
+
+#include <catch2/catch.hpp>
+
+#include "control/command_grammar.h"
+#include "fake_inspector.h"
+#include "sekishod/rules_changer.h"
+
+namespace sekisho::daemon {
+namespace {
+
+using config::RulesSettings;
+
+// What is in force, with counters that the test sets.
+struct FakeRules final : control::RulesAccess {
+    explicit FakeRules(config::Config& config)
+        : running(config), changer(config, [this](const auto& /*next*/, const auto& adopt) {
+              adopt();
+              ++puts;
+              return Result<std::chrono::nanoseconds>(std::chrono::nanoseconds{1});
+          }) {}
+    Result<std::chrono::nanoseconds> change(
+        const std::string& /*what*/, const control::MakeRules& make
+    ) override {
+        return changer.change(make);
+    }
+    std::vector<rules::RuleTotal> counted() override { return totals; }
+    std::vector<rules::RuleTotal> since_zero(
+        std::span<const rules::RuleId> /*rules*/,
+        std::span<const rules::RuleTotal> /*counted*/,
+        bool /*zeroes*/
+    ) override {
+        return {};
+    }
+    Named named() override { return {}; }
+    // So many packets for every rule of a chain.
+    void count(const std::string& chain, uint64_t packets) {
+        const rules::RuleSet& set = running.rules.set;
+        totals.resize(set.id_bound());
+        for (const rules::RulePtr& rule : set.chain(set.find_chain(chain).value())->rules) {
+            totals[rule->id.value].packets += packets;
+        }
+    }
+
+    config::Config& running;
+    RulesChanger changer;
+    std::vector<rules::RuleTotal> totals;
+    int puts = 0;
+};
+
+struct Bed {
+    config::Config config = test::small_config();
+    test::FakeInspector inspector{config};
+    FakeRules rules{config};
+    std::vector<nat::NatSettings> changed;
+    LegacyTools tools{{config, rules, inspector, [this](const nat::NatSettings& settings) {
+                           changed.push_back(settings);
+                           config.nat = settings;
+                           return Result<void>{};
+                       }}};
+
+    legacy::Answer run(const std::string& line, const std::string& hosts = "") {
+        control::LegacyCall call;
+        call.hosts = hosts;
+        for (const std::string& word : control::split_words(line)) {
+            call.call.words.push_back(word);
+        }
+        call.call.tool = call.call.words.front();
+        call.call.words.erase(call.call.words.begin());
+        control::LegacyAnswer answer = tools.call(call);
+        unknown = answer.unknown_hosts;
+        return answer.answer;
+    }
+    void set(const std::string& line) {
+        const legacy::Answer answer = run(line);
+        INFO(line << ": " << answer.err);
+        REQUIRE(answer.status == 0);
+    }
+    // The packets of the first rule of a chain.
+    std::string count_of(const std::string& chain) {
+        const std::string listed = run("ipchains -L " + chain + " -v -x").out;
+        const size_t line = listed.find('\n', listed.find('\n') + 1) + 1;
+        const size_t number = listed.find_first_not_of(' ', line);
+        return listed.substr(number, listed.find(' ', number) - number);
+    }
+    const rules::Chain* chain(const std::string& name) const {
+        const auto id = config.rules.set.find_chain(name);
+        return id ? config.rules.set.chain(*id) : nullptr;
+    }
+    std::vector<std::string> unknown;
+};
+
+}  // namespace
+
+TEST_CASE("rules of a tool stand beside the configuration's, under its name", "[legacy]") {
+    Bed bed;
+    const auto own =
+        bed.config.rules.set.add_built_in("own", rules::Hook::kIngress, 0, rules::Accept{});
+    REQUIRE(own);
+    CHECK(bed.run("ipchains -L").status == 0);
+    CHECK(bed.rules.puts == 0);
+    bed.set("ipchains -A input -s 100.64.0.5 -j DENY");
+    CHECK(bed.rules.puts == 1);
+    REQUIRE(bed.chain("ipchains:input") != nullptr);
+    CHECK(bed.chain("ipchains:input")->rules.size() == 1);
+    CHECK(bed.chain("own") != nullptr);
+    CHECK(bed.chain("ipfwadm:input") == nullptr);
+    bed.set("ipchains -L");
+    CHECK(bed.rules.puts == 1);
+    bed.set("sekisho-legacy clear");
+    CHECK(bed.chain("ipchains:input")->rules.empty());
+    bed.set("ipfwadm -I -a deny -S 100.64.0.5");
+    CHECK(bed.chain("ipfwadm:input")->rules.size() == 2);  // one of them passes later fragments
+}
+
+TEST_CASE("what a rule has counted is its own, whatever stood there before", "[legacy]") {
+    Bed bed;
+    bed.set("ipchains -A input -s 100.64.0.5 -j DENY");
+    bed.rules.count("ipchains:input", 5);
+    CHECK(bed.count_of("input") == "5");
+    bed.set("ipchains -L -Z");
+    CHECK(bed.count_of("input") == "0");
+    bed.rules.count("ipchains:input", 2);
+    CHECK(bed.count_of("input") == "2");
+    // The same once more, so that nothing needs to be put in force: it counts from nothing all the same.
+    bed.set("ipchains -R input 1 -s 100.64.0.5 -j DENY");
+    CHECK(bed.count_of("input") == "0");
+    bed.rules.count("ipchains:input", 4);
+    CHECK(bed.count_of("input") == "4");
+    bed.set("ipchains -F input");
+    bed.set("ipchains -A input -s 100.64.0.5 -j DENY");
+    CHECK(bed.count_of("input") == "0");
+    bed.rules.count("ipchains:input", 1);
+    CHECK(bed.count_of("input") == "1");
+}
+
+TEST_CASE("a reload keeps the tools' rules and what they have counted", "[legacy]") {
+    Bed bed;
+    bed.set("ipchains -N user");
+    bed.set("ipchains -A user -p tcp -j DENY");
+    bed.set("ipchains -A input -s 100.64.0.5 -j user");
+    bed.rules.count("ipchains:input", 5);
+    bed.rules.count("ipchains:user.input", 3);
+
+    // One more chain of the file's before all others: jumps have other numbers.
+    RulesSettings wanted;
+    REQUIRE(wanted.set.add_chain("of-the-file"));
+    REQUIRE(bed.tools.add_to(wanted.set));
+    wanted.set.take_over(bed.config.rules.set);
+    bed.config.rules = wanted;
+    bed.rules.totals.resize(wanted.set.id_bound());
+    bed.tools.settle();
+
+    CHECK(bed.chain("of-the-file") != nullptr);
+    CHECK(bed.count_of("input") == "5");
+    CHECK(bed.count_of("user") == "3");
+    bed.rules.count("ipchains:input", 2);
+    CHECK(bed.count_of("input") == "7");
+    bed.set("ipchains -A input -j DENY");
+    CHECK(bed.count_of("input") == "7");
+}
+
+TEST_CASE("rules that name links follow a reload", "[legacy]") {
+    Bed bed;
+    bed.set("ipfwadm -I -a deny -V 192.0.2.77");
+    const auto links = [&bed] {
+        const rules::Rule& rule = *bed.chain("ipfwadm:input")->rules.at(1);
+        return std::get<rules::LinkTest>(rule.conditions.at(0).test).links;
+    };
+    CHECK(links().is_empty());
+    bed.config.links[1].addresses = {{Ipv4Addr::of(192, 0, 2, 77), 24}};
+    bed.tools.settle();
+    CHECK(links().has(1));
+}
+
+TEST_CASE("names of the tools' chains are not a file's", "[legacy]") {
+    Bed bed;
+    rules::RuleSet wanted;
+    REQUIRE(wanted.add_chain("iptables:mine"));
+    bed.config.rules.set = wanted;
+    const legacy::Answer answer = bed.run("iptables -P INPUT DROP");
+    CHECK(answer.status == 1);
+    CHECK(answer.err.find("iptables:mine") != std::string::npos);
+    CHECK(bed.run("iptables -S").out == "-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n");
+    // As long as nobody calls that tool such a name is anybody's.
+    CHECK(bed.tools.add_to(wanted));
+    bed.config.rules.set = {};
+    bed.set("iptables -P INPUT DROP");
+    const auto added = bed.tools.add_to(wanted);
+    REQUIRE_FALSE(added);
+    CHECK(added.error().message.find("iptables:mine") != std::string::npos);
+}
+
+TEST_CASE("hosts that nobody knows are named, and looked up by who asks", "[legacy]") {
+    Bed bed;
+    CHECK(bed.run("ipchains -A input -s nobody.invalid -j DENY").status == 2);
+    CHECK(bed.unknown == std::vector<std::string>{"nobody.invalid"});
+    const std::string hosts = "100.64.0.8 nobody.invalid\n100.64.0.9 nobody.invalid\n";
+    CHECK(bed.run("ipchains -A input -s nobody.invalid -j DENY", hosts).status == 0);
+    CHECK(bed.unknown.empty());
+    CHECK(bed.chain("ipchains:input")->rules.size() == 2);
+}
+
+TEST_CASE("timeouts and the limit of sessions are the appliance's", "[legacy]") {
+    Bed bed;
+    bed.config.nat.limits.sessions = 1000;
+    LegacyTools tools({bed.config, bed.rules, bed.inspector, [&bed](const auto& settings) {
+                           bed.changed.push_back(settings);
+                           return Result<void>{};
+                       }});
+    const auto run = [&tools](const legacy::Words& words) {
+        return tools.call({{"sekisho-legacy", words, ""}, ""}).answer;
+    };
+    CHECK(run({"set", "ip_conntrack_max", "500"}).status == 0);
+    REQUIRE(bed.changed.size() == 1);
+    CHECK(bed.changed[0].limits.sessions == 500);
+    CHECK(run({"set", "ip_conntrack_max", "1001"}).status != 0);
+    CHECK(bed.changed.size() == 1);
+    CHECK(tools.call({{"ipfwadm", {"-M", "-s", "0", "0", "120"}, ""}, ""}).answer.status == 0);
+    CHECK(bed.changed.back().timeouts.udp == Seconds{120});
+    CHECK(bed.changed.back().timeouts.tcp_established == bed.config.nat.timeouts.tcp_established);
+}
+
+TEST_CASE("what a running appliance does not change is refused in the tool's name", "[legacy]") {
+    Bed bed;
+    const legacy::Answer answer = bed.run("ipautofw -A -r udp 7648 7649 -c udp 7648 -u");
+    CHECK(answer.status == 255);
+    CHECK(answer.err.starts_with("ipautofw: "));
+    CHECK(bed.run("modprobe ip_masq_ftp").status == 0);
+}
+
+}  // namespace sekisho::daemon
