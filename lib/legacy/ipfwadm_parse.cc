@@ -86,6 +86,7 @@ class Parser {
     void take_side(Side& side);
     void take_tos();
     void take_via(const std::string& name);
+    void take_via_name(const std::string& name);
 
     void check_category();
     void check_options();
@@ -271,8 +272,7 @@ void Parser::take_single(char letter) {
         case 'V':
             return take_via(reader_.argument());
         case 'W':
-            rule.via_name = reader_.argument().substr(0, kLongestLinkName);
-            return;
+            return take_via_name(reader_.argument());
         case 'r': {
             const std::string* port = reader_.take();
             redirect_ = port != nullptr ? *port : "0";
@@ -321,6 +321,15 @@ void Parser::take_tos() {
     // Bit 0 survives (LEGACY S14).
     made_.rule.tos_and = *read_hex_byte(*texts[0]) | 0x01;
     made_.rule.tos_xor = *read_hex_byte(*texts[1]) & 0xfe;
+}
+
+// Whoever lists the rules has it on the terminal.
+void Parser::take_via_name(const std::string& name) {
+    const auto is_plain = [](char c) { return c > ' ' && c < '\x7f'; };
+    if (!std::ranges::all_of(name, is_plain)) {
+        return complain(fmt::format("invalid interface name \"{}\" specified", name));
+    }
+    made_.rule.via_name = name.substr(0, kLongestLinkName);
 }
 
 void Parser::take_via(const std::string& name) {

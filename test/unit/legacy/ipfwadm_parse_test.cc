@@ -67,6 +67,7 @@ TEST_CASE(
              {"-I -z -W eth0", "no interface name (-W) allowed with this command"},
              {"-I -p deny -S 10.0.0.1", "no source address (-S) allowed with this command"},
              {"-I -l -D 10.0.0.1", "no destination address (-D) allowed with this command"},
+             {"-I -a deny -W \x1b[31m", "invalid interface name \"\x1b[31m\" specified"},
              {"-I -a deny -P sctp", "invalid protocol \"sctp\" specified"},
              {"-I -a deny -P tcp -P udp", "multiple -P flags not allowed"},
              {"-I -a deny -t ff", "-t requires 2 hexbyte arguments"},
