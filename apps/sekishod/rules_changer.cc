@@ -14,6 +14,9 @@ Result<std::chrono::nanoseconds> RulesChanger::change(const control::MakeRules& 
     if (const auto missing = config::find_not_available(made->set)) {
         return failure(*missing);
     }
+    if (const auto unfit = config::find_unfit(running_, made->set)) {
+        return failure(*unfit);
+    }
     // Where they say the same, the ids in force stay those of the configuration.
     if (*made == running_.rules) {
         return std::chrono::nanoseconds{0};

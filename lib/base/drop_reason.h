@@ -55,7 +55,7 @@
     X(kNoSession,          "no-session",           "a TCP segment that opens nothing and belongs to no session", "RFC 5382 REQ-2") \
     X(kIcmpNoSession,      "icmp-no-session",      "an ICMP error or reply that belongs to no mapping", "RFC 5508 REQ-4, 5") \
     X(kRemoteTaken,        "remote-taken",         "another host behind the external address has this remote address, of a protocol without ports to translate", "RFC 3022 4.1") \
-    X(kTcpUnsolicited,     "tcp-unsolicited",      "the limit of unanswered inbound TCP openings is reached", "ARCHITECTURE 3") \
+    X(kTcpUnsolicited,     "tcp-unsolicited",      "too many openings from outside are unanswered", "ARCHITECTURE 3") \
     X(kTcpOutOfWindow,     "tcp-out-of-window",    "the segment lies outside of its connection's window", "RFC 9293 3.10.7.4") \
     X(kPoolExhausted,      "pool-exhausted",       "no free port block is left for the subscriber", "RFC 6888 REQ-11") \
     X(kSubscriberPortLimit,"subscriber-port-limit","the subscriber's limit of ports or port blocks is reached", "RFC 6888 REQ-4") \

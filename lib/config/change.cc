@@ -180,9 +180,11 @@ bool have_same_names(const std::vector<Thing>& a, const std::vector<Thing>& b) {
     return std::ranges::equal(a, b, {}, &Thing::name, &Thing::name);
 }
 
-// Rules name links, realms and pools by their places. What stays of the rules keeps its counters and rates.
+// Rules name links, realms and pools by their places. Room for destinations that are translated is taken at start. What stays of
+// the rules keeps its counters and rates.
 void adopt_rules(const Config& wanted, Config& next) {
-    const bool has_same_places = have_same_names(wanted.links, next.links) &&
+    const bool has_room = next.nat.has_destination_rules || !wanted.nat.has_destination_rules;
+    const bool has_same_places = has_room && have_same_names(wanted.links, next.links) &&
                                  have_same_names(wanted.realms, next.realms) &&
                                  have_same_names(wanted.nat.pools, next.nat.pools);
     if (!has_same_places || wanted.rules == next.rules) {
@@ -216,6 +218,7 @@ std::vector<Difference> differences(const Config& a, const Config& b) {
 
 void adopt_settings(const Config& wanted, const Config& at_start, Config& running) {
     nat::NatSettings& next = running.nat;
+    next.local_host = wanted.nat.local_host;
     adopt_timeouts(wanted.nat.timeouts, next.timeouts);
     adopt_limits(wanted.nat.limits, at_start.nat.limits, next.limits);
     const std::vector<Ipv4Addr> fixed = fixed_addresses(next);

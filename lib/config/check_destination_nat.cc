@@ -12,32 +12,6 @@
 namespace sekisho::config {
 namespace {
 
-// The side to which a realm's packets for an address go, by the longest prefix.
-std::optional<Side> side_of(
-    const Draft& draft, const std::vector<OnLink>& prefixes, RealmId realm, Ipv4Addr address
-) {
-    const LinkSettings* link = nullptr;
-    int length = -1;
-    const auto take = [&](Ipv4Prefix prefix, size_t id) {
-        const bool is_seen =
-            id < draft.config.links.size() && is_seen_by(draft.config.links[id], realm);
-        if (is_seen && prefix.contains(address) && int{prefix.length} > length) {
-            length = prefix.length;
-            link = &draft.config.links[id];
-        }
-    };
-    for (const OnLink& p : prefixes) {
-        take(draft.config.links[p.link].addresses[p.address].on_link(), p.link);
-    }
-    for (size_t i = 0; i < draft.routes.size(); ++i) {
-        const bool is_read = draft.routes[i].prefix_read && draft.routes[i].next_hop_read;
-        if (is_read) {
-            take(draft.config.routes[i].prefix, draft.config.routes[i].link.value);
-        }
-    }
-    return link == nullptr ? std::nullopt : std::optional(link->side);
-}
-
 // Whether static mappings of a subscriber have all ports of a protocol that the rule leads to.
 bool has_statics(
     const Draft& draft,

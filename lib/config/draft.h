@@ -95,6 +95,14 @@ struct ChainPlaces {
     std::optional<rules::ChainId> id;
 };
 
+// A rule, or a chain's policy, that translates.
+struct TranslationPlaces {
+    Place place;
+    rules::Action action;
+    rules::ChainId chain;
+    rules::RulePtr rule;  // empty: a policy
+};
+
 struct Draft {
     Config config;
     std::vector<LinkPlaces> links;
@@ -115,6 +123,8 @@ struct Draft {
     Names destination_nat_names{"rule of destination-nat"};
     std::vector<std::optional<rules::SetId>> sets;  // in step with config.rules.sets
     std::vector<ChainPlaces> chains;                // in step with the list
+    std::vector<TranslationPlaces> translations;
+    Place local_host;
     Names set_names{"set"};
     Names chain_names{"chain"};
     Names group_names{"group"};
@@ -173,6 +183,10 @@ void check_room(const Draft& draft, Mistakes& mistakes);
 void check_policies(const Draft& draft, Mistakes& mistakes);
 void check_exemptions(const Draft& draft, Mistakes& mistakes);
 void check_static_mappings(const Draft& draft, Mistakes& mistakes);
+// Whether an action does: where a flow goes, or behind which address it stands.
+bool translates(const rules::Action& action);
+// Settles also whether there are rules that translate destinations.
+void check_translations(Draft& draft, Mistakes& mistakes);
 void check_trigger_forwards(const Draft& draft, Mistakes& mistakes);
 void check_destination_nat(const Draft& draft, Mistakes& mistakes);
 

@@ -90,6 +90,7 @@ void check_whole(Draft& draft, Mistakes& mistakes) {
     check_static_mappings(draft, mistakes);
     check_destination_nat(draft, mistakes);
     check_trigger_forwards(draft, mistakes);
+    check_translations(draft, mistakes);
 }
 
 // What rules may say and no worker does yet.
@@ -102,15 +103,6 @@ const char* not_done_yet(const rules::Rule& rule) {
     for (const rules::Action& action : rule.actions) {
         if (std::holds_alternative<rules::Log>(action)) {
             return "the action log";
-        }
-        if (std::holds_alternative<rules::NoTrack>(action)) {
-            return "the action no-track";
-        }
-        if (std::holds_alternative<rules::Redirect>(action)) {
-            return "the action redirect";
-        }
-        if (std::holds_alternative<rules::Masquerade>(action)) {
-            return "the action masquerade";
         }
     }
     return nullptr;
@@ -132,20 +124,7 @@ void refuse_rules_of(const rules::Chain& chain, Place place, Mistakes& mistakes)
 // The one place for what the language has and no worker does yet.
 void refuse_what_is_not_done_yet(const rules::RuleSet& set, Place place, Mistakes& mistakes) {
     for (const rules::ChainId id : set.chains()) {
-        const rules::Chain& chain = *set.chain(id);
-        if (chain.hook == rules::Hook::kNatDestination || chain.hook == rules::Hook::kNatSource) {
-            const std::string found = fmt::format(
-                "chain {} at {}, which is not available yet", chain.name, name_of(*chain.hook)
-            );
-            mistakes.add(place, found, "policies and destination-nat");
-        }
-        if (std::holds_alternative<rules::Masquerade>(chain.policy)) {
-            const std::string found = fmt::format(
-                "chain {} with the policy masquerade, which is not available yet", chain.name
-            );
-            mistakes.add(place, found, "a policy of the section policies");
-        }
-        refuse_rules_of(chain, place, mistakes);
+        refuse_rules_of(*set.chain(id), place, mistakes);
     }
 }
 

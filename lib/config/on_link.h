@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,11 @@ struct OnLink {
 
     bool is_seen_by(RealmId realm) const { return space == realm || space == kExternalRealm; }
 };
+
+// The side to which a realm's packets for an address go, by the longest prefix.
+std::optional<Side> side_of(
+    const Draft& draft, const std::vector<OnLink>& prefixes, RealmId realm, Ipv4Addr address
+);
 
 // In the order of the file.
 std::vector<OnLink> on_link_prefixes(const Draft& draft);

@@ -99,6 +99,9 @@ void read_policy(const Node& node, rules::ChainId chain, Draft& draft, Mistakes&
     }
     if (check_stand(node, *policy, set.chain(chain)->hook, mistakes)) {
         [[maybe_unused]] const auto set_well = set.set_policy(chain, *policy);
+        if (translates(*policy)) {
+            draft.translations.push_back({node.place, *policy, chain, nullptr});
+        }
     }
 }
 
@@ -148,6 +151,15 @@ bool ends_the_walk(const rules::Rule& rule) {
            !std::holds_alternative<rules::Jump>(*deciding);
 }
 
+void note_translation(
+    const Node& node, rules::ChainId chain, const rules::RulePtr& rule, Draft& draft
+) {
+    const rules::Action* const deciding = rule->deciding();
+    if (deciding != nullptr && translates(*deciding)) {
+        draft.translations.push_back({node.place, *deciding, chain, rule});
+    }
+}
+
 // Once for all that are behind it.
 void warn_of_unreached(const Node& end, const Node* next, Mistakes& mistakes) {
     if (next != nullptr) {
@@ -177,6 +189,7 @@ void read_chain_rules(
         rules::RuleSet& set = draft.config.rules.set;
         if (rule && places.id && check_stand(item, *rule, {set, *places.id}, mistakes)) {
             [[maybe_unused]] const auto added = set.append(*places.id, std::move(*rule));
+            note_translation(item, *places.id, set.chain(*places.id)->rules.back(), draft);
         }
     }
 }

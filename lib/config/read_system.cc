@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "config/draft.h"
+#include "config/parts.h"
 #include "config/scalars.h"
 
 namespace sekisho::config {
@@ -132,6 +133,10 @@ void read_system(const Node& node, const MachineFacts& machine, Draft& draft, Mi
     }
     read_choice(*map, "huge-pages", kHugePages, system.huge_pages, mistakes);
     read_choice(*map, "idle", kIdleModes, system.idle, mistakes);
+    if (const Node* host = map->find("local-host")) {
+        draft.local_host = host->place;
+        (void)read_host(*host, draft.config.nat.local_host, mistakes);
+    }
 }
 
 void read_realms(const Node& node, Draft& draft, Mistakes& mistakes) {

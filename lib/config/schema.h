@@ -57,7 +57,8 @@ inline constexpr Key kTopKeys[] = {
     {"log"},
     {"control"},
 };
-inline constexpr Key kSystemKeys[] = {{"name"}, {"workers"}, {"shards"}, {"huge-pages"}, {"idle"}};
+inline constexpr Key kSystemKeys[] = {
+    {"name"}, {"workers"}, {"shards"}, {"huge-pages"}, {"idle"}, {"local-host"}};
 inline constexpr Key kRealmKeys[] = {{"name", true}, {"side", true}};
 inline constexpr Key kLinkKeys[] = {
     {"name", true},

@@ -80,7 +80,8 @@ std::string name_of(const nat::AddressOnly& passing) {
                          : list(names, [](std::string_view name) { return std::string(name); });
 }
 
-void write_system(const SystemSettings& system, Out out) {
+void write_system(const Config& config, Out out) {
+    const SystemSettings& system = config.system;
     const auto number = [](unsigned n) { return std::to_string(n); };
     const std::string workers = system.worker_cpus_given
                                     ? list(system.worker_cpus, number)
@@ -95,6 +96,9 @@ void write_system(const SystemSettings& system, Out out) {
     fmt::format_to(
         out, "  huge-pages: {}\n  idle: {}\n", name_of(system.huge_pages), name_of(system.idle)
     );
+    if (config.nat.local_host != Ipv4Addr{}) {
+        fmt::format_to(out, "  local-host: {}\n", format(config.nat.local_host));
+    }
 }
 
 void write_realms(const Config& config, Out out) {
@@ -500,7 +504,7 @@ void write_routes(const Config& config, Out out) {
 std::string to_yaml_without_rules(const Config& config) {
     std::string text;
     const Out out(text);
-    write_system(config.system, out);
+    write_system(config, out);
     write_realms(config, out);
     text += "\nlinks:\n";
     for (const LinkSettings& link : config.links) {

@@ -333,7 +333,18 @@ class Views {
                             : rules::kNoGroup;
     }
 
-    void add(Hook hook) { views_.views.push_back({hook, packet_, hook != Hook::kAccounting}); }
+    void add(Hook hook) {
+        const bool only_chooses =
+            hook == Hook::kAccounting || hook == Hook::kNatDestination || hook == Hook::kNatSource;
+        views_.views.push_back({hook, packet_, !only_chooses});
+    }
+
+    // The first packet of a flow, which alone is asked there.
+    void choose(Hook hook) {
+        if (packet_.state == rules::ConnectionState::kNew) {
+            add(hook);
+        }
+    }
 
     void show(const std::optional<EndpointFilter>& end, Ipv4Addr& address, Port& port) const {
         if (end) {
@@ -342,10 +353,11 @@ class Views {
         }
     }
 
-    // Accounting, ingress, forward, egress, accounting.
+    // Accounting, ingress, nat-destination, forward, nat-source, egress, accounting.
     PacketViews pass() {
         add(Hook::kAccounting);
         add(Hook::kIngress);
+        choose(Hook::kNatDestination);
         show(described_.translated_destination, packet_.destination, packet_.destination_port);
         if (!is_outbound_) {
             packet_.realm =
@@ -355,6 +367,9 @@ class Views {
         packet_.out_link =
             described_.out_link.value_or(link_towards(packet_.realm, packet_.destination));
         add(Hook::kForward);
+        if (is_outbound_) {
+            choose(Hook::kNatSource);
+        }
         show(described_.translated_source, packet_.source, packet_.source_port);
         depart();
         return std::move(views_);
@@ -374,6 +389,9 @@ class Views {
         packet_.state = rules::ConnectionState::kNew;
         add(Hook::kAccounting);
         add(Hook::kIngress);
+        if (is_outbound_) {
+            choose(Hook::kNatDestination);
+        }
         add(Hook::kLocalIn);
         return std::move(views_);
     }

@@ -14,16 +14,29 @@ namespace {
 
 constexpr size_t kMostOfPath = 1000;
 
-// What a disposition of the filter hooks comes to.
 std::string_view name_of(rules::Disposition disposition) {
     switch (disposition) {
+        case rules::Disposition::kAccept:
+        case rules::Disposition::kPassed:
+            return "accept";
         case rules::Disposition::kDeny:
             return "deny";
         case rules::Disposition::kReject:
             return "reject";
-        default:
-            return "accept";
+        case rules::Disposition::kMasquerade:
+            return "masquerade";
+        case rules::Disposition::kSnat:
+            return "snat";
+        case rules::Disposition::kDnat:
+            return "dnat";
+        case rules::Disposition::kRedirect:
+            return "redirect";
     }
+    return "accept";
+}
+
+bool ends_here(rules::Disposition disposition) {
+    return disposition == rules::Disposition::kDeny || disposition == rules::Disposition::kReject;
 }
 
 // Where rules stand, by id, so that a long path need not be searched for rule by rule.
@@ -117,16 +130,21 @@ class Check {
         return !denied_at_ || (departs && hook == rules::Hook::kAccounting);
     }
 
+    static bool chooses(rules::Hook hook) {
+        return hook == rules::Hook::kNatDestination || hook == rules::Hook::kNatSource;
+    }
+
     void ask(const HookView& view) {
         for (const rules::ChainId chain : config_.rules.set.chains_at(view.hook)) {
-            ask(view, chain);
-            if (denied_at_ == view.hook) {
+            const rules::Disposition said = ask(view, chain);
+            const bool has_chosen = chooses(view.hook) && said != rules::Disposition::kAccept;
+            if (denied_at_ == view.hook || has_chosen) {
                 return;
             }
         }
     }
 
-    void ask(const HookView& view, rules::ChainId chain) {
+    rules::Disposition ask(const HookView& view, rules::ChainId chain) {
         rules::RulePacket packet = view.packet;
         packet.tos = has_changed_ ? tos_ : packet.tos;
         packet.mark = has_changed_ ? mark_ : packet.mark;
@@ -138,7 +156,7 @@ class Check {
         has_changed_ = true;
         const std::string_view verdict = name_of(outcome.disposition);
         Document by = outcome.by == rules::kNoRule ? Document() : places_.row_of(outcome.by);
-        if (view.must_pass && verdict != "accept") {
+        if (view.must_pass && ends_here(outcome.disposition)) {
             denied_at_ = view.hook;
             verdict_ = verdict;
             by_ = by;
@@ -149,10 +167,11 @@ class Check {
             {"packet", packet_row(packet, config_)},
             {"verdict", verdict},
             {"by", std::move(by)},
-            {"for-flow", walked.is_for_flow},
+            {"for-flow", walked.is_for_flow || chooses(view.hook)},
             {"path", path_of(walked.path)},
             {"path-length", walked.path.size()}};
         steps_.push_back(std::move(step));
+        return outcome.disposition;
     }
 
     Document path_of(const std::vector<rules::RuleId>& path) const {

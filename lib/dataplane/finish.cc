@@ -65,15 +65,20 @@ void Shard::finish_unusual(Burst& burst, uint32_t i) {
 
 namespace {
 
-// Takes the packets for `target` out of the batch; what is left there of them is done with.
+// Takes the packets for `target` out of the batch; what is left there of them is done with. `places`: where they were.
 uint32_t take_for(
-    ShardId target, Batch& batch, uint32_t first, std::array<PacketRef, kBurst>& group
+    ShardId target,
+    Batch& batch,
+    uint32_t first,
+    std::array<PacketRef, kBurst>& group,
+    std::array<uint8_t, kBurst>& places
 ) {
     uint32_t count = 0;
     for (uint32_t i = first; i < batch.count; ++i) {
         if (batch.meta[i].verdict == Verdict::kHandOff && batch.meta[i].target == target) {
             batch.meta[i].verdict = Verdict::kDrop;
             group[count] = batch.ref[i];
+            places[count] = static_cast<uint8_t>(i);
             group[count].flags = static_cast<uint8_t>(group[count].flags | packet::kCounted);
             ++count;
         }
@@ -81,22 +86,30 @@ uint32_t take_for(
     return count;
 }
 
+void give_up_claim(const PacketRef& ref, const PacketMeta& meta, const StageTables& tables) {
+    if ((ref.flags & packet::kLedInside) != 0) {
+        tables.forwarded->release_flow(meta.key, meta.target);
+    }
+}
+
 }  // namespace
 
-// In bulk: all packets for one shard in one push, in order.
+// In bulk: all packets for one shard in one push, in order. What was claimed for one that does not get there is nobody's again.
 void Shard::hand_off_all(Batch& batch) {
     std::array<PacketRef, kBurst> group;
+    std::array<uint8_t, kBurst> places;
     for (uint32_t first = 0; first < batch.count; ++first) {
         if (batch.meta[first].verdict != Verdict::kHandOff) {
             continue;
         }
         const ShardId target = batch.meta[first].target;
-        const uint32_t count = take_for(target, batch, first, group);
+        const uint32_t count = take_for(target, batch, first, group, places);
         const size_t taken =
             plan_.fabric->hand_off(tables_.self, target).push(std::span(group).first(count));
         counters_.handed_off.add(taken);
         for (size_t i = taken; i < count; ++i) {
             counters_.drop(DropReason::kHandOffRingFull);
+            give_up_claim(group[i], batch.meta[places[i]], tables_);
             free_later(group[i]);
         }
     }

@@ -42,15 +42,21 @@ bool has_exempt_ports(const PacketMeta& meta, const StageTables& tables) {
     return tables.exemptions->are_any() && exempt_flow(meta, tables, by_port).has_value();
 }
 
+// Whether what a subscriber sends to the appliance itself may go elsewhere.
+bool may_be_redirected(const PacketMeta& meta, const StageTables& tables) {
+    const nat::Redirects* const redirects = tables.nat->redirects();
+    const bool may_rules =
+        tables.nat->settings().has_destination_rules && meta.key.protocol() != Protocol::kIcmp;
+    return redirects != nullptr && (may_rules || redirects->covers_any_port(meta.key));
+}
+
 bool has_flow(const PacketMeta& meta, const StageTables& tables) {
     if (meta.direction == Direction::kInbound) {
         return !tables.is_ours(realm_of(meta), meta.key.source()) &&
                (tables.is_pool(meta.key.destination()) || has_exempt_ports(meta, tables));
     }
-    const nat::Redirects* const redirects = tables.nat->redirects();
     return !tables.network->is_own(realm_of(meta), meta.key.destination()) ||
-           tables.is_pool(meta.key.destination()) ||
-           (redirects != nullptr && redirects->covers_any_port(meta.key));
+           tables.is_pool(meta.key.destination()) || may_be_redirected(meta, tables);
 }
 
 // Its key has changed since the burst was hashed and probed.

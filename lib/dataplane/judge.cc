@@ -13,6 +13,22 @@ using rules::Hook;
 constexpr unsigned kFateBits = 20;
 static_assert(uint32_t{1} << kFateBits == Fates::kMost);
 
+constexpr rules::HookMask kNatHooks = mask_of(Hook::kNatDestination) | mask_of(Hook::kNatSource);
+
+// Whether some rule, or policy, has such an action.
+template <class Kind>
+bool does_any(const rules::RuleSet& set) {
+    const auto is_one = [](const rules::Action& action) {
+        return std::holds_alternative<Kind>(action);
+    };
+    return std::ranges::any_of(set.chains(), [&](rules::ChainId id) {
+        const rules::Chain& chain = *set.chain(id);
+        return is_one(chain.policy) || std::ranges::any_of(chain.rules, [&](const auto& rule) {
+                   return std::ranges::any_of(rule->actions, is_one);
+               });
+    });
+}
+
 // Most rule sets have hardly more paths than rules.
 uint32_t room_for(const rules::RuleSet& set, uint32_t least) {
     const size_t wanted = set.rule_count() * 2 + least;
@@ -38,13 +54,22 @@ Judge::Judge(const JudgePlan& plan)
       counts_(plan.rules->rules().id_bound()),
       residues_(4096, 65536, plan.secret),
       leaves_residue_(!rules::residue_of(plan.rules->rules()).empty()),
-      trail_(&Judge::spill, this) {
+      trail_(&Judge::spill, this),
+      nat_trail_(&Judge::spill, this),
+      targets_(plan.targets),
+      secret_(plan.secret) {
     for (unsigned hook = 0; hook < rules::kHooks; ++hook) {
         chains_[hook] = rules_->rules().chains_at(static_cast<Hook>(hook));
         if (!chains_[hook].empty()) {
             hooks_ |= mask_of(static_cast<Hook>(hook));
         }
     }
+    if (targets_ == nullptr) {
+        targets_ = std::make_shared<TargetTables>(rules_->rules());
+    }
+    may_untrack_ = does_any<rules::NoTrack>(rules_->rules());
+    may_translate_ = has(kNatHooks) || does_any<rules::Redirect>(rules_->rules()) ||
+                     does_any<rules::Masquerade>(rules_->rules());
 }
 
 void Judge::take_over(const Judge& before) {
@@ -58,6 +83,8 @@ void Judge::change_compiled(const std::shared_ptr<const rules::CompiledRules>& c
 void Judge::begin(const rules::RulePacket& packet) {
     packet_ = packet;
     trail_.clear();
+    nat_trail_.clear();
+    redirect_ = masquerade_ = nullptr;
     gatherer_.clear();
     is_for_flow_ = true;
     ruling_ = {};
@@ -116,6 +143,11 @@ bool Judge::ask(Hook hook) {
         if (hook == Hook::kAccounting) {
             continue;
         }
+        if (outcome.disposition == Disposition::kRedirect) {
+            redirect_ = outcome.action;
+        } else if (outcome.disposition == Disposition::kMasquerade) {
+            masquerade_ = outcome.action;
+        }
         if (outcome.disposition == Disposition::kReject) {
             ruling_.answer = Ruling::kReject;
             ruling_.reject = std::get<rules::Reject>(*outcome.action);
@@ -127,6 +159,47 @@ bool Judge::ask(Hook hook) {
         }
     }
     return true;
+}
+
+// Nothing of it is kept for the flow.
+rules::Outcome Judge::walk_once(rules::ChainId chain) {
+    rules::Matches matches;
+    rules_->match(chain, {&packet_, 1}, *sets_, scratch_, {&matches, 1});
+    return rules_->walk(chain, packet_, matches, {*sets_, rates_, scratch_, nat_trail_});
+}
+
+const rules::Action* Judge::translation(Hook hook) {
+    for (const rules::ChainId chain : chains_[static_cast<size_t>(hook)]) {
+        const rules::Outcome outcome = walk_once(chain);
+        packet_.mark = outcome.mark;
+        if (outcome.disposition != Disposition::kAccept) {
+            translated_by_ = outcome.by;
+            return outcome.action;
+        }
+    }
+    return hook == Hook::kNatDestination ? redirect_ : masquerade_;
+}
+
+// By source its address alone decides, whichever rule it is and however often the rules change.
+const rules::DnatTarget& Judge::target_of(const rules::Dnat& dnat, const FlowKey& key) const {
+    const uint64_t hash = dnat.by_source ? keyed_hash(secret_, key.source().raw, ~uint64_t{0})
+                                         : keyed_hash(secret_, key.addresses, key.rest);
+    return dnat.targets[std::min(targets_->of(translated_by_, hash), dnat.targets.size() - 1)];
+}
+
+void Judge::count_translation(uint32_t bytes) {
+    if (nat_trail_.rules().empty()) {
+        return;
+    }
+    const rules::PathId asked =
+        nat_trail_.is_whole() ? paths_.find_or_make(nat_trail_.rules()) : rules::kNoPath;
+    if (asked != rules::kNoPath) {
+        paths_.count_of(asked).add(1, bytes);
+    }
+    for (size_t i = 0; asked == rules::kNoPath && i < nat_trail_.rules().size(); ++i) {
+        counts_.of(nat_trail_.rules()[i]).add(1, bytes);
+    }
+    nat_trail_.clear();
 }
 
 rules::PathId Judge::path() {
@@ -154,6 +227,7 @@ void Judge::count_by_rule(uint32_t bytes) {
 
 void Judge::end(uint32_t bytes) {
     is_asking_ = false;
+    count_translation(bytes);
     const rules::PathId of_packet = path();
     if (of_packet == rules::kNoPath) {
         return count_by_rule(bytes);
@@ -196,6 +270,7 @@ FateWay Judge::way_of(const Of& of) {
 // The first packet of a residue's is counted in it, as all others are.
 void Judge::keep(flow::Session& session, const Of& of, uint32_t bytes) {
     is_asking_ = false;
+    count_translation(bytes);
     const auto direction = static_cast<size_t>(of.direction);
     FateWays ways = fates_.at(fate_of(session)).ways();
     FateWay& way = ways[direction];

@@ -2,6 +2,7 @@
 //
 //   Question  one packet at a time: begin(), ask() at each hook on its way, then end(), which counts its path. What a
 //             packet shows may change between two hooks (packet()). A question that is not ended has counted nothing.
+//   New flows what a flow is translated to is asked once, with its first packet (translation()), and counted with that.
 //   Verdict   what a question came to, kept for the session in its fate (fates.h), if no rule that was asked can answer
 //             otherwise for another packet of the flow, and none of them logs; where some rules ask for header fields
 //             that vary, the flow's residue (residues.h). Of all others each packet is a question.
@@ -22,6 +23,7 @@
 #include "base/keyed_hash.h"
 #include "dataplane/fates.h"
 #include "dataplane/residues.h"
+#include "dataplane/target_tables.h"
 #include "flow/session.h"
 #include "packet/batch.h"
 #include "rules/compiled_rules.h"
@@ -69,6 +71,7 @@ struct JudgePlan {
     std::shared_ptr<const rules::CompiledRules> rules;
     std::shared_ptr<const rules::AddressSets> sets;
     std::shared_ptr<const rules::SubscriberGroups> groups;  // empty: none
+    std::shared_ptr<const TargetTables> targets;            // empty: made by the judge
     const WeekClock* clock = nullptr;
     uint32_t generation = 1;  // 1 to Judge::kGenerations - 1
     uint32_t shards = 1;
@@ -100,6 +103,20 @@ class Judge {
     // Whether the packet goes on; if not, the ruling says how it ends.
     bool ask(rules::Hook hook);
     const Ruling& ruling() const { return ruling_; }
+    // Of a new flow: the action that translates its destination, or its source, as the chains at that nat hook say; or a filter hook
+    // before that has redirected or masqueraded it. nullptr: none. Valid for the burst.
+    const rules::Action* translation(rules::Hook hook);
+    // The target of a dnat that translation() has just given.
+    const rules::DnatTarget& target_of(const rules::Dnat& dnat, const FlowKey& key) const;
+    // The packet goes on to another shard, which asks anew, but for the translation.
+    void count_led(uint32_t bytes) {
+        count_translation(bytes);
+        drop_question();
+    }
+    // Whether some rule lets packets pass untracked.
+    bool may_untrack() const { return may_untrack_; }
+    // Whether some rule translates, or a chain stands where one could.
+    bool may_translate() const { return may_translate_; }
     // For whoever asks in two parts.
     void note_all_asked() { are_all_asked_ = true; }
     bool are_all_asked() const { return are_all_asked_; }
@@ -167,6 +184,8 @@ class Judge {
 
   private:
     rules::Outcome walk(rules::ChainId chain);
+    rules::Outcome walk_once(rules::ChainId chain);
+    void count_translation(uint32_t bytes);
     void gather(rules::ChainId chain, size_t path_before);
     FateWay way_of(const Of& of);
     FateWay residue_of(const Of& of);
@@ -195,10 +214,18 @@ class Judge {
     Residues residues_;
     ResidueGatherer gatherer_;
     rules::FlowResidue chain_residue_;
-    bool leaves_residue_;      // some rule does
+    bool leaves_residue_;  // some rule does
+    bool may_untrack_ = false;
+    bool may_translate_ = false;
     bool is_for_flow_ = true;  // of all chains asked
     rules::WalkScratch scratch_;
     rules::Trail trail_;
+    rules::Trail nat_trail_;  // of the chains at nat hooks
+    std::shared_ptr<const TargetTables> targets_;
+    HashSecret secret_;
+    const rules::Action* redirect_ = nullptr;  // what filter hooks have said of the question
+    const rules::Action* masquerade_ = nullptr;
+    rules::RuleId translated_by_ = rules::kNoRule;
     rules::RulePacket packet_;
     Ruling ruling_;
     bool is_asking_ = false;

@@ -3,7 +3,8 @@
 //   Views     ingress sees a packet as it arrived; forward between the two translations: the subscriber with its internal
 //             endpoint, the other end as it is; egress as it departs. The two halves of a hairpin are two packets: the first is asked at ingress and
 //             forward, without a departing link, the second at forward and egress.
-//   Order     accounting, ingress, forward, egress, accounting; or accounting, ingress, local-in.
+//   Order     accounting, ingress, (nat-destination), forward, (nat-source), egress, accounting; or accounting, ingress, local-in. The
+//             nat hooks are asked in translate.cc.
 #include <algorithm>
 #include <bit>
 
@@ -329,7 +330,13 @@ void drop_all_of(uint32_t session, Batch& batch) {
 }
 
 // As whose an inbound packet would pass, if it does: so that nothing is made of what the rules forbid.
-std::optional<flow::Session> likely_session(const PacketMeta& meta, const StageTables& tables) {
+std::optional<flow::Session> likely_session(
+    const Burst& burst, uint32_t i, const StageTables& tables
+) {
+    const PacketMeta& meta = burst.batch.meta[i];
+    if ((burst.is_led >> i & 1) != 0) {
+        return tables.nat->scratch_forwarded(meta.key, burst.led_to[i]);
+    }
     if (tables.nat->has_static(meta.key, Direction::kInbound)) {
         return tables.nat->scratch_static(meta.key, Direction::kInbound, meta.kind);
     }
@@ -342,7 +349,7 @@ std::optional<flow::Session> likely_session(const PacketMeta& meta, const StageT
 
 bool ask_of_likely(Burst& burst, uint32_t i, const StageTables& tables) {
     PacketMeta& meta = burst.batch.meta[i];
-    std::optional<flow::Session> session = likely_session(meta, tables);
+    std::optional<flow::Session> session = likely_session(burst, i, tables);
     if (!session) {
         return true;
     }
@@ -364,14 +371,23 @@ bool forbid(Burst& burst, uint32_t i, const StageTables& tables) {
 
 }  // namespace
 
+bool begin_asking(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+    Judge& judge = *tables.judge;
+    if (judge.is_asking()) {
+        return true;
+    }
+    const PacketRef& ref = burst.batch.ref[i];
+    judge.begin(packet_of(ref, burst.batch.meta[i], judge, now));
+    return is_second_half(ref) || ask_arrival(judge) || forbid(burst, i, tables);
+}
+
 bool ask_of_outbound(
     Burst& burst, uint32_t i, const Ahead& ahead, const StageTables& tables, Tick now
 ) {
     const PacketMeta& meta = burst.batch.meta[i];
     Judge& judge = *tables.judge;
-    judge.begin(packet_of(burst.batch.ref[i], meta, judge, now));
-    if (!ask_arrival(judge)) {
-        return forbid(burst, i, tables);
+    if (!begin_asking(burst, i, tables, now)) {
+        return false;
     }
     RulePacket& packet = judge.packet();
     packet.out_link = ahead.out_link;
@@ -383,12 +399,16 @@ bool ask_of_outbound(
 }
 
 bool ask_of_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
-    const PacketMeta& meta = burst.batch.meta[i];
+    return begin_asking(burst, i, tables, now) &&
+           (ask_of_likely(burst, i, tables) || forbid(burst, i, tables));
+}
+
+bool ask_of_untracked(Burst& burst, uint32_t i, const StageTables& tables) {
     const PacketRef& ref = burst.batch.ref[i];
-    Judge& judge = *tables.judge;
-    judge.begin(packet_of(ref, meta, judge, now));
-    const bool passes =
-        (is_second_half(ref) || ask_arrival(judge)) && ask_of_likely(burst, i, tables);
+    const PacketMeta& meta = burst.batch.meta[i];
+    tables.judge->packet().state = ConnectionState::kUntracked;
+    const bool passes = ask_forward(ref, meta, tables) && ask_departure(meta, tables);
+    tables.judge->note_all_asked();
     return passes || forbid(burst, i, tables);
 }
 
@@ -396,7 +416,9 @@ void finish_asking(Burst& burst, uint32_t i, const StageTables& tables) {
     const PacketMeta& meta = burst.batch.meta[i];
     const PacketRef& ref = burst.batch.ref[i];
     Judge& judge = *tables.judge;
-    if (meta.verdict == Verdict::kHold || meta.verdict == Verdict::kPuntNeighbour) {
+    const bool is_forged =
+        meta.verdict == Verdict::kDrop && meta.reason == DropReason::kSpoofedSource;
+    if (meta.verdict == Verdict::kHold || meta.verdict == Verdict::kPuntNeighbour || is_forged) {
         return judge.drop_question();  // it is asked about again: when it goes on, or as one for us
     }
     if (meta.verdict != Verdict::kPending) {

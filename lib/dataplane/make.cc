@@ -91,7 +91,7 @@ void judge_icmp_error(Burst& burst, uint32_t i, const StageTables& tables) {
     pass_by_mapping(burst, i, mapping, tables);
 }
 
-// Where a subscriber's new flow goes if it is redirected. Who asks the appliance itself is answered by it.
+// Where a subscriber's new flow goes if destination-nat redirects it. Who asks the appliance itself is answered by it.
 std::optional<nat::RemoteEndpoint> target_of(const PacketMeta& meta, const StageTables& tables) {
     const nat::Redirects* const redirects = tables.nat->redirects();
     const bool is_to_us = meta.kind == PacketKind::kIcmpQuery &&
@@ -99,17 +99,22 @@ std::optional<nat::RemoteEndpoint> target_of(const PacketMeta& meta, const Stage
     return redirects == nullptr || is_to_us ? std::nullopt : redirects->target_of(meta.key);
 }
 
-Ipv4Addr new_destination_of(const PacketMeta& meta, const StageTables& tables) {
+using Newcomer = nat::NatShard::Newcomer;
+
+// Where it goes on to: what rules have said goes before destination-nat.
+nat::RemoteEndpoint onward_of(
+    const PacketMeta& meta, const Newcomer& newcomer, const StageTables& tables
+) {
+    const nat::RemoteEndpoint sent_to{meta.key.destination(), meta.key.destination_port()};
     if (tables.nat->redirects() == nullptr) [[likely]] {
-        return meta.key.destination();
+        return sent_to;
     }
-    const auto target = target_of(meta, tables);
-    return target ? target->address : meta.key.destination();
+    return newcomer.target ? *newcomer.target : target_of(meta, tables).value_or(sent_to);
 }
 
 // Of a subscriber who is known the answer is known, too. Who has no policy is told so.
 bool is_forged_outbound(
-    const PacketMeta& meta, const nat::NatShard::Newcomer& newcomer, const StageTables& tables
+    const PacketMeta& meta, const Newcomer& newcomer, const StageTables& tables
 ) {
     const Ipv4Addr source = meta.key.source();
     const RealmId realm = realm_of(meta);
@@ -122,50 +127,68 @@ bool is_forged_outbound(
             nat::find_policy(tables.nat->settings(), source, realm) != nat::kNoPolicy);
 }
 
-// What the rules are asked about a newcomer, besides what it shows.
-Ahead ahead_of(const PacketMeta& meta, const HopResult& hop, const StageTables& tables) {
-    Ahead ahead;
-    ahead.out_link = hop.is_found() ? hop.link() : rules::kNoLink;
-    const auto target = target_of(meta, tables);
-    ahead.destination =
-        target.value_or(nat::RemoteEndpoint{meta.key.destination(), meta.key.destination_port()});
-    return ahead;
+// The rules have been asked where an earlier packet of the burst made its session.
+bool pass_by_made(PacketMeta& meta, const StageTables& tables, Tick now) {
+    const SessionIndex made = tables.nat->find_made(meta.key, Direction::kOutbound, now);
+    if (made.value == kNoIndex) {
+        return false;
+    }
+    tables.judge->drop_question();
+    pass_by_session(meta, made, tables);
+    return true;
+}
+
+// Where a newcomer's way out leads; false: it has none here, and its verdict says so. A pool's address has no hop.
+bool find_way_out(
+    PacketMeta& meta,
+    const Newcomer& newcomer,
+    Ipv4Addr destination,
+    const StageTables& tables,
+    HopResult& hop
+) {
+    const RealmId realm = realm_of(meta);
+    const bool is_pool = tables.is_pool(destination);
+    const bool may_be_us = !is_pool || meta.kind == PacketKind::kIcmpQuery;
+    if (may_be_us && tables.network->is_own(realm, destination)) {
+        drop(meta, DropReason::kToAppliance);
+        meta.verdict = newcomer.target ? Verdict::kDrop : Verdict::kPuntNeighbour;
+        return false;
+    }
+    if (is_pool) {
+        return true;
+    }
+    hop = find_hop(tables, realm, destination, Direction::kOutbound);
+    if (!hop.is_found()) {
+        drop(meta, hop.reason());
+        meta.verdict = hop.reason() == DropReason::kNoRoute ? Verdict::kPuntError : Verdict::kDrop;
+    }
+    return hop.is_found();
 }
 
 // NOLINTNEXTLINE(readability-function-size): what was foreseen goes with the packet
 void judge_outbound(
-    Burst& burst,
-    uint32_t i,
-    const nat::NatShard::Newcomer& newcomer,
-    const StageTables& tables,
-    Tick now
+    Burst& burst, uint32_t i, Newcomer& newcomer, const StageTables& tables, Tick now
 ) {
     PacketMeta& meta = burst.batch.meta[i];
-    const RealmId realm = realm_of(meta);
     if (is_forged_outbound(meta, newcomer, tables)) {
         return drop(meta, DropReason::kSpoofedSource);
     }
-    const Ipv4Addr destination = new_destination_of(meta, tables);
-    HopResult hop = HopResult::none(DropReason::kNoRoute);
-    const bool is_pool = tables.is_pool(destination);
-    if (!is_pool || meta.kind == PacketKind::kIcmpQuery) {
-        if (tables.network->is_own(realm, destination)) {
-            meta.verdict = Verdict::kPuntNeighbour;
-            return;
-        }
-    }
-    if (!is_pool) {
-        hop = find_hop(tables, realm, destination, Direction::kOutbound);
-        if (!hop.is_found()) {
-            drop(meta, hop.reason());
-            meta.verdict =
-                hop.reason() == DropReason::kNoRoute ? Verdict::kPuntError : Verdict::kDrop;
-            return;
-        }
-    }
-    if (tables.judge != nullptr &&
-        !ask_of_outbound(burst, i, ahead_of(meta, hop, tables), tables, now)) {
+    const bool is_led = tables.judge != nullptr && tables.judge->may_translate();
+    if (is_led &&
+        (pass_by_made(meta, tables, now) || !lead_destination(burst, i, newcomer, tables, now))) {
         return;
+    }
+    const nat::RemoteEndpoint onward = onward_of(meta, newcomer, tables);
+    HopResult hop = HopResult::none(DropReason::kNoRoute);
+    if (!find_way_out(meta, newcomer, onward.address, tables, hop)) {
+        return;
+    }
+    const Ahead ahead{hop.is_found() ? hop.link() : rules::kNoLink, onward};
+    if (tables.judge != nullptr && !ask_of_outbound(burst, i, ahead, tables, now)) {
+        return;
+    }
+    if (is_led) {
+        lead_source(meta, newcomer, tables);
     }
     const nat::MakeResult made =
         tables.nat->open_outbound(meta.key, newcomer, meta.kind, meta.tcp_flags, now);
@@ -234,6 +257,16 @@ bool is_for_us(
     return is_ping && is_ping_to_pool(ref, meta, tables);
 }
 
+void admit_led(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+    PacketMeta& meta = burst.batch.meta[i];
+    const nat::AdmitResult admitted =
+        tables.nat->forward_inbound(meta.key, burst.led_to[i], meta.kind, meta.tcp_flags, now);
+    if (admitted.kind == nat::AdmitResult::kRefused) {
+        return drop(meta, admitted.reason);
+    }
+    pass_by_session(meta, admitted.session, tables);
+}
+
 void judge_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
     PacketMeta& meta = burst.batch.meta[i];
     const bool hairpin = (burst.batch.ref[i].flags & packet::kHairpin) != 0;
@@ -247,8 +280,15 @@ void judge_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now
         }
         return drop(meta, DropReason::kNotForwarded);
     }
+    const bool may_be_led = tables.judge != nullptr || burst.was_led != 0;
+    if (may_be_led && !lead_inside(burst, i, tables, now)) {
+        return;
+    }
     if (tables.judge != nullptr && !ask_of_inbound(burst, i, tables, now)) {
         return;
+    }
+    if ((burst.is_led >> i & 1) != 0) {
+        return admit_led(burst, i, tables, now);
     }
     const nat::AdmitResult admitted =
         tables.nat->admit_inbound(meta.key, meta.kind, meta.tcp_flags, now);
@@ -280,7 +320,7 @@ void judge_other(Burst& burst, uint32_t i, const StageTables& tables, Tick now) 
     }
 }
 
-using Newcomers = std::array<nat::NatShard::Newcomer, kBurst>;
+using Newcomers = std::array<Newcomer, kBurst>;
 
 bool is_newcomer(const PacketMeta& meta) {
     return meta.verdict == Verdict::kMiss && meta.direction == Direction::kOutbound &&
@@ -331,6 +371,30 @@ void foresee(const Batch& batch, const StageTables& tables, Newcomers& newcomers
 
 }  // namespace
 
+namespace {
+
+// What passes without a session of its own, or goes elsewhere. True: there is no more to do.
+bool is_done_with(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+    const PacketMeta& meta = burst.batch.meta[i];
+    if (follow_inside(burst, i, tables)) {
+        return true;
+    }
+    const bool may_be_exempt =
+        tables.exemptions->are_any() && (!is_newcomer(meta) || !target_of(meta, tables));
+    if (may_be_exempt && pass_untranslated(burst, i, tables)) {
+        ++burst.untranslated;
+        return true;
+    }
+    const bool may_be_untracked = tables.judge != nullptr && tables.judge->may_untrack();
+    if (!may_be_untracked || !pass_untracked(burst, i, tables, now)) {
+        return false;
+    }
+    burst.untranslated += meta.verdict == Verdict::kPending ? 1 : 0;
+    return true;
+}
+
+}  // namespace
+
 void make(Burst& burst, const StageTables& tables, Tick now) {
     Batch& batch = burst.batch;
     const uint64_t failed = tables.nat->failed_inserts();
@@ -342,13 +406,10 @@ void make(Burst& burst, const StageTables& tables, Tick now) {
         if (meta.verdict != Verdict::kMiss) {
             continue;
         }
-        const bool may_be_exempt =
-            tables.exemptions->are_any() && (!is_newcomer(meta) || !target_of(meta, tables));
-        if (may_be_exempt && pass_untranslated(burst, i, tables)) {
-            ++burst.untranslated;
-            continue;
-        }
-        if (is_newcomer(meta)) {
+        const bool is_done = is_done_with(burst, i, tables, now);
+        if (is_done) {
+            // Its verdict is there.
+        } else if (is_newcomer(meta)) {
             judge_outbound(burst, i, newcomers[i], tables, now);
         } else {
             tables.nat->settle();
@@ -357,6 +418,9 @@ void make(Burst& burst, const StageTables& tables, Tick now) {
         if (tables.judge != nullptr && tables.judge->is_asking()) {
             finish_asking(burst, i, tables);
         }
+    }
+    if (burst.was_led != 0) [[unlikely]] {
+        give_up_led(burst, tables);
     }
     tables.nat->settle();
     if (tables.nat->failed_inserts() != failed) [[unlikely]] {

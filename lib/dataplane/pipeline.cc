@@ -11,6 +11,7 @@ void Shard::open(Burst& burst) {
 }
 
 void Shard::run(Burst& burst, Tick now) {
+    burst.was_led = 0;
     if (burst.batch.lowest_ttl <= 1) {
         screen(burst, tables_);
     }
@@ -21,7 +22,7 @@ void Shard::run(Burst& burst, Tick now) {
         steer(burst, tables_);
     }
     find(burst, tables_, now);
-    burst.judged = 0;
+    burst.judged = burst.is_led = 0;
     if (burst.misses > 0) {
         make(burst, tables_, now);
         counters_.untranslated.add(burst.untranslated);

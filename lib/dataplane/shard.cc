@@ -37,6 +37,7 @@ Shard::Shard(const ShardPlan& plan, std::unique_ptr<nat::NatShard> nat)
     tables_.fragment_ids = &fragment_ids_;
     tables_.unsolicited_syns = &unsolicited_syns_;
     tables_.exemptions = &exemptions_;
+    tables_.forwarded = plan.directory->forwarded();
     tables_.links = links_;
     tables_.smallest_mtu = smallest_mtu(*plan.network);
     nat_->connect(this, this);

@@ -49,7 +49,8 @@ struct StageTables {
     FragmentTable* fragments = nullptr;
     FragmentIds* fragment_ids = nullptr;
     const nat::Exemptions* exemptions = nullptr;
-    Judge* judge = nullptr;  // empty: there are no rules
+    Judge* judge = nullptr;                  // empty: there are no rules
+    nat::RemoteClaims* forwarded = nullptr;  // ExternalDirectory::forwarded()
     UnsolicitedSyns* unsolicited_syns = nullptr;
     std::span<const packet::LinkView> links;  // by LinkId
     uint16_t smallest_mtu = 1500;             // of all links: what fits there fits everywhere
@@ -73,12 +74,16 @@ struct Burst {
     // make, judge: bit i: the session of packet i is to end, which was made for it alone; which new rules forbid.
     uint32_t made_in_vain = 0;
     uint32_t forbidden = 0;
+    // steer, make: bit i: rules have led packet i inside, to led_to[i]. The first: another shard has asked them.
+    uint32_t was_led = 0;
+    uint32_t is_led = 0;
     std::array<uint32_t, kBurst> candidate;  // probe: what the index says first, not compared yet
     // Beside the metadata, for the few packets that need it:
     std::array<flow::Session, kBurst> scratch;    // make: translation from a mapping alone
     std::array<SubscriberIndex, kBurst> waiting;  // make: with kHold
     std::array<Hop, kBurst> hop;                  // route: with kPuntNeighbour of an unresolved hop
     std::array<uint8_t, kBurst> tos;              // judge: with its bit in changes_tos
+    std::array<nat::Forward, kBurst> led_to;      // steer, make: with its bit in was_led or is_led
 };
 static_assert(kBurst <= 32);
 
@@ -199,6 +204,9 @@ void pass_by_mapping(Burst& burst, uint32_t i, MappingIndex mapping, const Stage
 void pass_by_static(Burst& burst, uint32_t i, const StageTables& tables);
 // make, of a miss that is exempt from translation; false: it is not, and nothing has changed.
 bool pass_untranslated(Burst& burst, uint32_t i, const StageTables& tables);
+// make, where some rule lets packets pass untracked: the same of a miss that they have said it of. True also if they forbid it. False: the
+// question has begun, as begin_asking() begins it.
+bool pass_untracked(Burst& burst, uint32_t i, const StageTables& tables, Tick now);
 // The flow of a packet, if it is exempt from translation, as its subscriber's packets show it; `by_port`: if only its ports can
 // tell. Inbound: in the realm whose exemptions have it (the configuration has seen that there is but one).
 std::optional<FlowKey> exempt_flow(
@@ -213,11 +221,33 @@ struct Ahead {
 bool ask_of_outbound(
     Burst& burst, uint32_t i, const Ahead& ahead, const StageTables& tables, Tick now
 );
+// Its first part: all that is asked of a packet as it arrives. Unless it was asked already.
+bool begin_asking(Burst& burst, uint32_t i, const StageTables& tables, Tick now);
+// All the rest, of one that passes untracked, with its scratch session.
+bool ask_of_untracked(Burst& burst, uint32_t i, const StageTables& tables);
+// translate.cc: where rules lead a new flow. From inside: its target and pool, written into `newcomer`; the first begins the question
+// (false: they forbid it), the second wants ask_of_outbound() before it.
+bool lead_destination(
+    Burst& burst, uint32_t i, nat::NatShard::Newcomer& newcomer, const StageTables& tables, Tick now
+);
+void lead_source(
+    const PacketMeta& meta, nat::NatShard::Newcomer& newcomer, const StageTables& tables
+);
+// From outside, of a miss: false: its verdict is there, as it was handed to the shard of its host, or may not pass. True: it goes on, with
+// its bit in is_led if it is led inside.
+bool lead_inside(Burst& burst, uint32_t i, const StageTables& tables, Tick now);
+// Of an inbound miss: true: its flow was led inside, and its packets go to the host's shard.
+bool follow_inside(Burst& burst, uint32_t i, const StageTables& tables);
+// Behind all of them.
+void give_up_led(Burst& burst, const StageTables& tables);
 bool ask_of_inbound(Burst& burst, uint32_t i, const StageTables& tables, Tick now);
 // Of one that has passed, or that the NAT itself has ended.
 void finish_asking(Burst& burst, uint32_t i, const StageTables& tables);
 // make, of a later fragment without session.
 void judge_later_fragment(Burst& burst, uint32_t i, const StageTables& tables, Tick now);
+
+// The first internal realm that has a route to a host; kExternalRealm: none has.
+RealmId realm_inside(Ipv4Addr host, const StageTables& tables);
 
 // The addresses that an IPv4 packet carries.
 inline Ipv4Addr source_of(const PacketRef& ref, const PacketMeta& meta) {

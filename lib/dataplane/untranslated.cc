@@ -58,12 +58,13 @@ std::optional<FlowKey> exempt_flow(
     return std::nullopt;
 }
 
-bool pass_untranslated(Burst& burst, uint32_t i, const StageTables& tables) {
+namespace {
+
+// As a packet of this flow, as its subscriber sends it; false: it may not, and nothing has changed.
+bool pass_as_is(
+    Burst& burst, uint32_t i, const std::optional<FlowKey>& flow, const StageTables& tables
+) {
     PacketMeta& meta = burst.batch.meta[i];
-    if (!is_of_others(burst.batch.ref[i], meta, tables)) {
-        return false;
-    }
-    const auto flow = exempt_flow(meta, tables);
     if (flow && meta.direction == Direction::kOutbound &&
         is_forged(flow->realm(), flow->source(), Direction::kOutbound, tables)) {
         return false;
@@ -88,6 +89,53 @@ bool pass_untranslated(Burst& burst, uint32_t i, const StageTables& tables) {
     meta.session = &scratch;
     meta.session_index = kNoIndex;
     return true;
+}
+
+// Whom rules let pass untracked: a subscriber towards whoever is outside, or the other way round.
+std::optional<FlowKey> untracked_flow(const PacketMeta& meta, const StageTables& tables) {
+    if (meta.direction == Direction::kOutbound) {
+        return meta.key;
+    }
+    for (const RealmId realm : tables.network->internal_realms()) {
+        if (const auto flow = flow_as_sent(meta.key, realm, tables)) {
+            return flow;
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+bool pass_untranslated(Burst& burst, uint32_t i, const StageTables& tables) {
+    const PacketMeta& meta = burst.batch.meta[i];
+    return is_of_others(burst.batch.ref[i], meta, tables) &&
+           pass_as_is(burst, i, exempt_flow(meta, tables), tables);
+}
+
+bool pass_untracked(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+    const PacketRef& ref = burst.batch.ref[i];
+    const PacketMeta& meta = burst.batch.meta[i];
+    Judge& judge = *tables.judge;
+    if (!is_of_others(ref, meta, tables) || (ref.flags & packet::kHairpin) != 0) {
+        return false;
+    }
+    const auto flow = untracked_flow(meta, tables);
+    if (!flow) {
+        return false;
+    }
+    if (!begin_asking(burst, i, tables, now)) {
+        return true;
+    }
+    if (judge.ruling().no_track && pass_as_is(burst, i, flow, tables)) {
+        (void)ask_of_untracked(burst, i, tables);
+        return true;
+    }
+    const bool is_newcomer =
+        meta.direction == Direction::kOutbound && meta.kind < PacketKind::kIcmpError;
+    if (!is_newcomer) {
+        judge.drop_question();  // what it is else asked, it is asked later
+    }
+    return false;
 }
 
 }  // namespace sekisho::dataplane

@@ -48,7 +48,8 @@ void NatShard::change_settings(const TableShares& shares, Tick now, bool routes_
 void NatShard::begin_sweeps(SessionTimeouts::Change timeouts, bool routes_changed) {
     sweeps_.sets_classes = sweeps_.sets_classes || timeouts.are_classes_other;
     sweeps_.sets_timers = sweeps_.sets_timers || timeouts.is_any_lower || sweeps_.sets_classes;
-    sweeps_.ends_withdrawn = sweeps_.ends_withdrawn || directory_->are_any_withdrawn();
+    sweeps_.ends_withdrawn = sweeps_.ends_withdrawn || directory_->are_any_withdrawn() ||
+                             settings_->has_destination_rules;
     sweeps_.forgets_hops = sweeps_.forgets_hops || routes_changed;
     if (sweeps_.sets_timers || sweeps_.ends_withdrawn || sweeps_.forgets_hops) {
         sweeps_.begin_sessions(sessions_.high_water());
@@ -86,17 +87,27 @@ void NatShard::end_session_sweep() {
     }
 }
 
-// False: it was only looked at. A hairpin ends with the mapping that it goes to.
+// Whether its external address is the appliance's no more. One at which rules have led it inside holds no block there that
+// would keep the address until the end. A hairpin ends with the mapping that it goes to.
+bool NatShard::is_cut_off(const Session& s) const {
+    const auto is_lost = [this](uint32_t address) {
+        const Ipv4Addr external{address};
+        return directory_->is_withdrawn(external) ||
+               (settings_->has_destination_rules && directory_->find(external).value == kNoIndex);
+    };
+    const bool is_hairpin = (s.flags & flow::kSessionHairpin) != 0;
+    return directory_->is_withdrawn({s.external_address}) ||
+           (is_forwarded(mappings_[s.mapping]) && is_lost(s.external_address)) ||
+           (is_hairpin && is_lost(s.remote_address));
+}
+
+// False: it was only looked at.
 bool NatShard::sweep_session(uint32_t session, Tick now) {
     Session& s = sessions_[session];
     if (sweeps_.forgets_hops) {
         s.next_hop[0] = s.next_hop[1] = 0;
     }
-    const bool is_cut_off =
-        sweeps_.ends_withdrawn &&
-        (directory_->is_withdrawn({s.external_address}) ||
-         ((s.flags & flow::kSessionHairpin) != 0 && directory_->is_withdrawn({s.remote_address})));
-    if (is_cut_off) {
+    if (sweeps_.ends_withdrawn && is_cut_off(s)) {
         ++pools_[pool_of_mapping(mappings_[s.mapping]).value].withdrawn;
         expire_session(session, EndCause::kWithdrawn, now);
         return true;

@@ -32,9 +32,10 @@ bool tracks_windows(const NatSettings& settings) {
 }
 
 bool redirects(const NatSettings& settings) {
-    return std::ranges::any_of(settings.destination_nat, [](const DestinationNatSettings& rule) {
-        return !rule.is_inbound;
-    });
+    return settings.has_destination_rules ||
+           std::ranges::any_of(settings.destination_nat, [](const DestinationNatSettings& rule) {
+               return !rule.is_inbound;
+           });
 }
 
 bool overloads_ports(const NatSettings& settings) {
@@ -179,6 +180,7 @@ Result<void> NatShard::build(const NatShardPlan& plan, Tick now) {
     secret_ = plan.secret;
     port_secret_ = derive_secret(plan.secret, plan.shard);
     timeouts_.follow(settings_->timeouts);
+    numbers_ = PolicyNumbers(*settings_);
     lay_out_records(plan, now);
     build_pools(now);
     build_policies();

@@ -33,6 +33,9 @@ constexpr EventClass session_class(Protocol protocol) {
     );
 }
 
+// Of mappings that rules have led inside (forward.cc).
+inline constexpr auto kLogForwarded = static_cast<EventClass>(unsigned{kLogMappings} | kLogBlocks);
+
 class EventLog {
   public:
     // A start wants this much room beyond `waits`: another block's release, its own block, its

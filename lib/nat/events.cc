@@ -49,6 +49,15 @@ EndCause cause_of(const Mapping& m) {
     return static_cast<EndCause>((m.state & ~kRests) >> kCauseShift);
 }
 
+// No log of blocks tells of one that rules have led inside.
+EventClass class_of(const Mapping& m) {
+    return is_forwarded(m) ? kLogForwarded : kLogMappings;
+}
+// The configuration tells of it at any time.
+bool is_untold(const Mapping& m) {
+    return is_static(m) && !is_forwarded(m);
+}
+
 void mark_ended(Session& s, EndCause cause, Tick now) {
     s.flags = 0;
     s.mapping = now.ms;
@@ -85,7 +94,7 @@ Event NatShard::mapping_event(EventKind kind, uint32_t mapping, Tick now) const 
 }
 
 void NatShard::log_mapping(uint32_t mapping, Tick now) {
-    if (log_.logs(kLogMappings)) {
+    if (log_.logs(class_of(mappings_[mapping]))) {
         log_.write(mapping_event(EventKind::kMappingCreated, mapping, now));
     }
 }
@@ -136,19 +145,20 @@ void NatShard::log_block(EventKind kind, const PortBlock& b, Tick now) {
 // A subscriber's own limits are told of once a minute for each subscriber and limit, what concerns
 // all once a minute. Only while there is room: the next refusal tells it otherwise.
 void NatShard::log_refusal(
-    Ipv4Addr address, RealmId realm, uint32_t subscriber, DropReason reason, Tick now
+    const FlowKey& of_whom, uint32_t subscriber, DropReason reason, Tick now
 ) {
     if (!log_.logs(kLogLimits) || !log_.may_start(kLogLimits, waits_)) {
         return;
     }
     Event event = event_of(EventKind::kLimitReached, now);
     event.cause = static_cast<uint8_t>(reason);
-    event.realm = realm.value;
-    event.internal_address = address.raw;
+    event.realm = of_whom.realm().value;
+    event.internal_address = of_whom.source().raw;
     event.pool =
         subscriber == kNoIndex ? uint16_t{0xffff} : pool_of(subscribers_[subscriber]).value;
     if (reason == DropReason::kPoolExhausted && subscriber == kNoIndex) {
-        event.pool = settings_->policies[policy_of(address, realm).value].pool.value;
+        const auto tag = static_cast<PoolTag>(of_whom.rest >> kTagShift);
+        event.pool = numbers_.pool_of(policy_of(of_whom.source(), of_whom.realm()), tag).value;
     }
     if (reason == DropReason::kPoolExhausted && pools_[event.pool].overflow != kNoPool) {
         event.pool = pools_[event.pool].overflow.value;
@@ -286,7 +296,8 @@ void NatShard::end_session(uint32_t session, EndCause cause, Tick now) {
 
 // The same for a mapping; with the record goes the port.
 void NatShard::end_mapping(uint32_t mapping, bool rests, EndCause cause, Tick now) {
-    const bool is_logged = log_.logs(kLogMappings) && !is_static(mappings_[mapping]);
+    const bool is_logged =
+        log_.logs(class_of(mappings_[mapping])) && !is_untold(mappings_[mapping]);
     if ((!is_logged || log_.may_end(waits_)) && may_release(mappings_[mapping])) {
         if (is_logged) {
             log_.write(with_cause(mapping_event(EventKind::kMappingEnded, mapping, now), cause));
@@ -331,7 +342,7 @@ void NatShard::write_pending(Tick now, uint32_t budget) {
             continue;
         }
         const Mapping& m = mappings_[pending];
-        if (log_.logs(kLogMappings)) {
+        if (log_.logs(class_of(m))) {
             const Event ended = mapping_event(EventKind::kMappingEnded, pending, end_of(m));
             log_.write(with_cause(ended, cause_of(m)));
         }

@@ -64,6 +64,11 @@ ExternalDirectory::ExternalDirectory(
     claims_ = std::make_unique<RemoteClaims>(
         settings.limits.address_only_sessions, base::draw_secret().value_or(HashSecret{})
     );
+    if (settings.has_destination_rules && shards > 1) {
+        const uint32_t most = std::min(settings.limits.sessions, RemoteClaims::kMost);
+        forwarded_ =
+            std::make_unique<RemoteClaims>(most, base::draw_secret().value_or(HashSecret{}));
+    }
     homes_.resize(settings.pools.size(), 0);
     index_addresses();
     mark_singles(settings);
@@ -198,7 +203,14 @@ ShardId ExternalDirectory::owner_of(ExternalIndex index, const FlowKey& inbound)
     if (owner < kSingles) [[likely]] {
         return {owner};
     }
-    return owner == kOwnedByHome ? a.home : owner_of_port(a, inbound);
+    return owner == kOwnedByHome ? owner_by_flow(a, inbound) : owner_of_port(a, inbound);
+}
+
+// Of a port that nobody has: whom rules have led the flow to, or the home.
+ShardId ExternalDirectory::owner_by_flow(const ExternalAddress& address, const FlowKey& inbound)
+    const {
+    const bool are_any = forwarded_ != nullptr && forwarded_->size() != 0;
+    return are_any ? forwarded_->find_flow(inbound).value_or(address.home) : address.home;
 }
 
 ShardId ExternalDirectory::owner_of_port(const ExternalAddress& address, const FlowKey& inbound)
@@ -217,12 +229,12 @@ ShardId ExternalDirectory::owner_of_port(const ExternalAddress& address, const F
     }
     const uint32_t size = last_single_[address.pool.value] + 1U;
     if (port_owners_.empty() || port.host() >= size) {
-        return address.home;
+        return owner_by_flow(address, inbound);
     }
     const uint8_t owner =
         port_owners_[address.first_single + protocol_slot(inbound.protocol()) * size + port.host()]
             .load(std::memory_order_acquire);
-    return owner == 0 ? address.home : ShardId{static_cast<uint8_t>(owner - 1)};
+    return owner == 0 ? owner_by_flow(address, inbound) : ShardId{static_cast<uint8_t>(owner - 1)};
 }
 
 bool ExternalDirectory::is_elsewhere(ExternalIndex index, const FlowKey& inbound, ShardId self)

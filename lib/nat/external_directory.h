@@ -137,6 +137,9 @@ class ExternalDirectory {
     bool is_elsewhere(ExternalIndex index, const FlowKey& inbound, ShardId self) const;
     RemoteClaims& claims() { return *claims_; }
     const RemoteClaims& claims() const { return *claims_; }
+    // Of flows that rules have led inside; nullptr: where none can be, or one shard has all.
+    RemoteClaims* forwarded() { return forwarded_.get(); }
+    const RemoteClaims* forwarded() const { return forwarded_.get(); }
     const StaticTable& statics() const { return statics_; }
     TriggerTable& triggers() { return triggers_; }
     const TriggerTable& triggers() const { return triggers_; }
@@ -166,6 +169,7 @@ class ExternalDirectory {
     void index_addresses();
     void reserve_statics(const NatSettings& settings);
     void mark_singles(const NatSettings& settings);
+    ShardId owner_by_flow(const ExternalAddress& address, const FlowKey& inbound) const;
     ShardId owner_of_port(const ExternalAddress& address, const FlowKey& inbound) const;
     ExternalIndex find_near(Ipv4Addr address) const;
     ShardId owner_by_remote(ExternalIndex index, const FlowKey& inbound) const;
@@ -189,6 +193,7 @@ class ExternalDirectory {
     StaticTable statics_;
     TriggerTable triggers_;
     std::unique_ptr<RemoteClaims> claims_;
+    std::unique_ptr<RemoteClaims> forwarded_;
     std::vector<Reserved> reserved_;
     std::vector<uint8_t>
         is_full_;  // by ExternalIndex, where there are static mappings: no block is left

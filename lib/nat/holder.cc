@@ -90,7 +90,8 @@ NatShard::Outcome NatShard::allocate_neighbour(uint32_t subscriber, const FlowKe
         key.protocol(),
         key.realm()
     );
-    const MappingIndex mapping = find_mapping_of_outbound(before);
+    const PoolTag tag = numbers_.tag_of(subscribers_[subscriber].policy);
+    const MappingIndex mapping = find_mapping_of(before, tag);
     if (mapping.value == kNoIndex || is_static(mappings_[mapping.value]) ||
         has_single_port(mappings_[mapping.value]) || is_aged(mappings_[mapping.value].block, now)) {
         return Outcome::refused({});

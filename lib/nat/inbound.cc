@@ -49,7 +49,7 @@ AdmitResult NatShard::admit_inbound(
     const bool opens =
         (tcp_flags & (packet::kSyn | packet::kAck | packet::kRst | packet::kFin)) == packet::kSyn;
     if (opens) {
-        return admit_tcp_opening(key, mapping, now);
+        return admit_opening(key, mapping, now);
     }
     const Mapping& m = mappings_[mapping];
     const Inside receiver{{m.realm}, {m.internal_address}, {m.internal_port}};
@@ -71,10 +71,10 @@ bool NatShard::admits(uint32_t mapping, Ipv4Addr remote) const {
     if (remote_of({mapping}).exclusive != 0) {
         return false;
     }
-    if (is_static(m)) {
+    if (has_static_entry(m)) {
         return is_admitted_by_access(m, remote);
     }
-    switch (settings_->policies[m.policy].filtering[static_cast<Protocol>(m.protocol)]) {
+    switch (numbers_.at(m.policy).filtering[static_cast<Protocol>(m.protocol)]) {
         case FilteringBehaviour::kEndpointIndependent:
             return true;
         case FilteringBehaviour::kAddressDependent:
@@ -87,7 +87,7 @@ bool NatShard::admits(uint32_t mapping, Ipv4Addr remote) const {
 
 // A mapping that lives by unanswered openings alone gets no further ones: it must end with them, or
 // outsiders could keep it.
-AdmitResult NatShard::admit_tcp_opening(const FlowKey& key, uint32_t mapping, Tick now) {
+AdmitResult NatShard::admit_opening(const FlowKey& key, uint32_t mapping, Tick now) {
     Mapping& m = mappings_[mapping];
     const Subscriber& s = subscribers_[m.subscriber];
     const SubscriberLimits& limits = limits_of(s);
@@ -95,7 +95,7 @@ AdmitResult NatShard::admit_tcp_opening(const FlowKey& key, uint32_t mapping, Ti
         (m.inbound_openings == m.sessions && !is_static(m))) {
         return refused(DropReason::kTcpUnsolicited);
     }
-    if (const auto reason = check_opening_limits(s)) {
+    if (const auto reason = check_opening_limits(s, key.protocol())) {
         return refused(*reason);
     }
     if (sessions_.size() >= share_for_inbound(sessions_.limit())) {
@@ -104,9 +104,9 @@ AdmitResult NatShard::admit_tcp_opening(const FlowKey& key, uint32_t mapping, Ti
     if (!log_.may_start(kLogSessions, waits_)) {
         return refused(DropReason::kLogFull);
     }
-    const uint32_t session = make_session(
-        mapping, {{key.source(), key.source_port()}}, SessionState::kTcpOpenInbound, now
-    );
+    const SessionState first = key.protocol() == Protocol::kTcp ? SessionState::kTcpOpenInbound
+                                                                : SessionState::kUnanswered;
+    const uint32_t session = make_session(mapping, {{key.source(), key.source_port()}}, first, now);
     if (session == kNoIndex) {
         return refused(DropReason::kSessionTableFull);
     }

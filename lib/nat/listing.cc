@@ -44,7 +44,7 @@ bool NatShard::list_sessions(
             static_cast<uint32_t>(idle < 0 ? 0 : idle),
             static_cast<uint32_t>(left),
             pool_of_mapping(m).value,
-            m.policy,
+            numbers_.policy_of(m.policy),
             shard_,
             (s.realm & flow::kRedirectedRealm) != 0 ? original_of(i) : RemoteEndpoint{}};
         return true;
@@ -76,6 +76,7 @@ bool NatShard::list_mappings(
         }
         out[filled] = {m, i, pool_of_mapping(m).value, shard_, remote_of({i})};
         out[filled].mapping.external_port = shown_external_port(m);
+        out[filled].mapping.policy = numbers_.policy_of(m.policy);
         out[filled].kind = has_static_entry(m) ? MappingView::kStaticUse : MappingView::kDynamic;
         return true;
     });
@@ -103,8 +104,7 @@ MappingView NatShard::view_of(const StaticEntry& entry) const {
 // That its external endpoint is of; of one that keeps its source, its policy's.
 PoolId NatShard::pool_of_mapping(const Mapping& m) const {
     const ExternalIndex external = external_of(m);
-    return external.value == kNoIndex ? settings_->policies[m.policy].pool
-                                      : (*directory_)[external].pool;
+    return external.value == kNoIndex ? numbers_.at(m.policy).pool : (*directory_)[external].pool;
 }
 
 // Of its port's block, since an address that is withdrawn cannot be looked up. kNoIndex: it keeps its source.
@@ -137,7 +137,7 @@ bool NatShard::list_subscribers(
             s.all_sessions(),
             s.ports,
             s.blocks,
-            s.policy,
+            numbers_.policy_of(s.policy),
             shard_,
             waits};
         return true;

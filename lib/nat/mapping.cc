@@ -68,7 +68,7 @@ FlowKey NatShard::mapping_key(uint32_t mapping, unsigned side) const {
     if (side == kExternal) {
         return external_key({m.external_address}, {m.external_port}, protocol);
     }
-    return FlowKey::of(
+    const FlowKey key = FlowKey::of(
         {m.internal_address},
         {remote.address},
         {m.internal_port},
@@ -76,6 +76,7 @@ FlowKey NatShard::mapping_key(uint32_t mapping, unsigned side) const {
         protocol,
         {m.realm}
     );
+    return tagged(key, numbers_.tag_of(m.policy));
 }
 
 uint32_t NatShard::find_mapping(uint64_t hash, const FlowKey& key, unsigned side) const {
@@ -111,18 +112,42 @@ MappingIndex NatShard::find_mapping_of_inbound(const FlowKey& key) const {
     return {value == kNoIndex ? kNoIndex : value >> 1};
 }
 
-MappingIndex NatShard::find_mapping_of_outbound(const FlowKey& key) const {
+MappingIndex NatShard::find_mapping_of(const FlowKey& outbound, PoolTag tag) const {
     auto behaviour = MappingBehaviour::kEndpointIndependent;
-    if (!remotes_.empty() && find_static(key, Direction::kOutbound) == nullptr) {
-        const uint64_t hash = hash_of(subscriber_key(key.source(), key.realm()));
-        const uint32_t subscriber = find_subscriber(hash, key.source(), key.realm());
+    if (!remotes_.empty() && find_static(outbound, Direction::kOutbound) == nullptr) {
+        const FlowKey of_whom = subscriber_key(outbound.source(), outbound.realm(), tag);
+        const uint32_t subscriber = find_subscriber(hash_of(of_whom), of_whom);
         if (subscriber == kNoIndex) {
             return {kNoIndex};
         }
-        behaviour = behaviour_of(subscriber, key.protocol());
+        behaviour = behaviour_of(subscriber, outbound.protocol());
     }
-    const FlowKey wanted = internal_key_of(key, behaviour);
+    const FlowKey wanted = tagged(internal_key_of(outbound, behaviour), tag);
     return {find_mapping(hash_of(wanted), wanted, kInternal)};
+}
+
+// That in its policy's pool, or else in one that rules have chosen.
+MappingIndex NatShard::find_mapping_of_outbound(const FlowKey& key) const {
+    MappingIndex found = find_mapping_of(key, kOwnPool);
+    for (const PoolTag tag : numbers_.tags()) {
+        found = found.value == kNoIndex ? find_mapping_of(key, tag) : found;
+    }
+    return found;
+}
+
+// A static internal endpoint keeps its mapping, whatever rules have chosen.
+NatShard::Newcomer NatShard::for_chosen(const FlowKey& key, const Newcomer& newcomer) const {
+    Newcomer chosen = newcomer;
+    const PolicyId policy = policy_of(key.source(), key.realm());
+    const bool may_choose = policy.value < settings_->policies.size() &&
+                            find_static(key, Direction::kOutbound) == nullptr;
+    const auto tag = may_choose ? numbers_.tag_of(policy, newcomer.pool) : std::nullopt;
+    if (tag.value_or(kOwnPool) != kOwnPool) {
+        chosen.tag = *tag;
+        chosen.mapping_hash = hash_of(tagged(endpoint_key(key), *tag));
+        chosen.subscriber_hash = hash_of(subscriber_key(key.source(), key.realm(), *tag));
+    }
+    return chosen;
 }
 
 NatShard::Newcomer NatShard::foresee(const FlowKey& key, uint64_t session_hash) const {
@@ -184,25 +209,26 @@ NatShard::Sought NatShard::seek_mapping(const FlowKey& key, const Newcomer& newc
     sought.hash = newcomer.mapping_hash;
     const bool by_endpoint = remotes_.empty() || find_static(key, Direction::kOutbound) != nullptr;
     if (by_endpoint) {
-        sought.mapping = find_mapping(sought.hash, endpoint_key(key), kInternal);
+        sought.mapping =
+            find_mapping(sought.hash, tagged(endpoint_key(key), newcomer.tag), kInternal);
         take_away_mapping(key, sought);
         if (sought.mapping != kNoIndex) {
             sought.subscriber = Outcome::made(mappings_[sought.mapping].subscriber);
             return sought;
         }
     }
-    const uint32_t known = find_subscriber(newcomer.subscriber_hash, key.source(), key.realm());
+    const FlowKey of_whom = subscriber_key(key.source(), key.realm(), newcomer.tag);
+    const uint32_t known = find_subscriber(newcomer.subscriber_hash, of_whom);
     if (known != kNoIndex) {
         sought.subscriber = Outcome::made(known);
-    } else if (const auto reason = why_no_newcomer(key, now)) [[unlikely]] {
+    } else if (const auto reason = why_no_newcomer(key, newcomer.tag, now)) [[unlikely]] {
         sought.subscriber = Outcome::refused(*reason);
     } else {
-        sought.subscriber =
-            make_subscriber(newcomer.subscriber_hash, key.source(), key.realm(), now);
+        sought.subscriber = make_subscriber(newcomer.subscriber_hash, of_whom, now);
     }
     if (!by_endpoint && sought.subscriber.is_made()) {
-        const FlowKey wanted =
-            internal_key_of(key, behaviour_of(sought.subscriber.index(), key.protocol()));
+        const MappingBehaviour behaviour = behaviour_of(sought.subscriber.index(), key.protocol());
+        const FlowKey wanted = tagged(internal_key_of(key, behaviour), newcomer.tag);
         sought.hash = hash_of(wanted);
         sought.mapping = find_mapping(sought.hash, wanted, kInternal);
     }

@@ -19,7 +19,7 @@ struct Mapping {
     uint16_t external_port;
     uint8_t protocol;
     uint8_t realm;
-    uint16_t policy;      // PolicyId it was made under
+    uint16_t policy;      // that it was made under, as a number (policy_numbers.h)
     uint32_t subscriber;  // SubscriberIndex
     uint32_t block;       // BlockIndex that holds the external port, or one of the marks below
     uint32_t sessions;    // live sessions
@@ -40,8 +40,13 @@ inline bool is_static(const Mapping& m) {
 }
 // Of a redirected flow that keeps its source (redirect.cc): like a static one it has no port, but no entry either.
 inline constexpr uint32_t kKeepsSource = 0xffffffff;
+// Of what rules let in from outside (forward.cc): the same, and it is indexed as a member of a service is.
+inline constexpr uint32_t kForwarded = 0xfffffffe;
 inline bool has_static_entry(const Mapping& m) {
-    return is_static(m) && m.block != kKeepsSource;
+    return is_static(m) && m.block < kForwarded;
+}
+inline bool is_forwarded(const Mapping& m) {
+    return m.block == kForwarded;
 }
 
 // Of a mapping whose port lies in no block (single_ports.h): the rest is its ExternalIndex.

@@ -123,7 +123,7 @@ class NatShard {
     // SYNs of sessions whose policy clamps them, tracked since the last call.
     uint32_t take_syns_to_clamp() { return std::exchange(syns_to_clamp_, 0); }
     uint16_t mss_clamp_of(const Session& s) const {
-        return settings_->policies[mappings_[s.mapping].policy].mss_clamp;
+        return numbers_.at(mappings_[s.mapping].policy).mss_clamp;
     }
 
     // --- misses ----------------------------------------------------------------------------------
@@ -151,6 +151,9 @@ class NatShard {
     MakeResult open_outbound(
         const FlowKey& key, const Newcomer& newcomer, PacketKind kind, uint8_t tcp_flags, Tick now
     );
+    // Whether it may open one, as far as it shows itself; and the live session that an earlier packet of the burst has made.
+    bool may_open(const FlowKey& key, PacketKind kind, uint8_t tcp_flags) const;
+    SessionIndex find_made(const FlowKey& key, Direction direction, Tick now);
     void settle() {
         if (!late_.empty()) {
             settle_all();
@@ -168,10 +171,17 @@ class NatShard {
     //             kNoSession (TCP but no SYN), kTcpUnsolicited, kSubscriberSessionLimit, kSubscriberHalfOpen,
     //             kSessionTableFull.
     AdmitResult admit_inbound(const FlowKey& key, PacketKind kind, uint8_t tcp_flags, Tick now);
+    // The same of what rules lead inside (forward.cc): kSession, or refused, also with kTargetInUse; who may be led so, and how.
+    AdmitResult forward_inbound(
+        const FlowKey& key, const Forward& to, PacketKind kind, uint8_t tcp_flags, Tick now
+    );
+    bool may_forward(const FlowKey& inbound) const;
+    Session scratch_forwarded(const FlowKey& inbound, const Forward& to) const;
     // The mapping that translates a packet with this key, or kNoIndex; for ICMP errors whose session
     // is gone. One made for another remote endpoint is none.
     MappingIndex find_mapping_of_inbound(const FlowKey& key) const;
     MappingIndex find_mapping_of_outbound(const FlowKey& key) const;
+    PoolId pool_of_link(LinkId link) const { return numbers_.pool_of_link(link); }
     // A mapping with this external endpoint; an overloaded port has several.
     MappingIndex find_mapping_by_external(Ipv4Addr address, Port port, Protocol protocol) const;
     const Mapping& mapping(MappingIndex index) const { return mappings_[index.value]; }
@@ -283,16 +293,18 @@ class NatShard {
     void sweep(Tick now, uint32_t budget);
     void begin_sweeps(SessionTimeouts::Change timeouts, bool routes_changed);
     void end_session_sweep();
+    bool is_cut_off(const Session& s) const;
     bool sweep_session(uint32_t session, Tick now);
     void sweep_blocks(Tick now, uint32_t budget);
     // track.cc
     void track_tcp(uint32_t session, Direction direction, const uint8_t* tcp, Tick now);
     void change_state(uint32_t session, SessionState next, Direction direction, Tick now);
     void set_opener(Session& s, Direction opener);
+    bool take_unanswered(uint32_t session, Direction direction, Tick now);
     // window.cc
     bool tracks_window(const Mapping& m) const {
         return !windows_.empty() && static_cast<Protocol>(m.protocol) == Protocol::kTcp &&
-               settings_->policies[m.policy].tcp_window != WindowPolicy::kOff;
+               numbers_.at(m.policy).tcp_window != WindowPolicy::kOff;
     }
     void log_invalid(
         uint32_t session,
@@ -314,6 +326,8 @@ class NatShard {
     Sought seek_mapping(const FlowKey& key, const Newcomer& newcomer, Tick now);
     void take_away_mapping(const FlowKey& key, Sought& sought) const;
     uint32_t find_mapping(uint64_t hash, const FlowKey& key, unsigned side) const;
+    MappingIndex find_mapping_of(const FlowKey& outbound, PoolTag tag) const;
+    Newcomer for_chosen(const FlowKey& key, const Newcomer& newcomer) const;
     Outcome allocate_mapping(const Way& way, uint64_t hash, uint32_t subscriber, Tick now);
     uint32_t make_mapping(
         const FlowKey& key, uint32_t subscriber, Ipv4Addr external, const Outcome& port
@@ -322,8 +336,11 @@ class NatShard {
     void free_mapping(uint32_t mapping, bool rests, Tick now);
     FlowKey mapping_key(uint32_t mapping, unsigned side) const;
     MappingBehaviour behaviour_of(uint32_t subscriber, Protocol protocol) const {
-        return settings_->policies[subscribers_[subscriber].policy].mapping[protocol];
+        return numbers_.at(subscribers_[subscriber].policy).mapping[protocol];
     }
+    // forward.cc
+    Outcome find_or_make_forwarded(const FlowKey& key, const Forward& to, Tick now);
+    Outcome make_forwarded(const FlowKey& key, const Forward& to, Tick now);
     // outbound.cc
     Refusal answer_to(const FlowKey& key) const;
     bool picks_up(const FlowKey& key) const;
@@ -361,26 +378,26 @@ class NatShard {
     void note_original(uint32_t session, const RemoteEndpoint& original);
     // inbound.cc
     bool admits(uint32_t mapping, Ipv4Addr remote) const;
-    AdmitResult admit_tcp_opening(const FlowKey& key, uint32_t mapping, Tick now);
+    AdmitResult admit_opening(const FlowKey& key, uint32_t mapping, Tick now);
     DropReason no_mapping_reason(const FlowKey& key) const;
     // subscriber.cc
-    static FlowKey subscriber_key(Ipv4Addr address, RealmId realm) {
-        return FlowKey::of(address, {}, {}, {}, Protocol{}, realm);
+    static FlowKey subscriber_key(Ipv4Addr address, RealmId realm, PoolTag tag = kOwnPool) {
+        return tagged(FlowKey::of(address, {}, {}, {}, Protocol{}, realm), tag);
     }
-    uint32_t find_subscriber(uint64_t hash, Ipv4Addr address, RealmId realm) const;
-    Outcome find_or_make_subscriber(uint64_t hash, Ipv4Addr address, RealmId realm, Tick now);
-    Outcome make_subscriber(uint64_t hash, Ipv4Addr address, RealmId realm, Tick now);
+    uint32_t find_subscriber(uint64_t hash, const FlowKey& key) const;
+    Outcome find_or_make_subscriber(uint64_t hash, const FlowKey& key, Tick now);
+    Outcome make_subscriber(uint64_t hash, const FlowKey& key, Tick now);
     PolicyId policy_of(Ipv4Addr address, RealmId realm) const;
-    ExternalIndex first_external(PolicyId policy, Ipv4Addr address, RealmId realm) const;
+    ExternalIndex first_external(PoolId pool, Ipv4Addr address, RealmId realm) const;
     void release_subscriber_if_idle(uint32_t subscriber);
     void note_refusal(uint32_t subscriber, unsigned what, Tick now);
-    std::optional<DropReason> why_no_newcomer(const FlowKey& key, Tick now);
+    std::optional<DropReason> why_no_newcomer(const FlowKey& key, PoolTag tag, Tick now);
     void append_lingering(uint32_t subscriber);
     static bool was_refused_now(const Subscriber& s, unsigned what, Tick now);
     void release_lingering(Tick now, uint32_t budget);
     using ProtocolCounts = std::array<uint32_t, kProtocolSlots>;
     std::optional<DropReason> check_limits(uint32_t subscriber, Protocol protocol, Tick now);
-    std::optional<DropReason> check_opening_limits(const Subscriber& s) const;
+    std::optional<DropReason> check_opening_limits(const Subscriber& s, Protocol protocol) const;
     bool may_take_port(uint32_t subscriber, Protocol protocol) const;
     void count_single(uint32_t mapping, int change);
     static void count_half_open(Subscriber& s, SessionState before, SessionState after);
@@ -389,10 +406,9 @@ class NatShard {
     void take_token(Subscriber& s, uint32_t rate, Tick now);
     const SubscriberLimits& limits_of(const Subscriber& s) const {
         static constexpr SubscriberLimits kDefaults;
-        return is_mutated(Mutation::kRfc6888Req4a) ? kDefaults
-                                                   : settings_->policies[s.policy].limits;
+        return is_mutated(Mutation::kRfc6888Req4a) ? kDefaults : numbers_.at(s.policy).limits;
     }
-    PoolId pool_of(const Subscriber& s) const { return settings_->policies[s.policy].pool; }
+    PoolId pool_of(const Subscriber& s) const { return numbers_.pool_of(s.policy); }
     // holder.cc
     Outcome allocate_port(uint32_t subscriber, const FlowKey& key, Tick now);
     Outcome allocate_from_held(uint32_t subscriber, const FlowKey& key, Tick now);
@@ -478,9 +494,7 @@ class NatShard {
     Event session_event(EventKind kind, uint32_t session, Tick now) const;
     Event mapping_event(EventKind kind, uint32_t mapping, Tick now) const;
     void log_block(EventKind kind, const PortBlock& b, Tick now);
-    void log_refusal(
-        Ipv4Addr address, RealmId realm, uint32_t subscriber, DropReason reason, Tick now
-    );
+    void log_refusal(const FlowKey& of_whom, uint32_t subscriber, DropReason reason, Tick now);
     void forget_limits(Tick now);
     static bool is_subscriber_limit_due(Subscriber& s, DropReason reason, Tick now);
     void end_session(uint32_t session, EndCause cause, Tick now);
@@ -539,7 +553,8 @@ class NatShard {
         bool has_protocol_limits = false;
     };
     std::vector<Policy> policies_;  // by PolicyId
-    uint32_t unreplied_hand_ = 0;   // of make_room()
+    PolicyNumbers numbers_;
+    uint32_t unreplied_hand_ = 0;  // of make_room()
     uint64_t made_room_ = 0;
     uint32_t syns_to_clamp_ = 0;
     std::optional<Redirects> redirects_;

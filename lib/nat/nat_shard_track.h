@@ -17,10 +17,9 @@ inline void NatShard::track(SessionIndex index, Direction direction, const uint8
     ++s.packets[d];
     s.flags = static_cast<uint16_t>(s.flags | flow::kSeenOutbound << d);
     if (tcp == nullptr) {
-        if (s.state == SessionState::kUnanswered && direction == Direction::kInbound) [[unlikely]] {
-            s.state = answered_state(static_cast<Protocol>(s.protocol));
-            const auto timeout = static_cast<uint32_t>(timeout_ms(s, s.state));
-            session_wheel_.schedule(index.value, now + timeout);
+        if (s.state == SessionState::kUnanswered && !take_unanswered(index.value, direction, now))
+            [[unlikely]] {
+            return;
         }
         if (!is_mutated(Mutation::kRfc4787Req6) || direction == Direction::kInbound) {
             s.last_activity = now.ms;

@@ -120,12 +120,29 @@ MakeResult NatShard::open_outbound(
         is_picked_up ? SessionState::kTcpPickedUp : first_state(key.protocol());
     // One call, so that it becomes a part of this.
     Way way{key, key, newcomer.session_hash};
+    const Newcomer* led = &newcomer;
+    Newcomer chosen;
+    if (newcomer.pool != kNoPool) [[unlikely]] {
+        chosen = for_chosen(key, newcomer);
+        way.tag = chosen.tag;
+        led = &chosen;
+    }
     if (redirects_ && kind != PacketKind::kAddressOnly) [[unlikely]] {
-        if (const auto target = redirects_->target_of(key)) {
+        if (const auto target = newcomer.target ? newcomer.target : redirects_->target_of(key)) {
             way = redirected_way(way, *target);
         }
     }
-    return result_of(open_new(way, newcomer, first, now));
+    return result_of(open_new(way, *led, first, now));
+}
+
+bool NatShard::may_open(const FlowKey& key, PacketKind kind, uint8_t tcp_flags) const {
+    return (may_be_picked_up(kind, tcp_flags) && picks_up(key)) ||
+           !why_no_opener(kind, tcp_flags).has_value();
+}
+
+SessionIndex NatShard::find_made(const FlowKey& key, Direction direction, Tick now) {
+    settle();
+    return {find_live_session(key, hash_of(key), direction, now)};
 }
 
 // It opens a flow: whether it may, and what it needs for that.
@@ -135,9 +152,10 @@ NatShard::Outcome NatShard::open_new(
     const FlowKey& key = way.key;
     const Sought sought =
         way.redirected ? seek_redirected(way, newcomer, now) : seek_mapping(key, newcomer, now);
+    const FlowKey of_whom = subscriber_key(key.source(), key.realm(), way.tag);
     if (!sought.subscriber.is_made()) {
         const DropReason reason = sought.subscriber.reason();
-        log_refusal(key.source(), key.realm(), kNoIndex, reason, now);
+        log_refusal(of_whom, kNoIndex, reason, now);
         return Outcome::refused(reason, answer_to(key));
     }
     uint32_t mapping = sought.mapping;
@@ -146,9 +164,9 @@ NatShard::Outcome NatShard::open_new(
         directory_->is_withdrawn({mappings_[mapping].external_address})) [[unlikely]] {
         return Outcome::refused(DropReason::kAddressWithdrawn);
     }
-    const Refusal answer = settings_->policies[subscribers_[subscriber].policy].refusal;
+    const Refusal answer = numbers_.at(subscribers_[subscriber].policy).refusal;
     if (const auto reason = check_limits(subscriber, key.protocol(), now)) {
-        log_refusal(key.source(), key.realm(), subscriber, *reason, now);
+        log_refusal(of_whom, subscriber, *reason, now);
         release_subscriber_if_idle(subscriber);
         return Outcome::refused(*reason, answer);
     }
@@ -160,7 +178,7 @@ NatShard::Outcome NatShard::open_new(
             return Outcome::hold(subscriber);
         }
         if (outcome.kind() == MakeResult::kRefused) {
-            log_refusal(key.source(), key.realm(), subscriber, outcome.reason(), now);
+            log_refusal(of_whom, subscriber, outcome.reason(), now);
             release_subscriber_if_idle(subscriber);
             return Outcome::refused(outcome.reason(), answer);
         }
@@ -175,7 +193,7 @@ NatShard::Outcome NatShard::open_new(
     }
     const Outcome session = make_outbound_session(way, mapping, first, now);
     if (!session.is_made()) {
-        log_refusal(key.source(), key.realm(), kNoIndex, session.reason(), now);
+        log_refusal(of_whom, kNoIndex, session.reason(), now);
         return Outcome::refused(session.reason(), answer);
     }
     Subscriber& s = subscribers_[subscriber];
@@ -220,8 +238,8 @@ NatShard::Outcome NatShard::make_outbound_session(
         remote.original = {way.key.destination(), way.key.destination_port()};
     }
     Mapping& m = mappings_[mapping];
-    const bool needs_permission = settings_->policies[m.policy].filtering[key.protocol()] ==
-                                  FilteringBehaviour::kAddressDependent;
+    const bool needs_permission =
+        numbers_.at(m.policy).filtering[key.protocol()] == FilteringBehaviour::kAddressDependent;
     DropReason reason = DropReason::kSessionTableFull;
     const bool claimed = claim_remote(key, m, reason);
     const bool permitted =

@@ -14,7 +14,7 @@ uint32_t endpoint_word(uint8_t protocol, uint16_t port) {
 }  // namespace
 
 bool NatShard::overloads(uint32_t subscriber, Protocol protocol) const {
-    const PolicySettings& policy = settings_->policies[subscribers_[subscriber].policy];
+    const PolicySettings& policy = numbers_.at(subscribers_[subscriber].policy);
     return policy.port_overloading &&
            policy.mapping[protocol] == MappingBehaviour::kAddressAndPortDependent;
 }

@@ -61,7 +61,8 @@ NatShard::Way NatShard::redirected_way(const Way& direct, const RemoteEndpoint& 
     const FlowKey& key = direct.key;
     const bool is_hairpin = directory_->find(target.address).value != kNoIndex;
     const bool keeps_source = !is_hairpin && redirects_->keeps_source(key, target);
-    return {key, towards(key, target), direct.hash, true, keeps_source};
+    const PoolTag tag = keeps_source ? kOwnPool : direct.tag;
+    return {key, towards(key, target), direct.hash, tag, true, keeps_source};
 }
 
 // There is none yet, or there would be the session.
@@ -71,9 +72,10 @@ NatShard::Sought NatShard::seek_redirected(const Way& way, const Newcomer& newco
         return seek_mapping(key, newcomer, now);
     }
     Sought sought;
-    sought.hash = hash_of(key);
-    sought.subscriber =
-        find_or_make_subscriber(newcomer.subscriber_hash, key.source(), key.realm(), now);
+    sought.hash = hash_of(tagged(key, way.tag));
+    const FlowKey of_whom = subscriber_key(key.source(), key.realm(), way.tag);
+    const uint64_t hash = way.tag == newcomer.tag ? newcomer.subscriber_hash : hash_of(of_whom);
+    sought.subscriber = find_or_make_subscriber(hash, of_whom, now);
     return sought;
 }
 

@@ -88,11 +88,14 @@ RemoteEndpoint Redirects::endpoint_of(const Rule& rule, size_t target, const Flo
         );
         endpoint.port = Port::from_host(static_cast<uint16_t>(to.ports.first + offset));
     }
-    const StaticEntry* const entry = statics_->find_internal(
-        endpoint.address, outbound.realm(), endpoint.port, outbound.protocol()
-    );
-    return entry == nullptr ? endpoint
-                            : RemoteEndpoint{entry->external, entry->external_of(endpoint.port)};
+    return reached_as(endpoint, outbound);
+}
+
+RemoteEndpoint Redirects::reached_as(const RemoteEndpoint& target, const FlowKey& outbound) const {
+    const StaticEntry* const entry =
+        statics_->find_internal(target.address, outbound.realm(), target.port, outbound.protocol());
+    return entry == nullptr ? target
+                            : RemoteEndpoint{entry->external, entry->external_of(target.port)};
 }
 
 bool Redirects::covers_any_port(const FlowKey& outbound) const {

@@ -32,6 +32,8 @@ class Redirects {
     bool are_any() const { return !rules_.empty(); }
     // Where the packets of a flow go, as its subscriber sends them; nothing: to their destination.
     std::optional<RemoteEndpoint> target_of(const FlowKey& outbound) const;
+    // A host among the subscribers has its services at the external endpoint of its static mapping.
+    RemoteEndpoint reached_as(const RemoteEndpoint& target, const FlowKey& outbound) const;
     // Whether it covers a flow of TCP or UDP between these addresses, of whatever ports.
     bool covers_any_port(const FlowKey& outbound) const;
     // Whether a flow to this target keeps its source (RFC 6888 REQ-6): its destination is judged as translated.

@@ -10,6 +10,7 @@ constexpr unsigned kRemoteShift = 20;
 constexpr unsigned kProtocolShift = 52;
 constexpr unsigned kShardShift = 55;
 constexpr uint64_t kShardMask = 0x3f;
+constexpr uint64_t kOfFlow = 5;  // in the place of a protocol's code
 constexpr uint64_t kUsed = uint64_t{1} << 61;
 constexpr uint64_t kKeyMask = kUsed | ((uint64_t{1} << kShardShift) - 1);
 
@@ -72,10 +73,7 @@ uint32_t RemoteClaims::emptier(const Places& places) const {
 }
 
 // Looked for before and after: whoever has written later sees the other, so never do two get it.
-RemoteClaims::Answer RemoteClaims::claim(
-    ExternalIndex external, Protocol protocol, Ipv4Addr remote, ShardId shard
-) {
-    const uint64_t key = key_of(external, protocol, remote);
+RemoteClaims::Answer RemoteClaims::claim(uint64_t key, ShardId shard) {
     const Places places = places_of(key);
     if (has_other(places, key, kPlaces)) {
         return Answer::kTaken;
@@ -104,10 +102,7 @@ RemoteClaims::Answer RemoteClaims::claim(
     return answer;
 }
 
-void RemoteClaims::release(
-    ExternalIndex external, Protocol protocol, Ipv4Addr remote, ShardId shard
-) {
-    const uint64_t key = key_of(external, protocol, remote);
+void RemoteClaims::release(uint64_t key, ShardId shard) {
     const uint64_t word = word_of(key, shard);
     const Places places = places_of(key);
     for (uint32_t i = 0; i < kPlaces; ++i) {
@@ -119,10 +114,7 @@ void RemoteClaims::release(
     }
 }
 
-std::optional<ShardId> RemoteClaims::find(
-    ExternalIndex external, Protocol protocol, Ipv4Addr remote
-) const {
-    const uint64_t key = key_of(external, protocol, remote);
+std::optional<ShardId> RemoteClaims::find(uint64_t key) const {
     const Places places = places_of(key);
     for (uint32_t i = 0; i < kPlaces; ++i) {
         const uint64_t word = places[i].load(std::memory_order_acquire);
@@ -131,6 +123,42 @@ std::optional<ShardId> RemoteClaims::find(
         }
     }
     return std::nullopt;
+}
+
+RemoteClaims::Answer RemoteClaims::claim(
+    ExternalIndex external, Protocol protocol, Ipv4Addr remote, ShardId shard
+) {
+    return claim(key_of(external, protocol, remote), shard);
+}
+
+void RemoteClaims::release(
+    ExternalIndex external, Protocol protocol, Ipv4Addr remote, ShardId shard
+) {
+    release(key_of(external, protocol, remote), shard);
+}
+
+std::optional<ShardId> RemoteClaims::find(
+    ExternalIndex external, Protocol protocol, Ipv4Addr remote
+) const {
+    return find(key_of(external, protocol, remote));
+}
+
+uint64_t RemoteClaims::key_of_flow(const FlowKey& inbound) const {
+    constexpr uint64_t kHashMask = (uint64_t{1} << kProtocolShift) - 1;
+    const uint64_t hash = keyed_hash(secret_, inbound.addresses, inbound.rest);
+    return kUsed | (hash & kHashMask) | kOfFlow << kProtocolShift;
+}
+
+RemoteClaims::Answer RemoteClaims::claim_flow(const FlowKey& inbound, ShardId shard) {
+    return claim(key_of_flow(inbound), shard);
+}
+
+void RemoteClaims::release_flow(const FlowKey& inbound, ShardId shard) {
+    release(key_of_flow(inbound), shard);
+}
+
+std::optional<ShardId> RemoteClaims::find_flow(const FlowKey& inbound) const {
+    return find(key_of_flow(inbound));
 }
 
 }  // namespace sekisho::nat

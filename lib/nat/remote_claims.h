@@ -5,6 +5,7 @@
 //             claims, so that a claim finds no place only if somebody knew the secret.
 //   Thread    any; each claim is made and released by the shard that holds it. Of two shards that claim the same at once at
 //             most one gets it, and perhaps none: the packet is refused, the next one comes again.
+//   Flows     of what rules lead inside (forward.cc) the whole flow is claimed, in a table of its own: by 52 bits of its keyed hash.
 //   find()    is a hint for steering like the owner bytes of the directory: who holds is said by the shard's own session.
 //   Cost      two cache lines. Never allocates after it is made.
 //   Source    RFC 3022 4.1 (what NAPT can tell apart), RFC 5597.
@@ -17,6 +18,7 @@
 
 #include "base/keyed_hash.h"
 #include "base/types.h"
+#include "packet/batch.h"
 
 namespace sekisho::nat {
 
@@ -34,6 +36,11 @@ class RemoteClaims {
     void release(ExternalIndex external, Protocol protocol, Ipv4Addr remote, ShardId shard);
     std::optional<ShardId> find(ExternalIndex external, Protocol protocol, Ipv4Addr remote) const;
 
+    // The same of a flow. Released by the shard for which it was claimed, which may be another one.
+    Answer claim_flow(const FlowKey& inbound, ShardId shard);
+    void release_flow(const FlowKey& inbound, ShardId shard);
+    std::optional<ShardId> find_flow(const FlowKey& inbound) const;
+
     uint32_t size() const { return size_.load(std::memory_order_relaxed); }
     uint32_t capacity() const { return capacity_; }
 
@@ -50,6 +57,10 @@ class RemoteClaims {
     };
     static constexpr uint32_t kPlaces = 2 * kBucket;
 
+    uint64_t key_of_flow(const FlowKey& inbound) const;
+    Answer claim(uint64_t key, ShardId shard);
+    void release(uint64_t key, ShardId shard);
+    std::optional<ShardId> find(uint64_t key) const;
     Places places_of(uint64_t key) const;
     uint32_t emptier(const Places& places) const;
     bool has_other(const Places& places, uint64_t key, uint32_t own) const;

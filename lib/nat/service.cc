@@ -16,7 +16,8 @@ constexpr uint8_t kServiceRealm = 0x80;  // no realm's number has it
 bool NatShard::is_of_service(const Mapping& m) const {
     const std::vector<StaticEntry>& statics = directory_->statics().entries();
     const uint32_t entry = m.block & ~kStaticBlock;
-    return has_static_entry(m) && (entry >= statics.size() || statics[entry].is_member());
+    return is_forwarded(m) ||
+           (has_static_entry(m) && (entry >= statics.size() || statics[entry].is_member()));
 }
 
 FlowKey NatShard::member_key(const StaticEntry& entry, Port internal_port) const {
@@ -54,7 +55,9 @@ NatShard::Sought NatShard::seek_member(
     sought.subscriber =
         sought.mapping != kNoIndex
             ? Outcome::made(mappings_[sought.mapping].subscriber)
-            : find_or_make_subscriber(newcomer.subscriber_hash, key.source(), key.realm(), now);
+            : find_or_make_subscriber(
+                  newcomer.subscriber_hash, subscriber_key(key.source(), key.realm()), now
+              );
     return sought;
 }
 

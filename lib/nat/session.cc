@@ -156,6 +156,9 @@ void NatShard::expire_session(uint32_t session, EndCause cause, Tick now) {
         --m.inbound_openings;
     }
     release_remote(m, {s.remote_address});
+    if (is_forwarded(m) && directory_->forwarded() != nullptr) [[unlikely]] {
+        directory_->forwarded()->release_flow(inbound_key, shard_);
+    }
     Subscriber& subscriber = subscribers_[m.subscriber];
     --subscriber.sessions[protocol_slot(static_cast<Protocol>(m.protocol))];
     count_half_open(subscriber, s.state, SessionState::kFree);

@@ -323,6 +323,10 @@ struct NatSettings {
     std::vector<StaticMappingSettings> static_mappings;
     std::vector<DestinationNatSettings> destination_nat;
     std::vector<TriggerForwardSettings> trigger_forwards;
+    Ipv4Addr
+        local_host{};  // has the appliance's local services: whom the action redirect means; 0.0.0.0: nobody
+    // Rules may translate destinations too (dataplane/translate.cc): room for that is taken at start.
+    bool has_destination_rules = false;
     TimeoutSettings timeouts;
     TableLimits limits;
     EventSettings events;

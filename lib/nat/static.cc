@@ -105,14 +105,14 @@ AdmitResult NatShard::open_static(const StaticEntry& entry, const FlowKey& key, 
     if (entry.is_member()) {
         const uint32_t found = find_member(entry, entry.internal_of(key.destination_port()));
         if (found != kNoIndex) {
-            return admit_tcp_opening(key, found, now);
+            return admit_opening(key, found, now);
         }
     }
     if (mappings_.size() >= share_for_inbound(mappings_.limit())) {
         return refused(DropReason::kMappingTableFull);
     }
-    const uint64_t hash = hash_of(subscriber_key(entry.internal, entry.realm));
-    const Outcome subscriber = find_or_make_subscriber(hash, entry.internal, entry.realm, now);
+    const FlowKey of_whom = subscriber_key(entry.internal, entry.realm);
+    const Outcome subscriber = find_or_make_subscriber(hash_of(of_whom), of_whom, now);
     if (!subscriber.is_made()) {
         return refused(subscriber.reason());
     }
@@ -123,7 +123,7 @@ AdmitResult NatShard::open_static(const StaticEntry& entry, const FlowKey& key, 
         return refused(mapping.reason());
     }
     settle();
-    const AdmitResult result = admit_tcp_opening(key, mapping.index(), now);
+    const AdmitResult result = admit_opening(key, mapping.index(), now);
     if (result.kind == AdmitResult::kRefused) {
         release_mapping(mapping.index(), false, EndCause::kUndone, now);
     }

@@ -37,10 +37,11 @@ bool is_within(
 
 }  // namespace
 
-uint32_t NatShard::find_subscriber(uint64_t hash, Ipv4Addr address, RealmId realm) const {
+uint32_t NatShard::find_subscriber(uint64_t hash, const FlowKey& key) const {
     return subscriber_index_.find(hash, [&](uint32_t v) {
         const Subscriber& s = subscribers_[v];
-        return s.address == address.raw && s.realm == realm.value && s.state != 0;
+        return s.state != 0 &&
+               subscriber_key({s.address}, {s.realm}, numbers_.tag_of(s.policy)) == key;
     });
 }
 
@@ -50,28 +51,27 @@ PolicyId NatShard::policy_of(Ipv4Addr address, RealmId realm) const {
 
 // All its mappings are to have one external address (RFC 4787 REQ-2), so one with a static mapping
 // takes its ports where that is, if it can.
-ExternalIndex NatShard::first_external(PolicyId policy, Ipv4Addr address, RealmId realm) const {
+ExternalIndex NatShard::first_external(PoolId pool, Ipv4Addr address, RealmId realm) const {
     const StaticTable& statics = directory_->statics();
     const ExternalIndex external =
         statics.empty() ? ExternalIndex{kNoIndex}
                         : directory_->find(statics.external_of_subscriber(address, realm));
-    const bool will_do = external.value != kNoIndex &&
-                         (*directory_)[external].pool == settings_->policies[policy.value].pool &&
+    const bool will_do = external.value != kNoIndex && (*directory_)[external].pool == pool &&
                          directory_->grants_blocks(external) && directory_->is_serving(external);
     return will_do ? external : ExternalIndex{kNoIndex};
 }
 
-NatShard::Outcome NatShard::find_or_make_subscriber(
-    uint64_t hash, Ipv4Addr address, RealmId realm, Tick now
-) {
-    const uint32_t found = find_subscriber(hash, address, realm);
-    return found != kNoIndex ? Outcome::made(found) : make_subscriber(hash, address, realm, now);
+// `key`: subscriber_key().
+NatShard::Outcome NatShard::find_or_make_subscriber(uint64_t hash, const FlowKey& key, Tick now) {
+    const uint32_t found = find_subscriber(hash, key);
+    return found != kNoIndex ? Outcome::made(found) : make_subscriber(hash, key, now);
 }
 
 // There is none yet.
-NatShard::Outcome NatShard::make_subscriber(
-    uint64_t hash, Ipv4Addr address, RealmId realm, Tick now
-) {
+NatShard::Outcome NatShard::make_subscriber(uint64_t hash, const FlowKey& key, Tick now) {
+    const Ipv4Addr address = key.source();
+    const RealmId realm = key.realm();
+    const auto tag = static_cast<PoolTag>(key.rest >> kTagShift);
     const PolicyId policy = policy_of(address, realm);
     if (policy == kNoPolicy) {
         return Outcome::refused(DropReason::kNoPolicy);
@@ -85,8 +85,8 @@ NatShard::Outcome NatShard::make_subscriber(
     s = Subscriber{};
     s.address = address.raw;
     s.realm = realm.value;
-    s.policy = policy.value;
-    s.external = first_external(policy, address, realm).value;
+    s.policy = numbers_.of(policy, tag);
+    s.external = first_external(numbers_.pool_of(policy, tag), address, realm).value;
     s.first_block = kNoIndex;
     s.generation = generation;
     s.tokens_at = now.ms;
@@ -96,6 +96,7 @@ NatShard::Outcome NatShard::make_subscriber(
         subscribers_.release(index);
         return Outcome::refused(DropReason::kSubscriberTableFull);
     }
+    numbers_.note(tag);
     std::atomic_signal_fence(std::memory_order_release);
     s.state = 1;
     return Outcome::made(index);
@@ -108,7 +109,8 @@ void NatShard::release_subscriber_if_idle(uint32_t subscriber) {
     if (!is_idle) {
         return;
     }
-    subscriber_index_.erase(hash_of(subscriber_key({s.address}, {s.realm})), subscriber);
+    const FlowKey key = subscriber_key({s.address}, {s.realm}, numbers_.tag_of(s.policy));
+    subscriber_index_.erase(hash_of(key), subscriber);
     s.state = 0;
     ++s.generation;
     subscribers_.release(subscriber);
@@ -128,7 +130,7 @@ void NatShard::note_refusal(uint32_t subscriber, unsigned what, Tick now) {
 
 // What a subscriber without a record would be refused for anyway is told before a record is made: at
 // exhaustion most packets are of such.
-std::optional<DropReason> NatShard::why_no_newcomer(const FlowKey& key, Tick now) {
+std::optional<DropReason> NatShard::why_no_newcomer(const FlowKey& key, PoolTag tag, Tick now) {
     const bool has_sessions = has_room_for_session();
     const bool has_mappings = mappings_.has_room() && mapping_index_.has_room(LateInserts::kMost);
     if (has_sessions && has_mappings && none_left_at_ != now) [[likely]] {
@@ -146,9 +148,10 @@ std::optional<DropReason> NatShard::why_no_newcomer(const FlowKey& key, Tick now
     if (!has_mappings) {
         return DropReason::kMappingTableFull;
     }
-    Pool& pool = pools_[settings_->policies[policy.value].pool.value];
+    const PoolId wanted = numbers_.pool_of(policy, tag);
+    Pool& pool = pools_[wanted.value];
     const bool wants_any = !pool.is_deterministic && !(pool.has_singles && is_single(pool, key)) &&
-                           first_external(policy, key.source(), key.realm()).value == kNoIndex;
+                           first_external(wanted, key.source(), key.realm()).value == kNoIndex;
     if (!wants_any || pool.none_left_at != now) {
         return std::nullopt;
     }
@@ -214,7 +217,7 @@ bool NatShard::may_take_port(uint32_t subscriber, Protocol protocol) const {
     if (s.ports >= limits.ports) {
         return false;
     }
-    if (!policies_[s.policy].has_protocol_limits) {
+    if (!policies_[numbers_.policy_of(s.policy)].has_protocol_limits) {
         return true;
     }
     ProtocolCounts used{};
@@ -254,7 +257,7 @@ std::optional<DropReason> NatShard::check_limits(uint32_t subscriber, Protocol p
     if (s.all_sessions() >= limits.sessions) {
         return DropReason::kSubscriberSessionLimit;
     }
-    if (policies_[s.policy].has_protocol_limits) {
+    if (policies_[numbers_.policy_of(s.policy)].has_protocol_limits) {
         const ProtocolCounts used{s.sessions[0], s.sessions[1], s.sessions[2]};
         const unsigned slot = protocol_slot(protocol);
         const uint32_t own = of_protocol(limits, slot).sessions;
@@ -279,19 +282,20 @@ std::optional<DropReason> NatShard::check_limits(uint32_t subscriber, Protocol p
     return std::nullopt;
 }
 
-// Of a TCP connection from outside. The rate is that of what the subscriber begins.
-std::optional<DropReason> NatShard::check_opening_limits(const Subscriber& s) const {
+// Of what is opened from outside. The rate is that of what the subscriber begins.
+std::optional<DropReason> NatShard::check_opening_limits(const Subscriber& s, Protocol protocol)
+    const {
     const SubscriberLimits& limits = limits_of(s);
     const ProtocolCounts used{s.sessions[0], s.sessions[1], s.sessions[2]};
-    const unsigned slot = protocol_slot(Protocol::kTcp);
+    const unsigned slot = protocol_slot(protocol);
     const uint32_t all = share_for_inbound(limits.sessions);
-    const uint32_t own = limits.tcp.sessions;
+    const uint32_t own = of_protocol(limits, slot).sessions;
     if (!is_within(limits, used, all, slot, 0) ||
         (own != 0 && used[slot] >= share_for_inbound(own))) {
         return DropReason::kSubscriberSessionLimit;
     }
-    const bool may_open =
-        limits.half_open == 0 || s.half_open < share_for_inbound(limits.half_open);
+    const bool may_open = protocol != Protocol::kTcp || limits.half_open == 0 ||
+                          s.half_open < share_for_inbound(limits.half_open);
     return may_open ? std::nullopt : std::optional(DropReason::kSubscriberHalfOpen);
 }
 

@@ -1,4 +1,5 @@
-// Subscriber: a realm and an internal address, its paired external address, its blocks and counts.
+// Subscriber: a realm and an internal address, its paired external address, its blocks and counts. Of an address whose flows rules
+// lead to several pools there is one for each.
 //
 //   Life      made with its first mapping (or with the request for its first block); goes when it
 //             has neither sessions nor mappings nor blocks nor a request under way.
@@ -29,7 +30,7 @@ struct alignas(64) Subscriber {
     uint32_t address;         // network order
     uint8_t realm;
     uint8_t state;         // written last: 0 free, 1 live
-    uint16_t policy;       // PolicyId
+    uint16_t policy;       // as a number (policy_numbers.h)
     uint32_t external;     // ExternalIndex, or kNoIndex while it has none
     uint32_t first_block;  // newest first
     uint8_t blocks;

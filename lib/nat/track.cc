@@ -98,6 +98,24 @@ void NatShard::change_state(uint32_t session, SessionState next, Direction direc
     }
 }
 
+// A packet of a session that only one side has used so far. False: it does not keep it alive: what was opened from outside lives by
+// its subscriber's answers.
+bool NatShard::take_unanswered(uint32_t session, Direction direction, Tick now) {
+    Session& s = sessions_[session];
+    const auto protocol = static_cast<Protocol>(s.protocol);
+    if (protocol == Protocol::kUdp) {
+        if (direction == Direction::kInbound) {
+            return false;
+        }
+        set_opener(s, Direction::kOutbound);
+        change_state(session, SessionState::kUdp, direction, now);
+    } else if (direction == Direction::kInbound) {
+        s.state = answered_state(protocol);
+        session_wheel_.schedule(session, now + static_cast<uint32_t>(timeout_ms(s, s.state)));
+    }
+    return true;
+}
+
 // A session opened from outside counts against its mapping until its handshake is complete. A
 // second connection in a closed session may pass the bound: the session is there already.
 void NatShard::set_opener(Session& s, Direction opener) {

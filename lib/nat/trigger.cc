@@ -18,7 +18,7 @@ namespace {
 // OriginalDestination::trigger: the rule whose control port the session's packets go to, and the one whose ports they use;
 // each one more than its number, or 0.
 constexpr unsigned kControlShift = 8;
-constexpr uint16_t kForwarded = 0xff;
+constexpr uint16_t kForwardNumber = 0xff;
 
 // No block of theirs is logged, so either class tells of them.
 constexpr auto kTriggerEvents = static_cast<EventClass>(kLogMappings | kLogBlocks);
@@ -122,7 +122,7 @@ bool NatShard::touch_trigger(SessionIndex index, Direction direction, Tick now) 
     const Session& s = sessions_[index.value];
     TriggerTable& triggers = directory_->triggers();
     const size_t control = mark >> kControlShift;
-    const size_t forwarded = mark & kForwarded;
+    const size_t forwarded = mark & kForwardNumber;
     const Ipv4Addr host{s.internal_address};
     if (control != 0 && direction == Direction::kOutbound) {
         take_triggers(index, now);
@@ -204,7 +204,7 @@ void NatShard::advance_triggers(Tick now) {
         constexpr uint16_t kBoth = flow::kLive | flow::kRedirected;
         const uint16_t mark =
             (s.flags & kBoth) == kBoth ? originals_[session].trigger : uint16_t{0};
-        const size_t forwarded = mark & kForwarded;
+        const size_t forwarded = mark & kForwardNumber;
         const bool is_outdated =
             forwarded != 0 &&
             directory_->triggers().last_holder(forwarded - 1) != Ipv4Addr{s.internal_address};

@@ -14,7 +14,7 @@ bool NatShard::admits_segment(
     const WindowFault fault = judge_window(window, direction, segment, length);
     if (fault != WindowFault::kNone) {
         log_invalid(index.value, direction, segment, fault, now);
-        return settings_->policies[mappings_[s.mapping].policy].tcp_window != WindowPolicy::kDrop;
+        return numbers_.at(mappings_[s.mapping].policy).tcp_window != WindowPolicy::kDrop;
     }
     learn_window(window, s, direction, segment, length);
     if (!is_whole) {

@@ -26,6 +26,7 @@ enum PacketFlag : uint8_t {
         1 << 4,  // counted as received or generated already: it comes from a ring or a held list
     kGenerated = 1 << 5,  // made by the appliance: needs no translation, only a route
     kRouteOnly = 1 << 6,  // translated already, waited for a neighbour: goes on at the route stage
+    kLedInside = 1 << 7,  // on its way to the shard of the host that rules have led it to
 };
 
 // Of a fragment; bits of PacketRef::fragment. A packet that is none has no bit.
@@ -47,9 +48,9 @@ struct PacketRef {
     uint8_t hops = 0;      // hand-offs so far
     uint8_t flags = 0;     // PacketFlag
     uint8_t fragment = 0;  // FragmentMark; set by parse, and where the datagram is known
-    NeighbourId next_hop;  // set by the route stage and for kGenerated; 0: to be looked up
-    uint32_t fragment_ports =
-        0;  // kFragmentBound, of a later fragment: as FlowKey::ports(), of this half of its way
+    NeighbourId next_hop;  // by the route stage, kGenerated; 0: none; kLedInside: a host's port
+    // kFragmentBound, of a later fragment: as FlowKey::ports(), of this half of its way; kLedInside, of no such one: the host.
+    uint32_t fragment_ports = 0;
 };
 static_assert(sizeof(PacketRef) == 32);
 

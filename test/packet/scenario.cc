@@ -35,9 +35,9 @@ constexpr Setup kSetups[] = {
 }  // namespace
 
 void Story::learn(const TestBed& bed) {
-    std::map<std::pair<Ipv4Addr, uint8_t>, Ipv4Addr> paired;  // by address and realm
+    std::map<std::tuple<Ipv4Addr, uint8_t, uint16_t>, Ipv4Addr> paired;  // by address, realm, pool
     std::set<External> externals;
-    std::set<std::tuple<uint8_t, uint8_t, Endpoint, Endpoint>>
+    std::set<std::tuple<uint8_t, uint8_t, uint16_t, Endpoint, Endpoint>>
         internals;  // with the remote that counts
     for (const nat::MappingView& view : bed.mappings()) {
         const nat::Mapping& m = view.mapping;
@@ -48,10 +48,13 @@ void Story::learn(const TestBed& bed) {
         names_[external] =
             (m.realm == kInternalRealm.value ? "ext(" : fmt::format("ext({} ", m.realm)) +
             text(internal) + (remote == Endpoint{} ? "" : text(remote)) + ")";
+        if (nat::is_forwarded(m)) {
+            continue;  // what rules lead inside: several hosts may stand behind one endpoint
+        }
         CHECK(externals.insert(external).second);
-        CHECK(internals.insert({m.realm, m.protocol, internal, remote}).second);
+        CHECK(internals.insert({m.realm, m.protocol, view.pool, internal, remote}).second);
         const auto [known, fresh] =
-            paired.insert({{internal.address, m.realm}, Ipv4Addr{m.external_address}});
+            paired.insert({{internal.address, m.realm, view.pool}, Ipv4Addr{m.external_address}});
         CHECK(known->second == Ipv4Addr{m.external_address});
     }
 }

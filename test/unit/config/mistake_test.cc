@@ -21,12 +21,13 @@ TEST_CASE("keys are checked against the schema", "[config]") {
          2,
          "  colour: red",
          "f:2:3: found unknown key \"colour\" in system, wanted one of name, workers, shards, "
-         "huge-pages and idle"},
+         "huge-pages, idle and local-host"},
         {"a very long one too",
          2,
          "  " + std::string(100, 'x') + ": 1",
          "f:2:3: found unknown key \"" + std::string(80, 'x') +
-             "...\" in system, wanted one of name, workers, shards, huge-pages and idle"},
+             "...\" in system, wanted one of name, workers, shards, huge-pages, idle and "
+             "local-host"},
         {"a repeated key names the first",
          17,
          "    ports: 1024-65535\n    ports: 2048-65535",
@@ -35,7 +36,8 @@ TEST_CASE("keys are checked against the schema", "[config]") {
         {"a list as a key",
          2,
          "  [a]: 1",
-         "f:2:3: found a list as a key, wanted one of name, workers, shards, huge-pages and idle"},
+         "f:2:3: found a list as a key, wanted one of name, workers, shards, huge-pages, idle and "
+         "local-host"},
         {"a scalar in place of a map",
          15,
          "  - main\n  - name: main",

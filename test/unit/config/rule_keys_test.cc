@@ -94,6 +94,18 @@ const std::vector<KeyCase>& keys() {
     return kKeys;
 }
 
+// What masquerade and redirect want besides.
+std::string with_whom_to_translate_to(std::string text) {
+    const auto put_behind = [&text](const std::string& line, const std::string& more) {
+        text.insert(text.find(line) + line.size(), more);
+    };
+    put_behind("  workers: 1\n", "  local-host: 192.0.2.9\n");
+    put_behind(
+        "    ports: 1024-65535\n", "  - {name: own, addresses: [link: ext0], ports: 61000-65095}\n"
+    );
+    return text;
+}
+
 }  // namespace
 
 TEST_CASE(
@@ -212,8 +224,8 @@ TEST_CASE("each action does what it says", "[config][rules]") {
          "nat-destination",
          Dnat{{{host, 0, 1}}, true}},
         {"{dnat: {address: 192.0.2.1}}", "nat-destination", Dnat{{{host, 0, 1}}, false}},
-        {"redirect", "local-in", Redirect{}},
-        {"{redirect: 3128}", "local-in", Redirect{3128}},
+        {"redirect", "ingress", Redirect{}},
+        {"{redirect: 3128}", "nat-destination", Redirect{3128}},
         {"no-track", "ingress", NoTrack{}},
         {"{set-tos: {keep: 1, flip: 0x10}}", "forward", SetTos{1, 0x10}},
         {"{set-dscp: af11}", "forward", SetDscp{10}},
@@ -225,8 +237,9 @@ TEST_CASE("each action does what it says", "[config][rules]") {
     for (const Case& each : cases) {
         INFO(each.text);
         const std::string text = "{action: " + std::string(each.text) + "}";
-        CHECK(rule_of(text, each.hook).actions == std::vector{each.action});
-        const Config config = must_parse(with_rule(text, each.hook));
+        const Config config = must_parse(with_whom_to_translate_to(with_rule(text, each.hook)));
+        const ChainId chain = config.rules.set.find_chain("main").value();
+        CHECK(config.rules.set.chain(chain)->rules.at(0)->actions == std::vector{each.action});
         INFO(rules_to_yaml(config));
         CHECK(must_parse(to_yaml(config)).rules == config.rules);
         tested.insert(each.action.index());

@@ -279,10 +279,10 @@ TEST_CASE("chains that cannot be are named with their place", "[config][rules]")
         "go in a circle), wanted one that can"
     );
     CHECK(
-        chains("  - {name: a, rules: [{action: redirect}]}\n"
+        chains("  - {name: a, rules: [{action: no-track}]}\n"
                "  - {name: b, hook: egress, rules: [{action: {jump: a}}]}\n") ==
         "f:24:37: found a rule that cannot stand here (chain a would be reached from egress, where "
-        "redirect cannot act), wanted one that can"
+        "no-track cannot act), wanted one that can"
     );
     CHECK(
         chains("  - {name: a, rules: []}\n") ==

@@ -140,11 +140,7 @@ TEST_CASE("an appliance refuses of rules what no worker does yet", "[config][rul
     };
     CHECK(refused("  - {name: a, hook: forward, rules: [{protocol: tcp, action: deny}]}\n").empty()
     );
-    CHECK(
-        refused("  - {name: a, hook: nat-source}\n")
-            .find("found chain a at nat-source, which is not available yet, wanted policies and "
-                  "destination-nat") != std::string::npos
-    );
+    CHECK(refused("  - {name: a, hook: nat-source}\n").empty());
     CHECK(
         refused("  - {name: a, hook: forward, rules: [{protocol: tcp}, {action: log}]}\n")
             .find(
@@ -152,10 +148,7 @@ TEST_CASE("an appliance refuses of rules what no worker does yet", "[config][rul
                 "rule without it"
             ) != std::string::npos
     );
-    CHECK(
-        refused("  - {name: a, hook: ingress, rules: [{action: no-track}]}\n")
-            .find("with the action no-track") != std::string::npos
-    );
+    CHECK(refused("  - {name: a, hook: ingress, rules: [{action: no-track}]}\n").empty());
 }
 
 TEST_CASE("a rule that no packet reaches is allowed, with a warning", "[config][rules]") {

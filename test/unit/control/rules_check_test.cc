@@ -308,6 +308,40 @@ TEST_CASE("every field of a described packet is asked for", "[control][rules]") 
     );
 }
 
+TEST_CASE("the first packet of a flow is shown what translates it", "[control][rules]") {
+    Rig rig;
+    rig.chain("arriving", rules::Hook::kIngress, {"{protocol: udp}"});
+    rig.chain(
+        "to",
+        rules::Hook::kNatDestination,
+        {"{destination-port: 53, action: {dnat: \"192.0.2.9:5353\"}}"}
+    );
+    rig.chain("never", rules::Hook::kNatDestination, {"{action: accept}"});
+    rig.chain("passing", rules::Hook::kForward, {"{destination: 192.0.2.9, action: deny}"});
+    rig.chain("by", rules::Hook::kNatSource, {"{action: {snat: main}}"});
+    const Document asked = rig.check({});
+    CHECK(
+        steps_of(asked) ==
+        Words{
+            "ingress arriving accept",
+            "nat-destination to dnat",
+            "forward passing accept",
+            "nat-source by snat"}
+    );
+    CHECK(asked.at("steps")[1].at("for-flow") == true);
+    CHECK(path_of(asked.at("steps")[1]) == Words{"to 1"});
+    CHECK(asked.at("verdict") == "accept");
+    const Document led = rig.check({{"translated-destination", "192.0.2.9:5353"}});
+    CHECK(led.at("verdict") == "deny");
+    CHECK(steps_of(led).back() == "forward passing deny");
+    const Document later = rig.check({{"state", "established"}});
+    CHECK(steps_of(later) == Words{"ingress arriving accept", "forward passing accept"});
+    const Document inbound = rig.check({}, Rig::tcp_in());
+    CHECK(steps_of(inbound).size() == 4);
+    CHECK(steps_of(inbound)[1] == "nat-destination to accept");
+    CHECK(steps_of(inbound)[2] == "nat-destination never accept");
+}
+
 TEST_CASE("what a described packet cannot be is refused", "[control][rules]") {
     Rig rig;
     struct Case {

@@ -55,6 +55,40 @@ TEST_CASE("claims agree with a map", "[nat][claims]") {
     }
 }
 
+TEST_CASE(
+    "a flow is claimed by all that names it, beside the claims of remote addresses", "[nat][claims]"
+) {
+    RemoteClaims claims(8, kSecret);
+    const auto flow = [](uint32_t from, uint16_t port, Protocol protocol) {
+        return FlowKey::of(
+            remote(from),
+            remote(200),
+            Port::from_host(4000),
+            Port::from_host(port),
+            protocol,
+            kExternalRealm
+        );
+    };
+    const FlowKey one = flow(1, 80, Protocol::kTcp);
+    CHECK(claims.claim_flow(one, ShardId{3}) == Answer::kGranted);
+    CHECK(claims.claim_flow(one, ShardId{4}) == Answer::kTaken);
+    CHECK(claims.find_flow(one) == ShardId{3});
+    for (const FlowKey& other :
+         {flow(2, 80, Protocol::kTcp), flow(1, 81, Protocol::kTcp), flow(1, 80, Protocol::kUdp)}) {
+        CHECK(!claims.find_flow(other));
+        CHECK(claims.claim_flow(other, ShardId{5}) == Answer::kGranted);
+    }
+    CHECK(
+        claims.claim(ExternalIndex{7}, Protocol::kGre, remote(1), ShardId{1}) == Answer::kGranted
+    );
+    CHECK(claims.size() == 5);
+    claims.release_flow(one, ShardId{4});  // not that shard's
+    CHECK(claims.find_flow(one) == ShardId{3});
+    claims.release_flow(one, ShardId{3});
+    CHECK(!claims.find_flow(one));
+    CHECK(claims.size() == 4);
+}
+
 TEST_CASE("every claim of a full table has found its place", "[nat][claims]") {
     for (const uint32_t most : {1U, 7U, 65536U}) {
         RemoteClaims claims(most, kSecret);

@@ -112,6 +112,53 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("what rules have led inside ends with the address where it came", "[nat][change]") {
+    const Ipv4Addr second = addr(203, 0, 113, 2);
+    for (const unsigned shards : {1U, 3U}) {
+        for (const bool is_lost : {false, true}) {
+            INFO(shards << (is_lost ? ", lost" : ""));
+            nat::NatSettings settings = lab(2);
+            settings.has_destination_rules = true;
+            Cluster c(settings, shards);
+            const auto lead = [&](Ipv4Addr external, uint16_t from) {
+                const unsigned s = c.shard_of(subscriber(7));
+                const FlowKey syn = FlowKey::of(
+                    kRemote, external, port(from), port(80), Protocol::kTcp, kExternalRealm
+                );
+                const nat::Forward to{{subscriber(7), port(8080)}, kInternalRealm};
+                if (c.directory().forwarded() != nullptr) {
+                    (void)c.directory().forwarded()->claim_flow(
+                        syn, ShardId{static_cast<uint8_t>(s)}
+                    );
+                }
+                return c.shard(s)
+                    .forward_inbound(syn, to, PacketKind::kTcp, packet::kSyn, c.now)
+                    .kind;
+            };
+            for (uint16_t n = 0; n < 10; ++n) {
+                CHECK(lead(second, static_cast<uint16_t>(4000 + n)) == nat::AdmitResult::kSession);
+                CHECK(lead(kOld, static_cast<uint16_t>(5000 + n)) == nat::AdmitResult::kSession);
+            }
+            c.pass(100);
+            CHECK(sessions(c) == 20);
+            const std::vector<Ipv4Addr> lost(is_lost ? 1 : 0, second);
+            c.change(
+                [](nat::NatSettings& s) {
+                    s.pools[0].addresses = {{kOld, kOld}};
+                },
+                kAll,
+                lost
+            );
+            c.pass(2000);
+            CHECK(sessions(c) == 10);
+            if (c.directory().forwarded() != nullptr) {
+                CHECK(c.directory().forwarded()->size() == 10);
+            }
+            CHECK(c.audit() == "");
+        }
+    }
+}
+
 TEST_CASE("the old address of a link is nobody's while its sessions end", "[nat][change]") {
     Cluster c(lab());
     for (uint32_t n = 0; n < 100; ++n) {

@@ -68,11 +68,28 @@ TEST_CASE("a change that fails, for whatever reason, leaves the running rules", 
     SECTION("what no worker does yet") {
         const auto refused = t.changer.change([&](const config::Config& now) {
             RulesSettings next = now.rules;
-            REQUIRE(next.set.add_built_in("nat", rules::Hook::kNatSource, 0, rules::Accept{}));
+            REQUIRE(next.set.append(t.chain, rule_of(rules::Log{})));
             return Result<RulesSettings>(std::move(next));
         });
         REQUIRE_FALSE(refused);
-        CHECK(refused.error().message == "chain nat at nat-source, which is not available yet");
+        CHECK(
+            refused.error().message ==
+            "rule 2 of chain main with the action log, which is not available yet"
+        );
+    }
+    SECTION("what the configuration has no room for") {
+        const auto refused = t.changer.change([&](const config::Config& now) {
+            RulesSettings next = now.rules;
+            const auto nat =
+                next.set.add_built_in("nat", rules::Hook::kNatDestination, 0, rules::Accept{});
+            REQUIRE(next.set.append(nat.value(), rule_of(rules::Redirect{80})));
+            return Result<RulesSettings>(std::move(next));
+        });
+        REQUIRE_FALSE(refused);
+        CHECK(
+            refused.error().message.find("rules that translate destinations, for which room is") ==
+            0
+        );
     }
     SECTION("a worker that does not rest") {
         t.refuses = true;
