@@ -161,7 +161,7 @@ std::string DryKernel::answer_line(const std::string& line) {
     legacy::Machine machine{names, machine_.links, {}, {}, machine_.pool_of};
     asked.answer = kernel_.run(asked.call, machine);
     const Json id = request->value("id", Json());
-    const std::string reply = control::to_line(reply_of(id, asked.answer, names.unknown())) + "\n";
+    std::string reply = control::to_line(reply_of(id, asked.answer, names.unknown())) + "\n";
     // Who did not know a name asks again.
     if (params.contains("hosts") && !calls_.empty()) {
         calls_.pop_back();
