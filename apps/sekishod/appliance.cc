@@ -441,9 +441,11 @@ void Appliance::make_inspector() {
         }
         return buffers;
     };
-    if (logger_) {
-        plan.log = [this] { return logger_->view(); };
-    }
+    plan.log = [this] {
+        dataplane::LogView view = logger_ ? logger_->view() : dataplane::LogView{};
+        view.rules = rule_teller_->view();
+        return view;
+    };
     plan.now = [this] { return clock_.now(); };
     inspector_ = std::make_unique<dataplane::DataplaneInspector>(plan);
 }
@@ -527,6 +529,7 @@ Result<void> Appliance::start() {
     if (logger_) {
         logger_thread_ = std::thread([this] { run_logger(); });
     }
+    rule_teller_->start();
     // What the configuration says of neighbours is to be there before the first packet.
     slow_path_->poll(clock_.now());
     worker_body_ = [this](unsigned worker) { run_worker(worker); };
@@ -549,6 +552,7 @@ void Appliance::stop() {
     }
     dataplane::shut_down(workers_, *slow_path_);
     finish_log();
+    rule_teller_->finish();
     const auto totals = inspector_->counters();
     uint64_t dropped = 0;
     for (const uint64_t n : totals.dropped) {
@@ -566,6 +570,7 @@ Appliance::~Appliance() {
     stop();
     inspector_.reset();
     logger_.reset();
+    rule_teller_.reset();
     shards_.clear();
     workers_.clear();
     slow_path_.reset();

@@ -67,6 +67,10 @@ InForce::Rules follow(
     return rules;
 }
 
+std::shared_ptr<const eventlog::RuleSites> sites_of(const config::RulesSettings& settings) {
+    return std::make_shared<const eventlog::RuleSites>(eventlog::sites_of(settings.set));
+}
+
 }  // namespace
 
 void Appliance::NewRules::settle(bool is_done) {
@@ -86,9 +90,14 @@ Result<void> Appliance::make_rules() {
         return tl::unexpected(secret.error());
     }
     std::vector<dataplane::Shard*> shards;
+    std::vector<dataplane::RuleLog*> logs;
     for (const auto& shard : shards_) {
         shards.push_back(shard.get());
+        logs.push_back(&shard->rule_log());
     }
+    rule_teller_ =
+        std::make_unique<RuleTeller>(config_, std::move(logs), [this] { return clock_.now(); });
+    rule_teller_->publish(sites_of(config_.rules));
     rules_ = std::make_unique<InForce>(std::move(shards), *secret);
     tell_time();
     auto judges = rules_->prepare(compile(config_.rules, *secret));
@@ -119,6 +128,8 @@ Result<Appliance::NewRules> Appliance::prepare_rules(
     }
     made.in_force = rules_.get();
     made.judges = std::move(*judges);
+    made.teller = rule_teller_.get();
+    made.sites = sites_of(next.rules);
     return made;
 }
 

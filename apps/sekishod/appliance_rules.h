@@ -12,11 +12,14 @@ struct Appliance::NewRules {
     dataplane::RulesInForce* in_force = nullptr;  // nullptr: they stay
     dataplane::RulesInForce::Rules before;
     Judges judges;
+    RuleTeller* teller = nullptr;
+    std::shared_ptr<const eventlog::RuleSites> sites{};  // of what is to be
 
     // While everybody rests.
     void put() {
         if (in_force != nullptr) {
             in_force->put(judges);
+            teller->publish(std::move(sites));
         }
     }
     // `is_done`: they were put.

@@ -116,6 +116,15 @@ struct LogSettings {
     friend bool operator==(const LogSettings&, const LogSettings&) = default;
 };
 
+// Where lines of rules that log go (RFC 5424): a Unix socket of datagrams, or UDP (RFC 5426).
+struct SyslogSettings {
+    std::string socket = "/dev/log";  // empty: by UDP
+    Ipv4Addr address{};
+    uint16_t port = 514;
+    uint8_t facility = 3;  // RFC 5424, table 1; 3: daemon
+    friend bool operator==(const SyslogSettings&, const SyslogSettings&) = default;
+};
+
 struct Config {
     SystemSettings system;
     std::vector<RealmSettings>
@@ -127,6 +136,7 @@ struct Config {
     nat::NatSettings nat;
     RulesSettings rules;
     LogSettings log;
+    SyslogSettings syslog;
     ControlSettings control;
     std::string source_text;  // the file as it was read, for `show config`
     friend bool operator==(const Config&, const Config&) = default;

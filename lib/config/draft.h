@@ -167,6 +167,7 @@ void read_port_timeouts(
 );
 void read_table_limits(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_log(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_syslog(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_control(const Node& node, Draft& draft, Mistakes& mistakes);
 
 // Checks that look at more than one value; they also resolve each route's and

@@ -53,6 +53,7 @@ void read_sections(const Map& top, const MachineFacts& machine, Draft& draft, Mi
         {"timeouts", read_timeouts},
         {"limits", read_table_limits},
         {"log", read_log},
+        {"syslog", read_syslog},
         {"control", read_control},
     };
     for (const auto& [name, read] : kReaders) {
@@ -98,11 +99,6 @@ const char* not_done_yet(const rules::Rule& rule) {
     for (const rules::Condition& condition : rule.conditions) {
         if (std::holds_alternative<rules::PayloadTest>(condition.test)) {
             return "a payload condition";
-        }
-    }
-    for (const rules::Action& action : rule.actions) {
-        if (std::holds_alternative<rules::Log>(action)) {
-            return "the action log";
         }
     }
     return nullptr;

@@ -4,7 +4,10 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "config/draft.h"
+#include "config/rule_parts.h"
+#include "config/rule_words.h"
 #include "config/scalars.h"
 
 namespace sekisho::config {
@@ -57,6 +60,34 @@ void read_events(const Node& node, uint8_t& logged, Mistakes& mistakes) {
     }
 }
 
+// A path, or ADDRESS or ADDRESS:PORT.
+void read_target(const Node& node, SyslogSettings& syslog, Mistakes& mistakes) {
+    const std::string_view text = text_of(node);
+    if (text.starts_with('/')) {
+        const auto* path = read_absolute_path(node, "a socket", kMaxSocketPath, mistakes);
+        syslog.socket = path != nullptr ? *path : syslog.socket;
+        return;
+    }
+    const size_t colon = text.find(':');
+    const auto address = parse_address(text.substr(0, colon));
+    const bool has_port = colon != std::string_view::npos;
+    const uint64_t port = has_port
+                              ? base::parse_decimal(text.substr(colon + 1), UINT16_MAX).value_or(0)
+                              : SyslogSettings{}.port;
+    if (!address || !is_unicast(*address) || port == 0) {
+        mistakes.add(
+            node.place,
+            describe(node),
+            "the path of a socket (/dev/log), or an address of a host with or without a port: "
+            "192.0.2.1:514"
+        );
+        return;
+    }
+    syslog.socket.clear();
+    syslog.address = *address;
+    syslog.port = static_cast<uint16_t>(port);
+}
+
 }  // namespace
 
 void read_log(const Node& node, Draft& draft, Mistakes& mistakes) {
@@ -79,6 +110,23 @@ void read_log(const Node& node, Draft& draft, Mistakes& mistakes) {
         }
     }
     read_choice(*map, "on-log-loss", kOnLoss, events.on_loss, mistakes);
+}
+
+void read_syslog(const Node& node, Draft& draft, Mistakes& mistakes) {
+    const auto map = Map::open(node, kSyslog, mistakes);
+    if (!map) {
+        return;
+    }
+    if (const Node* to = map->find("to")) {
+        read_target(*to, draft.config.syslog, mistakes);
+    }
+    if (const Node* facility = map->find("facility")) {
+        const auto word = find_word(kFacilityWords, text_of(*facility));
+        draft.config.syslog.facility = word.value_or(draft.config.syslog.facility);
+        if (!word) {
+            mistakes.add(facility->place, describe(*facility), list_words(kFacilityWords));
+        }
+    }
 }
 
 }  // namespace sekisho::config

@@ -84,6 +84,13 @@ MaybeAction read_log(const Node* value, const RuleContext& in) {
             in.mistakes.add(level->place, describe(*level), list_words(kLevelWords));
         }
     }
+    if (const Node* style = map->find("style")) {
+        const auto word = find_word(kLogStyleWords, text_of(*style));
+        log.style = word ? static_cast<rules::LogStyle>(*word) : log.style;
+        if (!word) {
+            in.mistakes.add(style->place, describe(*style), list_words(kLogStyleWords));
+        }
+    }
     if (const Node* prefix = map->find("prefix")) {
         const std::string* const text = read_line(*prefix, kMaxLogPrefix, in.mistakes);
         log.prefix = text != nullptr ? *text : "";

@@ -84,6 +84,17 @@ inline constexpr Word kLevelWords[] = {
     {"informational", 6},
     {"debug", 7},
 };
+// RFC 5424, table 1.
+inline constexpr Word kFacilityWords[] = {
+    {"kern", 0},      {"user", 1},    {"mail", 2},    {"daemon", 3},  {"auth", 4},
+    {"syslog", 5},    {"lpr", 6},     {"news", 7},    {"uucp", 8},    {"cron", 9},
+    {"authpriv", 10}, {"ftp", 11},    {"ntp", 12},    {"audit", 13},  {"alert", 14},
+    {"clock", 15},    {"local0", 16}, {"local1", 17}, {"local2", 18}, {"local3", 19},
+    {"local4", 20},   {"local5", 21}, {"local6", 22}, {"local7", 23},
+};
+// How a line of the log looks; in the order of rules::LogStyle.
+inline constexpr Word kLogStyleWords[] = {
+    {"structured", 0}, {"ipfwadm", 1}, {"ipchains", 2}, {"iptables", 3}};
 // Codes of destination unreachable: RFC 792, RFC 1122 3.2.2.1, RFC 1812 5.2.7.1.
 inline constexpr Word kRejectWords[] = {
     {"network-unreachable", 0},

@@ -227,10 +227,15 @@ struct ActionWriter {
     }
     std::string operator()(const rules::Log& log) const {
         return fmt::format(
-            "{{log: {{level: {}{}{}}}}}",
+            "{{log: {{level: {}{}{}{}}}}}",
             word_of(kLevelWords, log.level),
             log.prefix.empty() ? "" : ", prefix: " + scalar(log.prefix),
-            log.per_minute == 0 ? "" : fmt::format(", per-minute: {}", log.per_minute)
+            log.per_minute == 0 ? "" : fmt::format(", per-minute: {}", log.per_minute),
+            log.style == rules::LogStyle::kStructured
+                ? ""
+                : fmt::format(
+                      ", style: {}", word_of(kLogStyleWords, static_cast<uint8_t>(log.style))
+                  )
         );
     }
     std::string operator()(const rules::Jump& jump) const {

@@ -55,6 +55,7 @@ inline constexpr Key kTopKeys[] = {
     {"timeouts"},
     {"limits"},
     {"log"},
+    {"syslog"},
     {"control"},
 };
 inline constexpr Key kSystemKeys[] = {
@@ -263,13 +264,14 @@ inline constexpr Key kActionKeys[] = {
     {"police"},
 };
 inline constexpr Key kRejectKeys[] = {{"icmp"}, {"tcp-reset"}};
-inline constexpr Key kRuleLogKeys[] = {{"level"}, {"prefix"}, {"per-minute"}};
+inline constexpr Key kRuleLogKeys[] = {{"level"}, {"prefix"}, {"per-minute"}, {"style"}};
 inline constexpr Key kMasqueradeKeys[] = {{"ports", true}};
 inline constexpr Key kDnatKeys[] = {{"targets", true}, {"affinity"}};
 inline constexpr Key kDnatTargetKeys[] = {{"address", true}, {"port"}, {"weight"}};
 inline constexpr Key kSetTosKeys[] = {{"keep"}, {"flip"}};
 inline constexpr Key kPoliceKeys[] = {{"bytes-per-second", true}, {"burst", true}};
 inline constexpr Key kLogKeys[] = {{"file", true}, {"events"}, {"ring"}, {"on-log-loss"}};
+inline constexpr Key kSyslogKeys[] = {{"to"}, {"facility"}};
 inline constexpr Key kControlKeys[] = {{"socket"}};
 
 inline constexpr Section kTop{"the file", kTopKeys};
@@ -312,6 +314,7 @@ inline constexpr Section kDnatTarget{"a target of dnat", kDnatTargetKeys};
 inline constexpr Section kSetTos{"set-tos", kSetTosKeys};
 inline constexpr Section kPolice{"police", kPoliceKeys};
 inline constexpr Section kLog{"log", kLogKeys};
+inline constexpr Section kSyslog{"syslog", kSyslogKeys};
 inline constexpr Section kControl{"control", kControlKeys};
 
 inline constexpr const Section* kSections[] = {
@@ -355,6 +358,7 @@ inline constexpr const Section* kSections[] = {
     &kSetTos,
     &kPolice,
     &kLog,
+    &kSyslog,
     &kControl,
 };
 

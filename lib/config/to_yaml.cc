@@ -7,6 +7,7 @@
 #include "base/protocol_name.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "config/rule_words.h"
 #include "config/rules_to_yaml.h"
 #include "config/scalars.h"
 #include "config/yaml_text.h"
@@ -424,6 +425,11 @@ void write_log(const Config& config, Out out) {
     );
 }
 
+std::string target_of(const SyslogSettings& syslog) {
+    return syslog.socket.empty() ? fmt::format("{}:{}", base::to_text(syslog.address), syslog.port)
+                                 : scalar(syslog.socket);
+}
+
 void write_rest(const Config& config, Out out) {
     const nat::TimeoutSettings& t = config.nat.timeouts;
     fmt::format_to(
@@ -470,7 +476,9 @@ void write_rest(const Config& config, Out out) {
     }
     fmt::format_to(
         out,
-        "\ncontrol:\n  socket: {}\n\nrules-change: {}\n",
+        "\nsyslog:\n  to: {}\n  facility: {}\n\ncontrol:\n  socket: {}\n\nrules-change: {}\n",
+        target_of(config.syslog),
+        word_of(kFacilityWords, config.syslog.facility),
         scalar(config.control.socket),
         config.rules.change == RulesChange::kKeep ? "keep" : "revalidate"
     );

@@ -177,6 +177,13 @@ Document log_object(const dataplane::LogView& log, const config::Config& config)
         {"last-error", log.error.empty() ? Document() : Document(log.error)},
         {"clock-synchronised", log.clock_synchronised},
         {"rings", std::move(rings)},
+        {"rules",
+         {{"to", log.rules.to},
+          {"sent", log.rules.sent},
+          {"failed", log.rules.failed},
+          {"suppressed", log.rules.suppressed},
+          {"lost", log.rules.lost},
+          {"last-error", log.rules.error.empty() ? Document() : Document(log.rules.error)}}},
     };
 }
 

@@ -246,6 +246,20 @@ std::string counters_text(const Document& c) {
                   );
 }
 
+std::string rule_log_text(const Document& rules) {
+    std::string out = "\nlines of rules that log\n";
+    const auto add = [&](std::string_view name, std::string_view key) {
+        out += fmt::format("{:<13}{}\n", name, text_of(value_of(rules, key)));
+    };
+    add("to", "to");
+    add("last error", "last-error");
+    add("sent", "sent");
+    add("failed", "failed");
+    add("suppressed", "suppressed");
+    add("lost", "lost");
+    return out;
+}
+
 std::string log_text(const Document& log) {
     std::string out;
     const auto add = [&](std::string_view name, std::string_view key) {
@@ -253,7 +267,7 @@ std::string log_text(const Document& log) {
     };
     add("state", "state");
     if (text_of(value_of(log, "state")) == "off") {
-        return out;
+        return out + rule_log_text(value_of(log, "rules"));
     }
     add("file", "file");
     add("last error", "last-error");
@@ -280,7 +294,7 @@ std::string log_text(const Document& log) {
         }
         table.add(std::move(cells));
     }
-    return out + "\n" + table.take();
+    return out + "\n" + table.take() + rule_log_text(value_of(log, "rules"));
 }
 
 void add_changes(const Document& list, std::string_view title, std::string& out) {

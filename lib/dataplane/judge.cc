@@ -57,7 +57,8 @@ Judge::Judge(const JudgePlan& plan)
       trail_(&Judge::spill, this),
       nat_trail_(&Judge::spill, this),
       targets_(plan.targets),
-      secret_(plan.secret) {
+      secret_(plan.secret),
+      log_(plan.log) {
     for (unsigned hook = 0; hook < rules::kHooks; ++hook) {
         chains_[hook] = rules_->rules().chains_at(static_cast<Hook>(hook));
         if (!chains_[hook].empty()) {
@@ -70,6 +71,23 @@ Judge::Judge(const JudgePlan& plan)
     may_untrack_ = does_any<rules::NoTrack>(rules_->rules());
     may_translate_ = has(kNatHooks) || does_any<rules::Redirect>(rules_->rules()) ||
                      does_any<rules::Masquerade>(rules_->rules());
+    if (log_ != nullptr) {
+        find_rules_that_log();
+    }
+}
+
+void Judge::find_rules_that_log() {
+    const rules::RuleSet& set = rules_->rules();
+    for (const rules::ChainId chain : set.chains()) {
+        for (const rules::RulePtr& rule : set.chain(chain)->rules) {
+            for (const rules::Action& action : rule->actions) {
+                if (const auto* log = std::get_if<rules::Log>(&action)) {
+                    log_rates_[rule->id.value] = log->per_minute;
+                }
+            }
+        }
+    }
+    logged_.reserve(log_rates_.empty() ? 0 : kMostLogged);
 }
 
 void Judge::take_over(const Judge& before) {
@@ -80,8 +98,10 @@ void Judge::change_compiled(const std::shared_ptr<const rules::CompiledRules>& c
     rules_ = compiled;
 }
 
-void Judge::begin(const rules::RulePacket& packet) {
+void Judge::begin(const rules::RulePacket& packet, const PacketBytes& bytes) {
     packet_ = packet;
+    bytes_ = bytes;
+    logged_.clear();
     trail_.clear();
     nat_trail_.clear();
     redirect_ = masquerade_ = nullptr;
@@ -137,8 +157,11 @@ void Judge::gather(rules::ChainId chain, size_t path_before) {
 
 // Accounting only counts.
 bool Judge::ask(Hook hook) {
+    asked_ = hook;
     for (const rules::ChainId chain : chains_[static_cast<size_t>(hook)]) {
+        const size_t before = trail_.rules().size();
         const rules::Outcome outcome = walk(chain);
+        note_logged(outcome, trail_.rules().subspan(before));
         note(outcome);
         if (hook == Hook::kAccounting) {
             continue;
@@ -169,8 +192,11 @@ rules::Outcome Judge::walk_once(rules::ChainId chain) {
 }
 
 const rules::Action* Judge::translation(Hook hook) {
+    asked_ = hook;
     for (const rules::ChainId chain : chains_[static_cast<size_t>(hook)]) {
+        const size_t before = nat_trail_.rules().size();
         const rules::Outcome outcome = walk_once(chain);
+        note_logged(outcome, nat_trail_.rules().subspan(before));
         packet_.mark = outcome.mark;
         if (outcome.disposition != Disposition::kAccept) {
             translated_by_ = outcome.by;
@@ -217,6 +243,33 @@ rules::PathId Judge::path() {
 void Judge::spill(void* context, rules::RuleId rule) {
     auto& judge = *static_cast<Judge*>(context);
     judge.counts_.of(rule).add(1, judge.packet_.length);
+    judge.note_logged(rule);
+}
+
+void Judge::note_logged(const rules::Outcome& outcome, std::span<const rules::RuleId> path) {
+    if (outcome.logs) [[unlikely]] {
+        std::ranges::for_each(path, [this](rules::RuleId rule) { note_logged(rule); });
+    }
+}
+
+// As the packet was when its chain was asked.
+void Judge::note_logged(rules::RuleId rule) {
+    if (!log_rates_.contains(rule.value)) {
+        return;
+    }
+    if (logged_.size() == kMostLogged) {
+        return log_->lose();
+    }
+    logged_.push_back(record_of(packet_, bytes_));
+    logged_.back().rule = rule;
+    logged_.back().hook = asked_;
+}
+
+void Judge::tell_logged() {
+    for (const RuleLogRecord& record : logged_) {
+        log_->write(record, log_rates_[record.rule.value]);
+    }
+    logged_.clear();
 }
 
 void Judge::count_by_rule(uint32_t bytes) {
@@ -227,6 +280,9 @@ void Judge::count_by_rule(uint32_t bytes) {
 
 void Judge::end(uint32_t bytes) {
     is_asking_ = false;
+    if (!logged_.empty()) [[unlikely]] {
+        tell_logged();
+    }
     count_translation(bytes);
     const rules::PathId of_packet = path();
     if (of_packet == rules::kNoPath) {
@@ -270,6 +326,9 @@ FateWay Judge::way_of(const Of& of) {
 // The first packet of a residue's is counted in it, as all others are.
 void Judge::keep(flow::Session& session, const Of& of, uint32_t bytes) {
     is_asking_ = false;
+    if (!logged_.empty()) [[unlikely]] {
+        tell_logged();
+    }
     count_translation(bytes);
     const auto direction = static_cast<size_t>(of.direction);
     FateWays ways = fates_.at(fate_of(session)).ways();

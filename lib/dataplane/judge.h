@@ -6,6 +6,8 @@
 //   Verdict   what a question came to, kept for the session in its fate (fates.h), if no rule that was asked can answer
 //             otherwise for another packet of the flow, and none of them logs; where some rules ask for header fields
 //             that vary, the flow's residue (residues.h). Of all others each packet is a question.
+//   Log       what rules that log have agreed with is told when the question ends; records of one that is dropped are not. At
+//             most kMostLogged of one packet.
 //   Time      a judge belongs to one generation of the rules: another takes its place while the worker rests (base/rest_gate.h), and takes
 //             over its rates. Its counts are summed up by whoever gets it back.
 //   Memory    all of it is taken when it is made.
@@ -18,11 +20,13 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "base/keyed_hash.h"
 #include "dataplane/fates.h"
 #include "dataplane/residues.h"
+#include "dataplane/rule_log.h"
 #include "dataplane/target_tables.h"
 #include "flow/session.h"
 #include "packet/batch.h"
@@ -76,6 +80,7 @@ struct JudgePlan {
     uint32_t generation = 1;  // 1 to Judge::kGenerations - 1
     uint32_t shards = 1;
     HashSecret secret;
+    RuleLog* log = nullptr;  // nullptr: nothing is logged
     bool cuts =
         true;  // ends sessions that stood before and that these rules forbid; else they go on as they were
 };
@@ -83,6 +88,7 @@ struct JudgePlan {
 class Judge {
   public:
     static constexpr uint32_t kGenerations = 1 << 12;
+    static constexpr size_t kMostLogged = 32;
 
     explicit Judge(const JudgePlan& plan);
     // Another takes its place.
@@ -98,7 +104,8 @@ class Judge {
         return groups_ == nullptr ? rules::kNoGroup : groups_->group_of(realm, subscriber);
     }
 
-    void begin(const rules::RulePacket& packet);
+    // `bytes`: valid until the question ends; for the log.
+    void begin(const rules::RulePacket& packet, const PacketBytes& bytes = {});
     rules::RulePacket& packet() { return packet_; }
     // Whether the packet goes on; if not, the ruling says how it ends.
     bool ask(rules::Hook hook);
@@ -196,6 +203,10 @@ class Judge {
     static void spill(void* context, rules::RuleId rule);
     void count_by_rule(uint32_t bytes);
     void note(const rules::Outcome& outcome);
+    void find_rules_that_log();
+    void note_logged(const rules::Outcome& outcome, std::span<const rules::RuleId> path);
+    void note_logged(rules::RuleId rule);
+    void tell_logged();
 
     std::shared_ptr<const rules::CompiledRules> rules_;
     std::shared_ptr<const rules::AddressSets> sets_;
@@ -227,6 +238,11 @@ class Judge {
     const rules::Action* masquerade_ = nullptr;
     rules::RuleId translated_by_ = rules::kNoRule;
     rules::RulePacket packet_;
+    PacketBytes bytes_;
+    RuleLog* log_;
+    std::unordered_map<uint32_t, uint32_t> log_rates_;  // by RuleId, of those that log
+    std::vector<RuleLogRecord> logged_;                 // of this question
+    rules::Hook asked_ = rules::Hook::kIngress;
     Ruling ruling_;
     bool is_asking_ = false;
     bool are_all_asked_ = false;

@@ -69,6 +69,20 @@ RulePacket packet_of(const PacketRef& ref, const PacketMeta& meta, const Judge& 
     return packet;
 }
 
+// What is turned round shows no more how it arrived.
+void begin(const Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+    const PacketRef& ref = burst.batch.ref[i];
+    const PacketMeta& meta = burst.batch.meta[i];
+    Judge& judge = *tables.judge;
+    const bool has_arrived = (ref.flags & (packet::kGenerated | packet::kHairpin)) == 0;
+    const auto length = std::min<size_t>(meta.l3_length, size_t{ref.length} - meta.l3_offset);
+    const PacketBytes bytes{
+        .ip = ref.data + meta.l3_offset,
+        .length = static_cast<uint16_t>(length),
+        .ethernet = has_arrived ? ref.data : nullptr};
+    judge.begin(packet_of(ref, meta, judge, now), bytes);
+}
+
 bool is_second_half(const PacketRef& ref) {
     return (ref.flags & packet::kHairpin) != 0;
 }
@@ -173,7 +187,7 @@ bool ask_all(const Burst& burst, uint32_t i, const StageTables& tables, Tick now
     const PacketRef& ref = burst.batch.ref[i];
     const PacketMeta& meta = burst.batch.meta[i];
     Judge& judge = *tables.judge;
-    judge.begin(packet_of(ref, meta, judge, now));
+    begin(burst, i, tables, now);
     judge.packet().state = state_of(meta);
     return (is_second_half(ref) || ask_arrival(judge)) && ask_forward(ref, meta, tables) &&
            ask_departure(meta, tables);
@@ -275,7 +289,7 @@ FateTag tag_of(const PacketRef& ref, const PacketMeta& meta) {
     if (!judge.has(kArrival | mask_of(Hook::kLocalIn))) {
         return;
     }
-    judge.begin(packet_of(ref, meta, judge, now));
+    begin(burst, i, tables, now);
     if ((is_second_half(ref) || ask_arrival(judge)) && judge.ask(Hook::kLocalIn)) {
         judge.end(meta.l3_length);
         return;
@@ -377,7 +391,7 @@ bool begin_asking(Burst& burst, uint32_t i, const StageTables& tables, Tick now)
         return true;
     }
     const PacketRef& ref = burst.batch.ref[i];
-    judge.begin(packet_of(ref, burst.batch.meta[i], judge, now));
+    begin(burst, i, tables, now);
     return is_second_half(ref) || ask_arrival(judge) || forbid(burst, i, tables);
 }
 
@@ -472,7 +486,7 @@ void judge_own(Burst& burst, const StageTables& tables, Tick now) {
         if (meta.verdict != Verdict::kTransmit || (batch.ref[i].flags & packet::kGenerated) == 0) {
             continue;
         }
-        judge.begin(packet_of(batch.ref[i], meta, judge, now));
+        begin(burst, i, tables, now);
         judge.packet().in_link = rules::kNoLink;
         judge.packet().out_link = meta.out_link;
         const bool passes = judge.ask(Hook::kLocalOut) && judge.ask(Hook::kEgress);

@@ -22,6 +22,16 @@ struct LogRingView {
     uint64_t pending = 0;  // ends that wait for room in it
 };
 
+// Lines of rules that log, on their way to syslog.
+struct RuleLogView {
+    std::string to;           // a socket's path, or address and port
+    std::string error;        // the last one, also when it has passed; empty: there was none
+    uint64_t sent = 0;        // messages
+    uint64_t failed = 0;      // that were not taken
+    uint64_t suppressed = 0;  // records beyond the rate of their rule
+    uint64_t lost = 0;        // records that found no room in their ring
+};
+
 struct LogView {
     LogState state = LogState::kOff;
     std::string file;
@@ -32,6 +42,7 @@ struct LogView {
     uint64_t opened = 0;    // times that the file was opened
     bool clock_synchronised = false;
     std::vector<LogRingView> rings;  // by shard
+    RuleLogView rules;
 };
 
 constexpr std::string_view name_of(LogState state) {

@@ -2,7 +2,74 @@
 
 #include <algorithm>
 
+#include "packet/views.h"
+
 namespace sekisho::dataplane {
+namespace {
+
+namespace at = packet::offset;
+
+uint16_t number_at(const uint8_t* bytes) {
+    return packet::load<Be16>(bytes).host();
+}
+
+// The first bytes of the transport header that are there.
+void read_transport(std::span<const uint8_t> l4, RuleLogRecord& record) {
+    const auto protocol = static_cast<Protocol>(record.protocol);
+    if (protocol == Protocol::kTcp && l4.size() >= packet::kTcpHeader) {
+        record.tcp_reserved = l4[at::kTcpOffset] & 0x0f;
+        record.tcp_window = number_at(&l4[at::kTcpWindow]);
+        record.tcp_urgent = number_at(&l4[at::kTcpUrgent]);
+    }
+    if ((protocol == Protocol::kUdp || protocol == Protocol::kUdpLite) &&
+        l4.size() >= packet::kUdpHeader) {
+        record.udp_length = number_at(&l4[at::kUdpLength]);
+    }
+    if (protocol == Protocol::kIcmp && l4.size() >= packet::kIcmpHeader) {
+        record.echo_id = number_at(&l4[at::kIcmpIdentifier]);
+        record.echo_sequence = number_at(&l4[at::kIcmpSequence]);
+    }
+}
+
+void read_bytes(const PacketBytes& bytes, RuleLogRecord& record) {
+    record.ip_id = number_at(bytes.ip + at::kIpId);
+    record.fragment = number_at(bytes.ip + at::kIpFragment);
+    const size_t header = static_cast<size_t>(bytes.ip[0] & 0x0f) * 4;
+    if (!record.is_later_fragment() && header < bytes.length) {
+        read_transport({bytes.ip + header, bytes.length - header}, record);
+    }
+    record.has_ethernet = bytes.ethernet != nullptr;
+    if (record.has_ethernet) {
+        std::copy_n(bytes.ethernet, record.ethernet.size(), record.ethernet.begin());
+    }
+}
+
+}  // namespace
+
+RuleLogRecord record_of(const rules::RulePacket& packet, const PacketBytes& bytes) {
+    RuleLogRecord record;
+    record.now = packet.now;
+    record.state = packet.state;
+    record.in_link = packet.in_link;
+    record.out_link = packet.out_link;
+    record.realm = packet.realm;
+    record.mark = packet.mark;
+    record.source = packet.source;
+    record.destination = packet.destination;
+    record.source_port = packet.has_ports() ? packet.source_port.host() : uint16_t{0};
+    record.destination_port = packet.has_ports() ? packet.destination_port.host() : uint16_t{0};
+    record.length = packet.length;
+    record.protocol = packet.protocol;
+    record.tos = packet.tos;
+    record.ttl = packet.ttl;
+    record.icmp_type = packet.icmp_type;
+    record.icmp_code = packet.icmp_code;
+    record.tcp_flags = packet.tcp_flags;
+    if (bytes.ip != nullptr) {
+        read_bytes(bytes, record);
+    }
+    return record;
+}
 
 // A thousandth of a token for each thousandth of what comes in a minute.
 bool RuleLog::take(Bucket& bucket, uint32_t per_minute, Tick now) {

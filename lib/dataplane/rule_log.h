@@ -61,6 +61,15 @@ struct RuleLogRecord {
 };
 static_assert(sizeof(RuleLogRecord) <= 96);
 
+// A packet's bytes, as they are now. Without `ip` there are none.
+struct PacketBytes {
+    const uint8_t* ip = nullptr;        // a whole header
+    uint16_t length = 0;                // of the datagram, as far as it is here
+    const uint8_t* ethernet = nullptr;  // of arrival, 14 bytes; nullptr: it has not arrived
+};
+// Without rule and hook. What `bytes` does not have stays 0.
+RuleLogRecord record_of(const rules::RulePacket& packet, const PacketBytes& bytes);
+
 class RuleLog {
   public:
     static constexpr size_t kRing = 4096;
@@ -76,6 +85,9 @@ class RuleLog {
     }
     // `per_minute`: of the rule's action; 0: kPerMinute.
     void write(RuleLogRecord record, uint32_t per_minute);
+
+    // A record that has no place where it is gathered.
+    void lose() { lost_.add(1); }
 
     // Takes the records out that `out` has room for, in order.
     size_t read(std::span<RuleLogRecord> out) { return ring_.pop(out); }

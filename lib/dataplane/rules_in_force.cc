@@ -61,7 +61,10 @@ Result<RulesInForce::Judges> RulesInForce::prepare(const Rules& rules) {
     plan.shards = static_cast<uint32_t>(shards_.size());
     plan.secret = secret_;
     plan.cuts = rules.cuts;
-    std::ranges::generate(judges, [&] { return std::make_unique<Judge>(plan); });
+    for (size_t i = 0; i < shards_.size(); ++i) {
+        plan.log = &shards_[i]->rule_log();
+        judges[i] = std::make_unique<Judge>(plan);
+    }
     prepared_ = generation;
     rules_ = rules;
     return judges;

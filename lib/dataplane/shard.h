@@ -74,6 +74,7 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     std::unique_ptr<Judge> change_rules(std::unique_ptr<Judge> judge);
     // The same rules, compiled anew. While the worker rests.
     void change_compiled(const std::shared_ptr<const rules::CompiledRules>& compiled);
+    RuleLog& rule_log() { return rule_log_; }
     const Judge* current_judge() const { return judge_.get(); }
     // No session that lives remembers rules of an older generation than this one.
     uint32_t oldest_rules() const { return oldest_rules_.load(std::memory_order_relaxed); }
@@ -157,6 +158,7 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     FragmentIds fragment_ids_;
     UnsolicitedSyns unsolicited_syns_;
     nat::Exemptions exemptions_;
+    RuleLog rule_log_;              // outlives every judge
     std::unique_ptr<Judge> judge_;  // empty: no rules
     uint32_t swept_ = 0;            // sessions of this sweep
     uint32_t sweep_began_ = 0;      // generation in force when it began

@@ -9,6 +9,9 @@ constexpr uint32_t kSessionsAPoll = 8;
 }  // namespace
 
 std::unique_ptr<Judge> Shard::change_rules(std::unique_ptr<Judge> judge) {
+    if (judge != nullptr) {
+        rule_log_.make_room(judge->rules().rules().id_bound());
+    }
     if (judge != nullptr && judge_ != nullptr) {
         judge->take_over(*judge_);
     }

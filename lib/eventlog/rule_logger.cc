@@ -52,7 +52,6 @@ bool RuleLogger::is_within_rate(Minute& minute, const RuleLogRecord& record, uin
         minute.lines = 0;
     }
     minute.suppressed += record.suppressed;
-    suppressed_.add(record.suppressed);
     if (most != 0 && minute.lines >= most) {
         ++minute.suppressed;
         suppressed_.add(1);

@@ -44,6 +44,7 @@ class RuleLogger {
 
     uint64_t sent() const { return sent_.read(); }
     uint64_t failed() const { return failed_.read(); }
+    // Of records that were read here; a shard counts its own.
     uint64_t suppressed() const { return suppressed_.read(); }
 
   private:

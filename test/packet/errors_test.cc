@@ -378,10 +378,7 @@ TEST_CASE(
     });
 }
 
-TEST_CASE(
-    "a packet that dies here of its TTL or size changes no session",
-    "[packet][rfc1812][rfc4787-req13]"
-) {
+TEST_CASE("a packet that dies here of its TTL or size changes no session", "[packet][rfc1812]") {
     BedOptions options;
     options.external_mtu = 1400;
     TestBed bed(options);

@@ -217,7 +217,7 @@ TEST_CASE(
     });
 }
 
-TEST_CASE("sessions and mappings end when their time has passed", "[packet][rfc5508-req2]") {
+TEST_CASE("sessions and mappings end when their time has passed", "[packet]") {
     run_everywhere({}, [](TestBed& bed, Story& story) {
         bed.push_internal(udp_out(bed, host(5), 1000, kServer, 53));
         bed.push_internal(bed.from_internal().ipv4(host(6), ip(kServer)).echo_request(9));

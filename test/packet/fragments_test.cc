@@ -309,7 +309,7 @@ TEST_CASE(
 
 TEST_CASE(
     "later fragments keep no session alive, and none of a session that is gone passes",
-    "[packet][fragments][rfc4787-req6]"
+    "[packet][fragments]"
 ) {
     run_everywhere({}, [](TestBed& bed, Story& story) {
         bed.push_internal(udp_out(bed, host(5), 1000, kServer, 53));

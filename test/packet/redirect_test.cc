@@ -205,7 +205,7 @@ TEST_CASE(
 
 TEST_CASE(
     "a proxy among the subscribers gets its neighbours' requests, and reaches the origin itself",
-    "[packet][redirect][rfc4787-req9]"
+    "[packet][redirect][rfc5382-req8]"
 ) {
     run_everywhere(proxied_inside(), [](TestBed& bed, Story& story) {
         for (unsigned n = 10; n < 20; ++n) {

@@ -401,7 +401,9 @@ TEST_CASE("TCP endpoints of one address keep their sources apart", "[packet][rfc
     run_everywhere(options, [](TestBed& bed, Story& story) {
         std::set<Endpoint> seen;
         for (unsigned n = 5; n < 105; ++n) {
-            CHECK(seen.insert(syn_and_see(bed, host(n), 1000, kServer)).second);
+            for (const uint16_t port : {uint16_t{1000}, uint16_t{1001}}) {
+                CHECK(seen.insert(syn_and_see(bed, host(n), port, kServer)).second);
+            }
         }
         story.step(bed);
     });

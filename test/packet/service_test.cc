@@ -139,7 +139,7 @@ TEST_CASE(
 
 TEST_CASE(
     "a subscriber reaches a service as outsiders do, and ICMP errors find their way",
-    "[packet][redirect][rfc4787-req9]"
+    "[packet][redirect][rfc5382-req8]"
 ) {
     run_everywhere(balanced(), [](TestBed& bed, Story& story) {
         for (unsigned n = 20; n < 30; ++n) {

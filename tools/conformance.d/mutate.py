@@ -120,9 +120,10 @@ def run(build, wanted, musts, shown, runner, write):
             if write and tests is not None:
                 others = sorted(t for t, (tags, passed) in tests.items() if not passed and name not in tags)
                 holds = sorted(t for t, (tags, passed) in tests.items() if passed and name in tags)
-                reasons[name] = {**reasons.get(name, {"why": ""}), "others": others}
+                before = reasons.get(name, {})
+                reasons[name] = {"why": before.get("why", ""), "others": others}
                 if holds:
-                    reasons[name] |= {"holds": holds, "why-holds": reasons[name].get("why-holds", "")}
+                    reasons[name] |= {"holds": holds, "why-holds": before.get("why-holds", "")}
     if write:
         kept = {name: reasons[name] for name in table
                 if reasons.get(name, {}).get("others") or reasons.get(name, {}).get("holds")}

@@ -78,6 +78,7 @@ TEST_CASE("the reference describes every key of every map", "[config][documentat
         {&kSetTos, "rules: set-tos"},
         {&kPolice, "rules: police"},
         {&kLog, "log"},
+        {&kSyslog, "syslog"},
         {&kControl, "control"},
     };
     REQUIRE(std::size(chapters) == std::size(kSections));

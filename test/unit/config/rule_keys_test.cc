@@ -210,6 +210,7 @@ TEST_CASE("each action does what it says", "[config][rules]") {
         {"{log: {level: warning, prefix: \"in: \", per-minute: 60}}",
          "forward",
          Log{4, "in: ", 60}},
+        {"{log: {style: ipchains}}", "forward", Log{6, "", 0, LogStyle::kIpchains}},
         {"{jump: there}", "forward", Jump{ChainId{0}}},
         {"{goto: there}", "forward", Goto{ChainId{0}}},
         {"return", "forward", Return{}},

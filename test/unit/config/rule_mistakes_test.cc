@@ -205,6 +205,9 @@ TEST_CASE("what a rule cannot do is named with its place", "[config][rules]") {
          "{action: {log: {level: loud}}}",
          "32: found \"loud\", wanted emergency, alert, critical, error, warning, notice, "
          "informational or debug"},
+        {"a style",
+         "{action: {log: {style: nftables}}}",
+         "32: found \"nftables\", wanted structured, ipfwadm, ipchains or iptables"},
         {"ports to hide behind",
          "{action: {masquerade: {ports: 0}}}",
          "39: found \"0\", wanted a port or a range of ports from 1 to 65535, such as 80 or "

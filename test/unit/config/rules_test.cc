@@ -132,7 +132,8 @@ TEST_CASE("what becomes of sessions when rules change is a setting", "[config][r
 
 TEST_CASE("an appliance refuses of rules what no worker does yet", "[config][rules]") {
     const auto refused = [](const std::string& chains) {
-        const std::string text = std::string(kBaseFile) + "rules:\n" + chains;
+        const std::string text =
+            std::string(kBaseFile) + "patterns: [{name: p, literal: x}]\nrules:\n" + chains;
         const Checked run = parse(text, "f", kTwoCpus, Purpose::kRun);
         CHECK(parse(text, "f", kTwoCpus).config);
         CHECK(run.config.has_value() == run.mistakes.empty());
@@ -141,12 +142,11 @@ TEST_CASE("an appliance refuses of rules what no worker does yet", "[config][rul
     CHECK(refused("  - {name: a, hook: forward, rules: [{protocol: tcp, action: deny}]}\n").empty()
     );
     CHECK(refused("  - {name: a, hook: nat-source}\n").empty());
+    CHECK(refused("  - {name: a, hook: forward, rules: [{action: log}]}\n").empty());
     CHECK(
-        refused("  - {name: a, hook: forward, rules: [{protocol: tcp}, {action: log}]}\n")
-            .find(
-                "found rule 2 of chain a with the action log, which is not available yet, wanted a "
-                "rule without it"
-            ) != std::string::npos
+        refused("  - {name: a, hook: forward, rules: [{action: log}, {payload: p}]}\n")
+            .find("found rule 2 of chain a with a payload condition, which is not available yet, "
+                  "wanted a rule without it") != std::string::npos
     );
     CHECK(refused("  - {name: a, hook: ingress, rules: [{action: no-track}]}\n").empty());
 }

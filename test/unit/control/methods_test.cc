@@ -193,7 +193,8 @@ TEST_CASE("show.log tells of the log and of each ring", "[control][log]") {
     REQUIRE(rig.call("show.log") == Document::parse(R"({"state": "off", "file": null,
         "on-log-loss": "refuse", "events": 0, "written": 0, "written-bytes": 0, "lost": 0,
         "pending": 0, "failures": 0, "opened": 0, "last-error": null,
-        "clock-synchronised": false, "rings": []})"));
+        "clock-synchronised": false, "rings": [], "rules": {"to": "", "sent": 0, "failed": 0,
+        "suppressed": 0, "lost": 0, "last-error": null}})"));
     auto& log = rig.inspector.log_view;
     log.state = dataplane::LogState::kFailing;
     log.file = "/l";
@@ -204,13 +205,16 @@ TEST_CASE("show.log tells of the log and of each ring", "[control][log]") {
     log.opened = 1;
     log.clock_synchronised = true;
     log.rings = {{64, 10, 60, 1, 2}, {64, 0, 40, 0, 5}};
+    log.rules = {"/dev/log", "No such file or directory", 4, 3, 2, 1};
     REQUIRE(rig.call("show.log") == Document::parse(R"({"state": "failing", "file": "/l",
         "on-log-loss": "refuse", "events": 100, "written": 90, "written-bytes": 18000, "lost": 1,
         "pending": 7, "failures": 3, "opened": 1,
         "last-error": "cannot write /l: No space left on device", "clock-synchronised": true,
         "rings": [
           {"shard": 0, "events": 60, "lost": 1, "pending": 2, "used": 10, "capacity": 64},
-          {"shard": 1, "events": 40, "lost": 0, "pending": 5, "used": 0, "capacity": 64}]})"));
+          {"shard": 1, "events": 40, "lost": 0, "pending": 5, "used": 0, "capacity": 64}],
+        "rules": {"to": "/dev/log", "sent": 4, "failed": 3, "suppressed": 2, "lost": 1,
+          "last-error": "No such file or directory"}})"));
 }
 
 TEST_CASE("show.config gives the file as read and what is in effect", "[control]") {

@@ -94,12 +94,25 @@ TEST_CASE("the counters' table shows that nothing is lost", "[control][cli]") {
 
 TEST_CASE("the log shows its state and its rings", "[control][cli][log]") {
     TextView view = view_of("show log");
-    REQUIRE(view.render(Document::parse(R"({"state": "off"})")) == "state        off\n");
-    const std::string text = view.render(Document::parse(R"({"state": "open", "file": "/l",
+    const std::string rules =
+        "\nlines of rules that log\n"
+        "to           /dev/log\n"
+        "last error   -\n"
+        "sent         4\n"
+        "failed       3\n"
+        "suppressed   2\n"
+        "lost         1\n";
+    const char* const counted = R"({"to": "/dev/log", "last-error": null, "sent": 4, "failed": 3,
+        "suppressed": 2, "lost": 1})";
+    const Document off = {{"state", "off"}, {"rules", Document::parse(counted)}};
+    REQUIRE(view.render(off) == "state        off\n" + rules);
+    Document open = Document::parse(R"({"state": "open", "file": "/l",
         "last-error": null, "on-log-loss": "refuse", "events": 7, "written": 5, "lost": 0,
         "pending": 1, "failures": 0, "opened": 1, "clock-synchronised": false,
         "rings": [{"shard": 0, "events": 7, "lost": 0, "pending": 1, "used": 2,
-                   "capacity": 64}]})"));
+                   "capacity": 64}]})");
+    open["rules"] = Document::parse(counted);
+    const std::string text = view.render(open);
     REQUIRE(
         text ==
         "state        open\n"
@@ -115,7 +128,8 @@ TEST_CASE("the log shows its state and its rings", "[control][cli][log]") {
         "clock synced no\n"
         "\n"
         "SHARD  EVENTS  LOST  PENDING  USED  CAPACITY\n"
-        "    0       7     0        1     2        64\n"
+        "    0       7     0        1     2        64\n" +
+            rules
     );
 }
 
