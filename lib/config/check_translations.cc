@@ -177,22 +177,24 @@ const Test* find_test(const rules::Rule& rule, rules::Side side) {
     return nullptr;
 }
 
+// Whether some link of this side agrees with a condition.
+bool has_link_of(Side side, const rules::LinkTest& test, bool negated, const Config& config) {
+    for (size_t i = 0; i < config.links.size(); ++i) {
+        const bool agrees = test.links.has(static_cast<uint8_t>(i)) != negated;
+        if (agrees && config.links[i].side == side) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // Whether a packet from this side may agree with a rule, as far as the rule's own conditions tell.
 bool may_come_from(Side side, const rules::Rule& rule, const Config& config) {
-    const auto forbids_all = [&config, side](const rules::Condition& condition) {
+    return std::ranges::none_of(rule.conditions, [&](const rules::Condition& condition) {
         const auto* test = std::get_if<rules::LinkTest>(&condition.test);
-        if (test == nullptr || test->way != rules::Way::kIn) {
-            return false;
-        }
-        for (size_t i = 0; i < config.links.size(); ++i) {
-            const bool agrees = test->links.has(static_cast<uint8_t>(i)) != condition.negated;
-            if (agrees && config.links[i].side == side) {
-                return false;
-            }
-        }
-        return true;
-    };
-    return std::ranges::none_of(rule.conditions, forbids_all);
+        return test != nullptr && test->way == rules::Way::kIn &&
+               !has_link_of(side, *test, condition.negated, config);
+    });
 }
 
 bool is_of_pools(const rules::AddressTest& test, const Config& config) {

@@ -23,11 +23,14 @@ const rules::Dnat* balancing_of(const rules::Rule& rule) {
 }  // namespace
 
 TargetTables::TargetTables(const rules::RuleSet& set) {
+    const auto note = [this](const rules::Rule& rule) {
+        if (const rules::Dnat* const dnat = balancing_of(rule)) {
+            tables_.emplace(rule.id.value, nat::TargetChoice(settings_of(*dnat)));
+        }
+    };
     for (const rules::ChainId id : set.chains()) {
         for (const rules::RulePtr& rule : set.chain(id)->rules) {
-            if (const rules::Dnat* const dnat = balancing_of(*rule)) {
-                tables_.emplace(rule->id.value, nat::TargetChoice(settings_of(*dnat)));
-            }
+            note(*rule);
         }
     }
 }
