@@ -61,60 +61,8 @@ Result<void> check_names(const rules::RuleSet& set, Family family) {
     return {};
 }
 
-bool is_log(const rules::Action& action) {
-    return std::holds_alternative<rules::Log>(action);
-}
-
-// Whether a worker can do what a rule with this action says.
-bool can_log() {
-    rules::RuleSet set;
-    const auto chain = set.add_built_in("input", rules::Hook::kIngress, 0, rules::Accept{});
-    rules::Rule rule;
-    rule.actions = {rules::Log{}};
-    return chain && set.append(*chain, rule) && !config::find_not_available(set);
-}
-
-// The points at which no worker asks any rule.
-rules::HookMask unasked() {
-    rules::HookMask mask = 0;
-    for (const rules::Hook hook : {rules::Hook::kNatDestination, rules::Hook::kNatSource}) {
-        rules::RuleSet set;
-        (void)set.add_built_in("asked", hook, 0, rules::Accept{});
-        mask |= config::find_not_available(set) ? mask_of(hook) : rules::HookMask{0};
-    }
-    return mask;
-}
-
-size_t logging_rules(const rules::RuleSet& set) {
-    size_t count = 0;
-    for (const rules::ChainId id : set.chains()) {
-        const auto& rules = set.chain(id)->rules;
-        count += static_cast<size_t>(std::ranges::count_if(rules, [](const auto& rule) {
-            return std::ranges::any_of(rule->actions, is_log);
-        }));
-    }
-    return count;
-}
-size_t logging_rules(const legacy::Kernel& kernel) {
-    size_t count = 0;
-    for (const Family family : legacy::kEveryFamily) {
-        count += logging_rules(kernel.rules(family));
-    }
-    return count;
-}
-
-// A rule that is to log does all else that it says.
-void drop_log(rules::Rule& rule) {
-    std::erase_if(rule.actions, is_log);
-}
-
 rules::Mirror mirror_of(Family family) {
-    rules::MirrorChanges changes;
-    changes.without = unasked();
-    if (!can_log()) {
-        changes.adapt = drop_log;
-    }
-    return rules::Mirror(prefix_of(family), std::move(changes));
+    return rules::Mirror(prefix_of(family));
 }
 
 legacy::Tracking tracking_of(const nat::NatSettings& settings) {
@@ -257,17 +205,12 @@ control::LegacyAnswer LegacyTools::call(const control::LegacyCall& call) {
     if (answer.status != 0) {
         return {std::move(answer), names.unknown()};
     }
-    const bool logs = !can_log() && logging_rules(next) > logging_rules(kernel_);
     const std::string what = control::printable_start(
         fmt::format("{} {}", call.call.tool, fmt::join(call.call.words, " ")), control::kMostLogged
     );
     if (const auto taken = take(next, what); !taken) {
         const std::string& tool = call.call.tool;
         return {legacy::refusal(tool, taken.error().message, refused(tool)), {}};
-    }
-    if (logs) {
-        answer.err +=
-            fmt::format("{}: warning: rules do not write log lines yet\n", call.call.tool);
     }
     return {std::move(answer), {}};
 }

@@ -35,6 +35,14 @@ uint32_t room_for(const rules::RuleSet& set, uint32_t least) {
     return static_cast<uint32_t>(std::min<size_t>(wanted, Fates::kMost));
 }
 
+void find_rates(const rules::Chain& chain, std::unordered_map<uint32_t, uint32_t>& rates) {
+    for (const rules::RulePtr& rule : chain.rules) {
+        if (const rules::Log* const log = log_of(*rule)) {
+            rates[rule->id.value] = log->per_minute;
+        }
+    }
+}
+
 }  // namespace
 
 Judge::Judge(const JudgePlan& plan)
@@ -79,13 +87,7 @@ Judge::Judge(const JudgePlan& plan)
 void Judge::find_rules_that_log() {
     const rules::RuleSet& set = rules_->rules();
     for (const rules::ChainId chain : set.chains()) {
-        for (const rules::RulePtr& rule : set.chain(chain)->rules) {
-            for (const rules::Action& action : rule->actions) {
-                if (const auto* log = std::get_if<rules::Log>(&action)) {
-                    log_rates_[rule->id.value] = log->per_minute;
-                }
-            }
-        }
+        find_rates(*set.chain(chain), log_rates_);
     }
     logged_.reserve(log_rates_.empty() ? 0 : kMostLogged);
 }

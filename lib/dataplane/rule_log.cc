@@ -46,6 +46,15 @@ void read_bytes(const PacketBytes& bytes, RuleLogRecord& record) {
 
 }  // namespace
 
+const rules::Log* log_of(const rules::Rule& rule) {
+    for (const rules::Action& action : rule.actions) {
+        if (const auto* const log = std::get_if<rules::Log>(&action)) {
+            return log;
+        }
+    }
+    return nullptr;
+}
+
 RuleLogRecord record_of(const rules::RulePacket& packet, const PacketBytes& bytes) {
     RuleLogRecord record;
     record.now = packet.now;

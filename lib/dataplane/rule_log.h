@@ -61,6 +61,9 @@ struct RuleLogRecord {
 };
 static_assert(sizeof(RuleLogRecord) <= 96);
 
+// A rule's first action log; nullptr: it has none.
+const rules::Log* log_of(const rules::Rule& rule);
+
 // A packet's bytes, as they are now. Without `ip` there are none.
 struct PacketBytes {
     const uint8_t* ip = nullptr;        // a whole header

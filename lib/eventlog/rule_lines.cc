@@ -316,16 +316,6 @@ std::string own_name(const std::string& chain) {
     return colon == std::string::npos ? chain : chain.substr(colon + 1);
 }
 
-// Its first log; nullptr: it has none.
-const rules::Log* log_of(const rules::Rule& rule) {
-    for (const rules::Action& action : rule.actions) {
-        if (const auto* const log = std::get_if<rules::Log>(&action)) {
-            return log;
-        }
-    }
-    return nullptr;
-}
-
 RuleSite site_of(const rules::Chain& chain, size_t position, const rules::Log& log) {
     const rules::Rule& rule = *chain.rules[position];
     RuleSite site{
@@ -343,7 +333,7 @@ RuleSite site_of(const rules::Chain& chain, size_t position, const rules::Log& l
 
 void add_site(const rules::Chain& chain, size_t position, RuleSites& sites) {
     const rules::Rule& rule = *chain.rules[position];
-    if (const rules::Log* const log = log_of(rule)) {
+    if (const rules::Log* const log = dataplane::log_of(rule)) {
         sites.emplace(rule.id.value, site_of(chain, position, *log));
     }
 }

@@ -18,6 +18,7 @@ constexpr unsigned kRealms = 5;
 
 // What the rules of RulesTraffic may name.
 const std::string kNamed =
+    "system: {local-host: 198.51.100.9}\n"
     "realms:\n"
     "  - {name: a, side: internal}\n"
     "  - {name: b, side: internal}\n"
@@ -29,7 +30,10 @@ const std::string kNamed =
     "  - {name: int2, device: tap:i2, realm: b, addresses: [100.64.0.1/10]}\n"
     "  - {name: ext1, device: tap:e1, realm: c, addresses: [192.0.2.2/24]}\n"
     "  - {name: int3, device: tap:i3, realm: a, addresses: [172.16.0.1/24]}\n"
-    "pools: [{name: main, addresses: [203.0.113.0/28]}]\n"
+    "pools:\n"
+    "  - {name: main, addresses: [203.0.113.0/28]}\n"
+    "  - {name: own0, addresses: [link: ext0]}\n"
+    "  - {name: own1, addresses: [link: ext1]}\n"
     "policies: [{name: all, source: [100.64.0.0/10], pool: main}]\n"
     "sets: [{name: set0}, {name: set1, addresses: [10.0.0.0/8]}]\n"
     "groups:\n"

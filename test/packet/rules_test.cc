@@ -384,8 +384,8 @@ TEST_CASE("what varies inside a flow is asked of every packet", "[packet]") {
         rules.add({{TtlTest{{0, 9}}}}, {Deny{}});
         rules.add({with_flags(kSyn | kAck, kSyn), in_by(kExternalLink)}, {Deny{}});
         bed.put_rules(rules.set);
+        const auto datagram = [&] { return udp_out(bed, host(5), 1000, kPeer, 53); };
         for (unsigned k = 0; k < 3; ++k) {
-            const auto datagram = [&] { return udp_out(bed, host(5), 1000, kPeer, 53); };
             outward(bed, datagram());
             check_denied(bed, kInternalLink, datagram().payload_size(972));
             outward(bed, datagram().payload_size(971));

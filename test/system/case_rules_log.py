@@ -11,6 +11,7 @@ import town
 import traffic
 from case_reload import reload, rewrite
 from cases import case
+from oldtools import OldTools
 
 RULES = """
 rules:
@@ -117,3 +118,29 @@ def flood(world):
                                      counted(world)["sent"] > rules["sent"], 5), counted(world)
         heard = [reader.take() for _ in range(rules["sent"] + 1)]
         assert any(re.search(r"\d+ messages of rule passing #1 left out", line) for line in heard), heard
+
+
+@case("what the old tools' rules log are the lines of their kernels", starts=False, workers="2", system="shards: 3")
+def of_their_time(world):
+    with tempfile.TemporaryDirectory() as folder:
+        world.nat.text += f"syslog: {{to: '{folder}/log', facility: kern}}\n"
+        reader = Reader(f"{folder}/log")
+        world.nat.start()
+        shut = traffic.udp_socket(world.lab, "sub1", "100.64.1.9", port=4000)
+        to = town.SERVER
+        with OldTools(world) as tools:
+            for commands, line in (
+                    (["ipfwadm -I -i deny -S 100.64.1.9 -o"],
+                     rf"IP fw-in deny int0 UDP 100\.64\.1\.9:4000 {to}:7 L=29 S=0x00 I=\d+ F=0x4000 T=64"),
+                    (["ipchains -A input -s 100.64.1.9 -j ACCEPT", "ipchains -A input -s 100.64.1.9 -j DENY -l",
+                      "ipchains -D input 1"],
+                     rf"Packet log: input DENY int0 PROTO=17 100\.64\.1\.9:4000 {to}:7 L=29 S=0x00 I=\d+ F=0x4000 T=64 \(#1\)"),
+                    (["iptables -A FORWARD -s 100.64.1.9 -j LOG --log-prefix 'gone: '", "iptables -A FORWARD -s 100.64.1.9 -j DROP"],
+                     rf"gone: IN=int0 OUT=ext0 MAC=[0-9a-f:]{{41}} SRC=100\.64\.1\.9 DST={to} LEN=29 TOS=0x00 PREC=0x00 TTL=64 ID=\d+ DF "
+                     r"PROTO=UDP SPT=4000 DPT=7 LEN=9 ")):
+                for command in commands:
+                    assert tools.say(command) == ""
+                shut.sendto(b"x", (to, traffic.UDP_PORT))
+                heard = reader.take()
+                assert re.fullmatch(HEAD + "- " + line, heard), heard
+                tools.say("sekisho-legacy clear")
