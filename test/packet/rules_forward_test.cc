@@ -272,7 +272,7 @@ TEST_CASE("ICMP errors about what was led inside are translated, both ways", "[p
     });
 }
 
-TEST_CASE("subscribers reach a dnat'ed service as anybody outside does", "[packet][rfc4787-req9]") {
+TEST_CASE("subscribers reach a dnat'ed service as anybody outside does", "[packet][rfc5382-req8]") {
     run_everywhere(forwarding(), [](TestBed& bed, Story& story) {
         NatRules rules = port_forwards();
         bed.put_rules(rules.set);

@@ -25,7 +25,12 @@ def connect(world, name, source):
 
 def who(client):
     client.sendall(b"GET /who HTTP/1.1\r\n\r\n")
-    return traffic.parse_endpoint(client.recv(4096).decode().split("\r\n\r\n")[1])
+    answer = ""
+    while not answer.partition("\r\n\r\n")[2]:  # head and body may come one by one
+        received = client.recv(4096)
+        assert received, f"the server has closed after {answer!r}"
+        answer += received.decode()
+    return traffic.parse_endpoint(answer.partition("\r\n\r\n")[2])
 
 
 def hears_nothing(client):

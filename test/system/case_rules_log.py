@@ -135,8 +135,8 @@ def of_their_time(world):
                     (["ipchains -A input -s 100.64.1.9 -j ACCEPT", "ipchains -A input -s 100.64.1.9 -j DENY -l",
                       "ipchains -D input 1"],
                      rf"Packet log: input DENY int0 PROTO=17 100\.64\.1\.9:4000 {to}:7 L=29 S=0x00 I=\d+ F=0x4000 T=64 \(#1\)"),
-                    (["iptables -A FORWARD -s 100.64.1.9 -j LOG --log-prefix 'gone: '", "iptables -A FORWARD -s 100.64.1.9 -j DROP"],
-                     rf"gone: IN=int0 OUT=ext0 MAC=[0-9a-f:]{{41}} SRC=100\.64\.1\.9 DST={to} LEN=29 TOS=0x00 PREC=0x00 TTL=64 ID=\d+ DF "
+                    (["iptables -A FORWARD -s 100.64.1.9 -j LOG --log-prefix gone:", "iptables -A FORWARD -s 100.64.1.9 -j DROP"],
+                     rf"gone:IN=int0 OUT=ext0 MAC=[0-9a-f:]{{41}} SRC=100\.64\.1\.9 DST={to} LEN=29 TOS=0x00 PREC=0x00 TTL=64 ID=\d+ DF "
                      r"PROTO=UDP SPT=4000 DPT=7 LEN=9 ")):
                 for command in commands:
                     assert tools.say(command) == ""
