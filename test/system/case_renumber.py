@@ -156,7 +156,7 @@ def refused(world):
     rewrite(world, (f"addresses: [{OWN}/24]", f"addresses: [{NEW}/24]"))
     status, output = world.nat.cli_status("reload")
     assert status == 1 and "links.ext0.addresses" in output and "restart" in output, output
-    rewrite(world, (f"addresses: [{NEW}/24]", "addresses: [100.64.1.200/30]"))  # as if it were learned
+    rewrite(world, (f"addresses: [{NEW}/24]", "addresses: [100.64.1.201/30]"))  # as if it were learned
     status, output = world.nat.cli_status("reload")
     assert status == 1 and "which overlaps" in output and "RFC 4787 REQ-7" in output, output
     assert traffic.parse_endpoint(traffic.curl(world.lab, "sub1", "100.64.1.3", "/who"))[0] == OWN
