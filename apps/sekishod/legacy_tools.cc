@@ -61,10 +61,6 @@ Result<void> check_names(const rules::RuleSet& set, Family family) {
     return {};
 }
 
-rules::Mirror mirror_of(Family family) {
-    return rules::Mirror(prefix_of(family));
-}
-
 legacy::Tracking tracking_of(const nat::NatSettings& settings) {
     const nat::TimeoutSettings& timeouts = settings.timeouts;
     return {
@@ -122,7 +118,7 @@ int refused(std::string_view tool) {
 
 }  // namespace
 
-LegacyTools::FamilyState::FamilyState(Family family) : mirror(mirror_of(family)) {}
+LegacyTools::FamilyState::FamilyState(Family family) : mirror(prefix_of(family)) {}
 
 LegacyTools::LegacyTools(const Plan& plan)
     : plan_(plan),
