@@ -170,9 +170,13 @@ void NatShard::foresee_subscriber(Newcomer& newcomer) const {
     }
 }
 
+// To know its address the block's header is waited for, here where those of the burst arrive together.
 void NatShard::foresee_port(const Newcomer& newcomer, Protocol protocol) const {
-    if (newcomer.subscriber != kNoIndex) {
-        blocks_.prefetch(subscribers_[newcomer.subscriber].first_block, protocol_slot(protocol));
+    const uint32_t block =
+        newcomer.subscriber != kNoIndex ? subscribers_[newcomer.subscriber].first_block : kNoIndex;
+    if (block != kNoIndex) {
+        blocks_.prefetch(block, protocol_slot(protocol));
+        __builtin_prefetch(&(*directory_)[{blocks_[block].external}]);
     }
 }
 
