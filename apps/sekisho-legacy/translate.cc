@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "config/external_links.h"
 #include "config/rules_to_yaml.h"
+#include "legacy/demasquerade.h"
 #include "legacy/forwards.h"
 #include "rules/mirror.h"
 #include "sekisho-legacy/output.h"
@@ -132,6 +134,9 @@ Result<std::string> sections_of(const legacy::Kernel& kernel, const config::Conf
             continue;
         }
         rules::MirrorChanges changes;
+        changes.before = [&, family](const rules::Chain& chain) {
+            return legacy::rules_before(family, chain, config::external_links(config));
+        };
         changes.without = 0xff;
         rules::Mirror mirror(fmt::format("{}-", legacy::name_of(family)), std::move(changes));
         if (auto followed = mirror.follow(kernel.rules(family), made.rules.set); !followed) {

@@ -5,9 +5,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "config/external_links.h"
 #include "config/read_file.h"
 #include "config/rule_text.h"
 #include "control/json_text.h"
+#include "legacy/demasquerade.h"
 #include "legacy/usage.h"
 #include "sekishod/log.h"
 
@@ -118,16 +120,19 @@ int refused(std::string_view tool) {
 
 }  // namespace
 
-LegacyTools::FamilyState::FamilyState(Family family) : mirror(prefix_of(family)) {}
+LegacyTools::FamilyState::FamilyState(Family family, const rules::ByteSet& external)
+    : mirror(prefix_of(family), {[family, external](const rules::Chain& chain) {
+                 return legacy::rules_before(family, chain, external);
+             }}) {}
 
 LegacyTools::LegacyTools(const Plan& plan)
     : plan_(plan),
       most_sessions_(plan.running.nat.limits.sessions),
       names_(names_of_machine()),
       states_{
-          FamilyState(Family::kIpfwadm),
-          FamilyState(Family::kIpchains),
-          FamilyState(Family::kIptables)} {
+          FamilyState(Family::kIpfwadm, config::external_links(plan.running)),
+          FamilyState(Family::kIpchains, config::external_links(plan.running)),
+          FamilyState(Family::kIptables, config::external_links(plan.running))} {
     kernel_.set_tracking(tracking_of(plan_.running.nat));
 }
 

@@ -39,7 +39,8 @@ class LegacyTools {
 
   private:
     struct FamilyState {
-        explicit FamilyState(legacy::Family family);
+        // external: the links by which answers come; they stay as long as the process
+        FamilyState(legacy::Family family, const rules::ByteSet& external);
         rules::Mirror mirror;
         bool is_used = false;  // its chains stand in the rules in force
         // By the ids of its own rules, what those in force had counted when they became them.

@@ -56,11 +56,28 @@ void Mirror::keep_names(const RuleSet& own, RuleSet& other) {
     }
 }
 
-// By their ids there.
-std::set<RuleId> Mirror::known_rules(const Chain& chain) const {
+std::vector<Rule> Mirror::rules_before(const Chain& chain) const {
+    return changes_.before ? changes_.before(chain) : std::vector<Rule>{};
+}
+
+// By their ids there. One that stands before the own ones is known only while it is to say what it says.
+std::set<RuleId> Mirror::known_rules(ChainId id, const Chain& chain, const Chain& there) const {
     std::set<RuleId> known;
     for (const RulePtr& rule : chain.rules) {
         known.insert(id_of(rule->id));
+    }
+    const std::vector<Rule> before = rules_before(chain);
+    const auto placed = before_.find(id);
+    const size_t count =
+        placed == before_.end() ? 0 : std::min(before.size(), placed->second.size());
+    for (size_t i = 0; i < count; ++i) {
+        const RuleId known_as = placed->second[i];
+        const bool is_there = std::ranges::any_of(there.rules, [&](const RulePtr& rule) {
+            return rule->id == known_as && rule->says_the_same(before[i]);
+        });
+        if (is_there) {
+            known.insert(known_as);
+        }
     }
     return known;
 }
@@ -74,7 +91,11 @@ void Mirror::take_away(const RuleSet& own, RuleSet& other) {
             continue;
         }
         const auto id = own.find_chain(name.substr(prefix_.size()));
-        keep_only(other, there, id ? known_rules(*own.chain(*id)) : std::set<RuleId>{});
+        keep_only(
+            other,
+            there,
+            id ? known_rules(*id, *own.chain(*id), *other.chain(there)) : std::set<RuleId>{}
+        );
         if (!id) {
             gone.push_back(there);
         }
@@ -123,14 +144,11 @@ Result<void> Mirror::add_chain(ChainId id, const Chain& chain, RuleSet& other) {
     return other.set_policy(*there, chain.policy);
 }
 
-Result<void> Mirror::put(const Rule& rule, size_t position, ChainId chain, RuleSet& other) {
+Result<RuleId> Mirror::put(const Rule& rule, size_t position, ChainId chain, RuleSet& other) {
     if (auto checked = check_sets(rule); !checked) {
-        return checked;
+        return tl::unexpected(checked.error());
     }
     Rule made = rule;
-    if (changes_.adapt) {
-        changes_.adapt(made);
-    }
     if (const Action* const deciding = made.deciding()) {
         if (const auto* const jump = std::get_if<Jump>(deciding)) {
             made.actions.back() = Jump{chains_.at(jump->chain)};
@@ -138,33 +156,51 @@ Result<void> Mirror::put(const Rule& rule, size_t position, ChainId chain, RuleS
             made.actions.back() = Goto{chains_.at(go->chain)};
         }
     }
-    return other.insert(chain, position, std::move(made)).map([&](RuleId there) {
-        note(rule.id, there);
-    });
+    return other.insert(chain, position, std::move(made));
+}
+
+Result<RuleId> Mirror::have_at(
+    size_t position, ChainId chain, const Wanted& wanted, RuleSet& other
+) {
+    const auto& placed = other.chain(chain)->rules;
+    const bool is_there = position < placed.size() && placed[position]->id == wanted.known;
+    return is_there ? Result<RuleId>(wanted.known) : put(wanted.rule, position, chain, other);
 }
 
 Result<void> Mirror::add_rules(const RuleSet& own, RuleSet& other) {
+    std::erase_if(before_, [this](const auto& each) { return !chains_.contains(each.first); });
     for (const auto& [id, there] : chains_) {
-        if (auto added = add_rules(own.chain(id)->rules, there, other); !added) {
+        if (auto added = add_rules(id, *own.chain(id), other); !added) {
             return added;
         }
     }
     return {};
 }
 
-Result<void> Mirror::add_rules(const std::vector<RulePtr>& rules, ChainId there, RuleSet& other) {
-    for (size_t i = 0; i < rules.size(); ++i) {
-        const auto& placed = other.chain(there)->rules;
-        if (i < placed.size() && placed[i]->id == id_of(rules[i]->id)) {
-            continue;
+Result<void> Mirror::add_rules(ChainId id, const Chain& chain, RuleSet& other) {
+    const ChainId there = chains_.at(id);
+    const std::vector<Rule> before = rules_before(chain);
+    std::vector<RuleId>& ids_before = before_[id];
+    ids_before.resize(before.size(), kNoRule);
+    for (size_t i = 0; i < before.size(); ++i) {
+        const auto placed = have_at(i, there, {before[i], ids_before[i]}, other);
+        if (!placed) {
+            return tl::unexpected(placed.error());
         }
-        if (auto done = put(*rules[i], i, there, other); !done) {
-            return done;
+        ids_before[i] = *placed;
+    }
+    for (size_t i = 0; i < chain.rules.size(); ++i) {
+        const Rule& rule = *chain.rules[i];
+        const auto placed = have_at(before.size() + i, there, {rule, id_of(rule.id)}, other);
+        if (!placed) {
+            return tl::unexpected(placed.error());
         }
+        note(rule.id, *placed);
     }
     // What stood in another order has come anew.
-    while (other.chain(there)->rules.size() > rules.size()) {
-        (void)other.remove(there, rules.size());
+    const size_t wanted = before.size() + chain.rules.size();
+    while (other.chain(there)->rules.size() > wanted) {
+        (void)other.remove(there, wanted);
     }
     return {};
 }
@@ -179,12 +215,18 @@ void Mirror::find_again(const RuleSet& own, const RuleSet& other) {
     for (const ChainId id : own.chains()) {
         const Chain& chain = *own.chain(id);
         const auto there = other.find_chain(name_of(chain));
-        if (!there || other.chain(*there)->rules.size() != chain.rules.size()) {
+        const size_t before = rules_before(chain).size();
+        if (!there || other.chain(*there)->rules.size() != before + chain.rules.size()) {
             continue;
         }
+        const auto& placed = other.chain(*there)->rules;
         chains_[id] = *there;
+        before_[id].clear();
+        for (size_t i = 0; i < before; ++i) {
+            before_[id].push_back(placed[i]->id);
+        }
         for (size_t i = 0; i < chain.rules.size(); ++i) {
-            note(chain.rules[i]->id, other.chain(*there)->rules[i]->id);
+            note(chain.rules[i]->id, placed[before + i]->id);
         }
         if (chain.hook) {
             note(chain.policy_id, other.chain(*there)->policy_id);

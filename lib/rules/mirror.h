@@ -1,9 +1,9 @@
 // Mirror: a rule set whose chains stand in another one too, under names with a prefix, and follow its changes.
 //
 //   Law       after follow() the chains with the prefix in the other set are those of the own one: points, policies, rules in
-//             order, jumps among them. All its other chains are as they were. A rule keeps its id there for as long as the own one has
-//             it, so that counters and rates go on; built-in chains stay when the own set has them no more, empty, accepting.
-//             Whatever has the prefix there is the mirror's.
+//             order, jumps among them, behind what MirrorChanges has stand before them. All its other chains are as they were. A
+//             rule keeps its id there for as long as the own one has it, so that counters and rates go on; built-in chains stay when
+//             the own set has them no more, empty, accepting. Whatever has the prefix there is the mirror's.
 //   Errors    a name that is too long, a rule that names a set of addresses: the other set and the mirror are of no more use
 //             then. Work on copies.
 //   Cost      control code: linear, and a move of what stands behind for each rule that comes or goes.
@@ -23,8 +23,8 @@ namespace sekisho::rules {
 
 // How the chains there differ from the own ones.
 struct MirrorChanges {
-    // Done to a rule's conditions and effects, never to where it leads; empty: nothing.
-    std::function<void(Rule&)> adapt;
+    // Rules that stand there before those of an own chain. They are no own ones: id_of() never names them. They lead to no chain.
+    std::function<std::vector<Rule>(const Chain& own)> before;
     // At these points a built-in chain that has no rules and accepts is not there.
     HookMask without = 0;
 };
@@ -46,12 +46,19 @@ class Mirror {
     std::string name_of(const Chain& chain) const { return prefix_ + chain.name; }
     void keep_names(const RuleSet& own, RuleSet& other);
     void take_away(const RuleSet& own, RuleSet& other);
-    std::set<RuleId> known_rules(const Chain& chain) const;
+    std::vector<Rule> rules_before(const Chain& chain) const;
+    std::set<RuleId> known_rules(ChainId id, const Chain& chain, const Chain& there) const;
     Result<void> add_chains(const RuleSet& own, RuleSet& other);
     Result<void> add_chain(ChainId id, const Chain& chain, RuleSet& other);
     Result<void> add_rules(const RuleSet& own, RuleSet& other);
-    Result<void> add_rules(const std::vector<RulePtr>& rules, ChainId there, RuleSet& other);
-    Result<void> put(const Rule& rule, size_t position, ChainId chain, RuleSet& other);
+    Result<void> add_rules(ChainId id, const Chain& chain, RuleSet& other);
+    // A rule, and which it was there when it last was.
+    struct Wanted {
+        const Rule& rule;
+        RuleId known;
+    };
+    Result<RuleId> have_at(size_t position, ChainId chain, const Wanted& wanted, RuleSet& other);
+    Result<RuleId> put(const Rule& rule, size_t position, ChainId chain, RuleSet& other);
     bool is_left_out(const Chain& chain) const;
     void note(RuleId own, RuleId there);
 
@@ -60,6 +67,8 @@ class Mirror {
     std::vector<RuleId> ids_;               // by the own one
     std::map<ChainId, std::string> names_;  // of own chains, as they were
     std::map<ChainId, ChainId> chains_;     // by the own one
+    // By the own chain, those there before its rules.
+    std::map<ChainId, std::vector<RuleId>> before_;
 };
 
 }  // namespace sekisho::rules

@@ -165,27 +165,79 @@ TEST_CASE("after the other set was made anew the mirror finds its rules again", 
     CHECK(anew.chain(there)->rules[0]->id == bed.mirror.id_of(own));
 }
 
-TEST_CASE(
-    "a mirror changes rules and leaves out chains that say nothing, as it is told", "[rules]"
-) {
+TEST_CASE("a mirror leaves out chains that say nothing, as it is told", "[rules]") {
     RuleSet own;
     RuleSet there;
     MirrorChanges changes;
-    changes.adapt = [](Rule& made) {
-        std::erase_if(made.actions, [](const Action& a) { return std::holds_alternative<Log>(a); });
-    };
     changes.without = mask_of(Hook::kNatSource);
     Mirror mirror("t:", changes);
-    const ChainId input = own.add_built_in("input", Hook::kIngress, 0, Accept{}).value();
     const ChainId nat = own.add_built_in("nat", Hook::kNatSource, 0, Accept{}).value();
-    REQUIRE(own.append(input, rule({}, {Log{}, Deny{}})));
     REQUIRE(mirror.follow(own, there));
     CHECK_FALSE(there.find_chain("t:nat"));
-    const Chain& followed = *there.chain(there.find_chain("t:input").value());
-    CHECK(followed.rules.at(0)->actions == std::vector<Action>{Deny{}});
     REQUIRE(own.append(nat, rule({}, {Masquerade{}})));
     REQUIRE(mirror.follow(own, there));
     CHECK(there.find_chain("t:nat"));
+}
+
+TEST_CASE("what a mirror has stand before a chain's rules is none of them", "[rules]") {
+    RuleSet own;
+    RuleSet there;
+    std::vector<Rule> wanted = {rule({from("10.0.0.9")}, {Accept{}})};
+    MirrorChanges changes;
+    changes.before = [&wanted](const Chain& chain) {
+        return chain.name == "input" ? wanted : std::vector<Rule>{};
+    };
+    Mirror mirror("t:", changes);
+    const ChainId input = own.add_built_in("input", Hook::kIngress, 0, Accept{}).value();
+    const ChainId output = own.add_built_in("output", Hook::kEgress, 0, Accept{}).value();
+    const RuleId denied = own.append(input, rule({from("10.0.0.1")}, {Deny{}})).value();
+    REQUIRE(own.append(output, rule({}, {Deny{}})));
+    const auto placed = [&]() -> const std::vector<RulePtr>& {
+        return there.chain(there.find_chain("t:input").value())->rules;
+    };
+    REQUIRE(mirror.follow(own, there));
+    REQUIRE(placed().size() == 2);
+    CHECK(placed()[0]->says_the_same(wanted[0]));
+    CHECK(placed()[1]->id == mirror.id_of(denied));
+    CHECK(there.chain(there.find_chain("t:output").value())->rules.size() == 1);
+
+    // Both keep their numbers when others come before the own one, and when the own one goes.
+    const RuleId first = placed()[0]->id;
+    const RuleId second = placed()[1]->id;
+    REQUIRE(own.insert(input, 0, rule({from("10.0.0.2")}, {Deny{}})));
+    REQUIRE(mirror.follow(own, there));
+    REQUIRE(placed().size() == 3);
+    CHECK(placed()[0]->id == first);
+    CHECK(placed()[2]->id == second);
+    REQUIRE(own.flush(input));
+    REQUIRE(mirror.follow(own, there));
+    REQUIRE(placed().size() == 1);
+    CHECK(placed()[0]->id == first);
+
+    // Found again where all have other numbers; what was taken away comes back; others come in its place.
+    REQUIRE(own.append(input, rule({from("10.0.0.3")}, {Deny{}})));
+    REQUIRE(mirror.follow(own, there));
+    RuleSet anew;
+    Mirror copy = mirror;
+    REQUIRE(copy.follow(own, anew));
+    anew.take_over(there);
+    mirror.find_again(own, anew);
+    there = anew;
+    REQUIRE(mirror.follow(own, there));
+    const RuleId third = placed()[1]->id;
+    REQUIRE(there.remove(there.find_chain("t:input").value(), 0));
+    REQUIRE(mirror.follow(own, there));
+    REQUIRE(placed().size() == 2);
+    wanted = {rule({from("10.0.0.8")}, {Accept{}}), rule({from("10.0.0.7")}, {Accept{}})};
+    REQUIRE(mirror.follow(own, there));
+    REQUIRE(placed().size() == 3);
+    CHECK(placed()[0]->says_the_same(wanted[0]));
+    CHECK(placed()[1]->says_the_same(wanted[1]));
+    CHECK(placed()[2]->id == third);
+    wanted.clear();
+    REQUIRE(mirror.follow(own, there));
+    REQUIRE(placed().size() == 1);
+    CHECK(placed()[0]->id == third);
 }
 
 TEST_CASE(

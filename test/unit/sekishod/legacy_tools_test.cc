@@ -162,6 +162,39 @@ TEST_CASE("a reload keeps the tools' rules and what they have counted", "[legacy
     CHECK(bed.count_of("input") == "7");
 }
 
+TEST_CASE("what answers pass by is none of the tool's rules, and stays with a reload", "[legacy]") {
+    Bed bed;
+    bed.set("ipchains -A forward -s 100.64.0.5 -j DENY");
+    REQUIRE(bed.chain("ipchains:forward")->rules.size() == 3);
+    const rules::RuleId passing = bed.chain("ipchains:forward")->rules[0]->id;
+    const auto& link = bed.chain("ipchains:forward")->rules[0]->conditions.at(0).test;
+    CHECK(std::get<rules::LinkTest>(link).links == rules::ByteSet::of(uint8_t{1}));
+    bed.rules.count("ipchains:forward", 5);
+    CHECK(
+        bed.run("ipchains-save").out ==
+        ":input ACCEPT\n:forward ACCEPT\n:output ACCEPT\n"
+        "-A forward -s 100.64.0.5/255.255.255.255 -d 0.0.0.0/0.0.0.0 -j DENY\n"
+    );
+
+    RulesSettings wanted;
+    REQUIRE(wanted.set.add_chain("of-the-file"));
+    REQUIRE(bed.tools.add_to(wanted.set));
+    wanted.set.take_over(bed.config.rules.set);
+    bed.config.rules = wanted;
+    bed.rules.totals.resize(wanted.set.id_bound());
+    bed.tools.settle();
+    CHECK(bed.count_of("forward") == "5");
+    CHECK(bed.chain("ipchains:forward")->rules[0]->id == passing);
+
+    bed.set("ipchains -I forward 1 -s 100.64.0.6 -j DENY");
+    CHECK(bed.count_of("forward") == "0");
+    CHECK(bed.chain("ipchains:forward")->rules[0]->id == passing);
+    bed.set("ipchains -D forward 1");
+    CHECK(bed.count_of("forward") == "5");
+    bed.set("ipchains -D forward 1");
+    CHECK(bed.chain("ipchains:forward")->rules.empty());
+}
+
 TEST_CASE("rules that name links follow a reload", "[legacy]") {
     Bed bed;
     bed.set("ipfwadm -I -a deny -V 192.0.2.77");
