@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "config/pool_with.h"
 #include "config/read_file.h"
 #include "control/connection.h"
 #include "control/json_text.h"
@@ -34,19 +35,6 @@ legacy::Links links_of(const config::Config& config) {
     return links;
 }
 
-// The pool that has just these addresses.
-std::optional<PoolId> pool_of(const config::Config& config, const rules::AddressRange& wanted) {
-    const auto has_just_these = [&wanted](const nat::PoolSettings& pool) {
-        const auto& ranges = pool.addresses;
-        return ranges.size() == 1 && ranges[0].first == wanted.first &&
-               ranges[0].last == wanted.last;
-    };
-    const auto found = std::ranges::find_if(config.nat.pools, has_just_these);
-    return found == config.nat.pools.end()
-               ? std::nullopt
-               : std::optional(PoolId{static_cast<uint16_t>(found - config.nat.pools.begin())});
-}
-
 std::string text_of(const char* path) {
     return config::read_regular_file(path, size_t{1} << 20).value_or("");
 }
@@ -62,9 +50,10 @@ Document reply_of(
 }  // namespace
 
 DryKernel::DryKernel(const config::Config& config)
-    : machine_{names_, links_of(config), {}, {}, [&config](const rules::AddressRange& addresses) {
-                   return pool_of(config, addresses);
-               }} {
+    : machine_{
+          names_, links_of(config), {}, {}, [&config](const auto& addresses, const auto& ports) {
+              return config::pool_with(config, addresses, ports);
+          }} {
     names_.read_services(text_of("/etc/services"));
     names_.read_protocols(text_of("/etc/protocols"));
     names_.read_networks(text_of("/etc/networks"));

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "config/external_links.h"
+#include "config/pool_with.h"
 #include "config/read_file.h"
 #include "config/rule_text.h"
 #include "control/json_text.h"
@@ -149,19 +150,6 @@ legacy::Links LegacyTools::links() const {
     return links;
 }
 
-// The pool that has just these addresses.
-std::optional<PoolId> LegacyTools::pool_of(const rules::AddressRange& addresses) const {
-    const auto& pools = plan_.running.nat.pools;
-    for (size_t i = 0; i < pools.size(); ++i) {
-        const auto& ranges = pools[i].addresses;
-        if (ranges.size() == 1 && ranges[0].first == addresses.first &&
-            ranges[0].last == addresses.last) {
-            return PoolId{static_cast<uint16_t>(i)};
-        }
-    }
-    return std::nullopt;
-}
-
 std::vector<legacy::TrackedSession> LegacyTools::tracked() const {
     constexpr size_t kMost = 65536;
     std::vector<legacy::TrackedSession> all;
@@ -196,7 +184,9 @@ legacy::Machine LegacyTools::machine(const legacy::Names& names) const {
         links(),
         [this](Family family) { return counts(family); },
         [this] { return tracked(); },
-        [this](const rules::AddressRange& addresses) { return pool_of(addresses); }};
+        [this](const auto& addresses, const auto& ports) {
+            return config::pool_with(plan_.running, addresses, ports);
+        }};
 }
 
 control::LegacyAnswer LegacyTools::call(const control::LegacyCall& call) {

@@ -50,7 +50,6 @@ class LegacyTools {
 
     legacy::Machine machine(const legacy::Names& names) const;
     legacy::Links links() const;
-    std::optional<PoolId> pool_of(const rules::AddressRange& addresses) const;
     std::vector<legacy::TrackedSession> tracked() const;
     legacy::Counts counts(legacy::Family family) const;
     Result<void> take(const legacy::Kernel& next, const std::string& what);

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +49,11 @@ inline rules::RuleTotal count_since(
     const rules::RuleTotal total = id.value < counts.size() ? counts[id.value] : rules::RuleTotal{};
     return {total.packets - zero.packets, total.bytes - zero.bytes};
 }
+
+// The pool that has just these addresses and ports; ports of 0: just these addresses, and any ports.
+using PoolFinder = std::function<std::optional<PoolId>(
+    const rules::AddressRange& addresses, const rules::Range<uint16_t>& ports
+)>;
 
 class Appliance {
   public:

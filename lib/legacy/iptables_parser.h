@@ -1,5 +1,5 @@
 // The parser of iptables: commands and the rule's own options in iptables_parse.cc, those of -m and -j in
-// iptables_extensions.cc.
+// iptables_extensions.cc and iptables_matches.cc.
 #pragma once
 
 #include <optional>
@@ -66,6 +66,10 @@ class IptablesParser {
     void take_limit();
     void take_burst();
     void take_comment();
+    void take_range(bool is_source);
+    void take_length();
+    void take_ttl(int code);
+    void take_tos_match();
     void take_multiport(rules::Side side);
     void take_mark_match();
     void take_level();

@@ -124,6 +124,15 @@ class Restorer {
         return legacy::run(*command, tables_, machine_, kRestorer);
     }
 
+    // What the policy has counted so far is gone.
+    void set_policy_count(const std::string& name, const rules::RuleTotal& had) {
+        const Tables::Chain& chain = *tables_.find(*table_, name);
+        const rules::RuleId policy = tables_.rules().chain(chain.id)->policy_id;
+        const rules::RuleTotal now = count_since(machine_.appliance.counts(), policy, {});
+        const rules::RuleTotal more{had.packets - now.packets, had.bytes - now.bytes};
+        tables_.set_count(*table_, name, chain.entries.size(), more);
+    }
+
     std::optional<Answer> take_chain(const Words& words) {
         const std::string name = words[0].substr(1);
         const auto count = words.size() == 3 ? read_count(words[2]) : rules::RuleTotal{};
@@ -135,11 +144,7 @@ class Restorer {
             if (auto bad = check(tables_.set_policy(*table_, name, words[1]))) {
                 return bad;
             }
-            if (options_.counts) {
-                tables_.set_count(
-                    *table_, name, tables_.find(*table_, name)->entries.size(), *count
-                );
-            }
+            set_policy_count(name, options_.counts ? *count : rules::RuleTotal{});
             return std::nullopt;
         }
         if (chain != nullptr) {

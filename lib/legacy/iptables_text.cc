@@ -139,6 +139,44 @@ struct OptionText {
             " -m mark {}--mark {}", turned(match.mark.inverted), mark_text(mark.value, mark.mask)
         );
     }
+    std::string operator()(const RangeMatch& match) const {
+        std::string text = " -m iprange";
+        const auto add = [&text](const auto& range, const char* option) {
+            text += range ? fmt::format(
+                                " {}{} {}-{}",
+                                turned(range->inverted),
+                                option,
+                                range->value.first,
+                                range->value.last
+                            )
+                          : "";
+        };
+        add(match.source, "--src-range");
+        add(match.destination, "--dst-range");
+        return text;
+    }
+    std::string operator()(const LengthMatch& match) const {
+        return fmt::format(
+            " -m length {}--length {}",
+            turned(match.length.inverted),
+            range_text(match.length.value, ':')
+        );
+    }
+    std::string operator()(const TtlMatch& match) const {
+        constexpr const char* kOptions[] = {"eq", "gt", "lt"};
+        return fmt::format(
+            " -m ttl {}--ttl-{} {}",
+            turned(match.ttl.inverted),
+            kOptions[static_cast<size_t>(match.how.value_or(TtlMatch::How::kEqual))],
+            match.ttl.value
+        );
+    }
+    std::string operator()(const TosMatch& match) const {
+        const rules::TosTest& tos = match.tos.value;
+        return fmt::format(
+            " -m tos {}--tos 0x{:02x}/0x{:02x}", turned(match.tos.inverted), tos.value, tos.mask
+        );
+    }
     std::string operator()(const CommentMatch& match) const {
         return " -m comment --comment " + quoted(match.text);
     }
@@ -225,6 +263,42 @@ struct ShownText {
         const rules::MarkTest& mark = match.mark.value;
         return fmt::format(
             " mark match {}{}", match.mark.inverted ? "!" : "", mark_text(mark.value, mark.mask)
+        );
+    }
+    std::string operator()(const RangeMatch& match) const {
+        const auto shown = [](const auto& range, const char* side) {
+            return range ? fmt::format(
+                               " {} IP range {}{}-{}",
+                               side,
+                               turned(range->inverted),
+                               range->value.first,
+                               range->value.last
+                           )
+                         : "";
+        };
+        return shown(match.source, "source") + shown(match.destination, "destination");
+    }
+    std::string operator()(const LengthMatch& match) const {
+        return fmt::format(
+            " length {}{}", match.length.inverted ? "!" : "", range_text(match.length.value, ':')
+        );
+    }
+    std::string operator()(const TtlMatch& match) const {
+        constexpr const char* kSigns[] = {"==", ">", "<"};
+        const char* const sign =
+            kSigns[static_cast<size_t>(match.how.value_or(TtlMatch::How::kEqual))];
+        return fmt::format(
+            " TTL match TTL {} {}", match.ttl.inverted ? "!=" : sign, match.ttl.value
+        );
+    }
+    std::string operator()(const TosMatch& match) const {
+        const rules::TosTest& tos = match.tos.value;
+        const auto name = std::ranges::find(kTosNames, tos.value, &TosName::value);
+        if (!numeric && tos.mask == kNamedTosMask && name != std::end(kTosNames)) {
+            return fmt::format(" tos match{} {}", match.tos.inverted ? "!" : "", name->name);
+        }
+        return fmt::format(
+            " tos match{}0x{:02x}/0x{:02x}", match.tos.inverted ? "!" : "", tos.value, tos.mask
         );
     }
     std::string operator()(const CommentMatch& match) const {

@@ -31,6 +31,19 @@ inline constexpr StateName kStateNames[] = {
     {"ESTABLISHED", rules::ConnectionState::kEstablished},
     {"UNTRACKED", rules::ConnectionState::kUntracked}};
 
+// Of the TOS's bits without the two lowest, as -m tos shows them without -n.
+struct TosName {
+    std::string_view name;
+    uint8_t value;
+};
+inline constexpr uint8_t kNamedTosMask = 0x3f;
+inline constexpr TosName kTosNames[] = {
+    {"Minimize-Delay", 0x10},
+    {"Maximize-Throughput", 0x08},
+    {"Maximize-Reliability", 0x04},
+    {"Minimize-Cost", 0x02},
+    {"Normal-Service", 0x00}};
+
 struct Unit {
     std::string_view name;
     std::string_view shown;

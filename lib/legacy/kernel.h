@@ -60,7 +60,7 @@ struct Machine {
     Links links;
     std::function<Counts(Family)> counts;  // by the ids of the family's own rules
     std::function<std::vector<TrackedSession>()> tracked;
-    std::function<std::optional<PoolId>(const rules::AddressRange&)> pool_of;
+    PoolFinder pool_of;
 };
 
 class Kernel {

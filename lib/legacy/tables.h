@@ -4,7 +4,7 @@
 //             OUTPUT chains of filter, mangle and raw at kLocalIn, kForward and kLocalOut, by priority as in Linux; nat
 //             PREROUTING at kNatDestination, POSTROUTING at kNatSource. To nat INPUT and OUTPUT no packet comes here.
 //   Names     in rules() a chain is called "TABLE.CHAIN".
-//   SNAT      goes to a pool of the appliance: who makes a rule says which pool has just those addresses.
+//   SNAT      goes to a pool of the appliance: who makes a rule says which pool has just those addresses and ports.
 //   Thread    one at a time.
 //   Source    LEGACY I1 to I10; SEEDS A8.
 #pragma once
@@ -70,8 +70,37 @@ struct CommentMatch {
     std::string text;
     friend bool operator==(const CommentMatch&, const CommentMatch&) = default;
 };
-using Match = std::
-    variant<PortMatch, IcmpMatch, StateMatch, LimitMatch, MultiportMatch, MarkMatch, CommentMatch>;
+struct RangeMatch {  // -m iprange
+    std::optional<Maybe<rules::AddressRange>> source;
+    std::optional<Maybe<rules::AddressRange>> destination;
+    friend bool operator==(const RangeMatch&, const RangeMatch&) = default;
+};
+struct LengthMatch {
+    Maybe<PortRange> length{kAnyPort};
+    friend bool operator==(const LengthMatch&, const LengthMatch&) = default;
+};
+struct TtlMatch {
+    enum class How : uint8_t { kEqual, kMore, kLess };
+    Maybe<uint8_t> ttl;
+    std::optional<How> how;  // none only while it is read
+    friend bool operator==(const TtlMatch&, const TtlMatch&) = default;
+};
+struct TosMatch {
+    Maybe<rules::TosTest> tos;
+    friend bool operator==(const TosMatch&, const TosMatch&) = default;
+};
+using Match = std::variant<
+    PortMatch,
+    IcmpMatch,
+    StateMatch,
+    LimitMatch,
+    MultiportMatch,
+    MarkMatch,
+    CommentMatch,
+    RangeMatch,
+    LengthMatch,
+    TtlMatch,
+    TosMatch>;
 
 // What -j names. A chain, ACCEPT, DROP, RETURN and NOTRACK want nothing more than their name.
 struct LogTarget {
@@ -119,7 +148,7 @@ struct TableRule {
 // What a rule needs of the machine when it is made.
 struct TableContext {
     Links links;
-    std::function<std::optional<PoolId>(const rules::AddressRange& addresses)> pool_of;
+    PoolFinder pool_of;
 };
 
 inline constexpr size_t kLongestTableChainName = 28;

@@ -44,6 +44,35 @@ struct MatchTranslator {
         made.push_back({match.mark.value, match.mark.inverted});
     }
     void operator()(const CommentMatch& /*match*/) const {}
+    void add_range(rules::Side side, const std::optional<Maybe<rules::AddressRange>>& range) const {
+        if (range) {
+            made.push_back({rules::AddressTest{side, {range->value}, {}, {}}, range->inverted});
+        }
+    }
+    void operator()(const RangeMatch& match) const {
+        add_range(rules::Side::kSource, match.source);
+        add_range(rules::Side::kDestination, match.destination);
+    }
+    void operator()(const LengthMatch& match) const {
+        made.push_back({rules::LengthTest{{match.length.value}}, match.length.inverted});
+    }
+    void operator()(const TtlMatch& match) const {
+        const uint8_t ttl = match.ttl.value;
+        switch (match.how.value_or(TtlMatch::How::kEqual)) {
+            case TtlMatch::How::kEqual:
+                made.push_back({rules::TtlTest{{ttl, ttl}}, match.ttl.inverted});
+                return;
+            case TtlMatch::How::kMore:  // none is more than 255, or less than 0
+                made.push_back({rules::TtlTest{{0, ttl}}, true});
+                return;
+            case TtlMatch::How::kLess:
+                made.push_back({rules::TtlTest{{ttl, 255}}, true});
+                return;
+        }
+    }
+    void operator()(const TosMatch& match) const {
+        made.push_back({match.tos.value, match.tos.inverted});
+    }
 };
 
 void add_link(
@@ -52,6 +81,27 @@ void add_link(
     if (!name.value.empty()) {
         made.push_back({rules::LinkTest{way, links_named(links, name.value)}, name.inverted});
     }
+}
+
+// A target for each address and port.
+Result<rules::Action> translate_dnat(const NatTarget& nat) {
+    constexpr uint64_t kMostTargets = 256;
+    const uint64_t addresses = uint64_t{nat.to.last.host()} - nat.to.first.host() + 1;
+    const uint32_t ports = uint32_t{nat.ports.last} - nat.ports.first + 1;
+    if (addresses * ports > kMostTargets) {
+        return failure(fmt::format(
+            "DNAT goes to {} endpoints at most: found {} addresses with {} ports",
+            kMostTargets,
+            addresses,
+            ports
+        ));
+    }
+    rules::Dnat dnat;
+    for (uint32_t i = 0; i < addresses * ports; ++i) {
+        const Ipv4Addr address = Ipv4Addr::from_host(nat.to.first.host() + i / ports);
+        dnat.targets.push_back({address, static_cast<uint16_t>(nat.ports.first + i % ports), 1});
+    }
+    return dnat;
 }
 
 Result<rules::Action> translate_nat(
@@ -64,26 +114,20 @@ Result<rules::Action> translate_nat(
         return rules::Redirect{nat.ports.first};
     }
     if (target == "SNAT") {
-        const auto pool = context.pool_of ? context.pool_of(nat.to) : std::nullopt;
+        const auto pool = context.pool_of ? context.pool_of(nat.to, nat.ports) : std::nullopt;
         if (!pool) {
             return failure(fmt::format(
-                "SNAT goes to a pool, and none has just the addresses {} to {}",
+                "SNAT goes to a pool, and none has just the addresses {} to {}{}",
                 nat.to.first,
-                nat.to.last
+                nat.to.last,
+                nat.ports.first == 0
+                    ? ""
+                    : fmt::format(" and ports {} to {}", nat.ports.first, nat.ports.last)
             ));
         }
         return rules::Snat{*pool};
     }
-    constexpr uint32_t kMostTargets = 256;
-    const uint32_t first = nat.to.first.host();
-    if (nat.to.last.host() - first >= kMostTargets) {
-        return failure(fmt::format("DNAT goes to {} addresses at most", kMostTargets));
-    }
-    rules::Dnat dnat;
-    for (uint32_t i = 0; i <= nat.to.last.host() - first; ++i) {
-        dnat.targets.push_back({Ipv4Addr::from_host(first + i), nat.ports.first, 1});
-    }
-    return dnat;
+    return translate_dnat(nat);
 }
 
 Result<rules::Action> translate_target(const TableRule& rule, const TableContext& context) {

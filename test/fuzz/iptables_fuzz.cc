@@ -20,7 +20,7 @@ void want(bool holds) {
 struct Bed {
     fuzz::QuietAppliance appliance;
     NameTables names = fuzz::few_names();
-    TableContext context{appliance.links(), [](const rules::AddressRange& /*range*/) {
+    TableContext context{appliance.links(), [](const auto& /*range*/, const auto& /*ports*/) {
                              return std::optional(PoolId{0});
                          }};
 

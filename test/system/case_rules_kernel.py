@@ -13,6 +13,7 @@ from flows import Numbers, View, exchange_steps, invalid_step, lone_steps
 from kernel_differences import TRACKED, UNTRACKED
 from routers import GUARD_RULE, KERNEL_TOOLS, Kernel, Sekisho, exchange, listen_longer
 from rule_scripts import INVALID_RULE, Scripts
+from wire import with_tos
 
 LONG = "SEKISHO_LONG" in os.environ
 SECONDS = 600 if LONG else 50
@@ -74,7 +75,7 @@ class Play:
             side, build = flow.steps[number]
             packets = [build(flow, view, self.ident) for view in views]
             if all(packets):
-                built.append((flow, views, side, packets))
+                built.append((flow, views, side, [with_tos(packet, flow.tos) for packet in packets]))
         return built
 
     def play_step(self, alive, number):

@@ -38,6 +38,7 @@ class Flow:
         self.client, self.server, self.port, self.service = client, server, port, service
         self.steps = []
         self.ident = 0  # of its datagram in fragments
+        self.tos = 0
 
     def ends(self, side, view):
         """Source, destination and ports of a packet; None: the far end does not know yet whom to answer."""
@@ -193,4 +194,6 @@ class Numbers:
             port = chance.choice([chance.randrange(1024, 4000), chance.randrange(1024, 65536)])
             if (client, port) not in self.used:
                 self.used.add((client, port))
-                return Flow(client, chance.choice(SERVERS), port, chance.choice(SERVICES))
+                flow = Flow(client, chance.choice(SERVERS), port, chance.choice(SERVICES))
+                flow.tos = chance.choice([0, 0, 0x08, 0x10, 0xb8])
+                return flow

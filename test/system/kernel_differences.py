@@ -53,6 +53,7 @@ TRACKED = [
     ("the same, where INVALID is dropped", INVALID, [message(0)], "dropped", "rejected with 3/3"),
     ("a RST, where INVALID is dropped", INVALID, [segment(0, RST | ACK, (1, 1))], "dropped", "rejected with 3/3"),
     ("a timestamp request", [], [message(13)], "passed", "dropped"),
+    ("a TTL, at FORWARD", ["iptables -A FORWARD -m ttl --ttl-eq 64 -j REJECT"], [datagram(0, 5)], "passed", "rejected with 3/3"),
     ("a flow whose answer a rule has dropped", ANSWERED, [datagram(0, 5), datagram(1, 5), datagram(0, 5)],
      "rejected with 3/3", "passed"),
     ("an echo whose answer a rule has dropped", ANSWERED, [echo(0), echo(1), echo(0)], "rejected with 3/3", "passed"),

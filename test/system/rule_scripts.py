@@ -78,6 +78,18 @@ class Scripts:
         return self.chance.choice([["-m", "state", *self.turned(), "--state", listed],
                                    ["-m", "conntrack", *self.turned(), "--ctstate", listed]])
 
+    def fields(self):
+        """Of what the packet shows besides."""
+        low = self.chance.choice([20, 28, 40, 60, 200])
+        kind = self.chance.choice(["length", "tos", "iprange", "iprange"])
+        if kind == "length":
+            return ["-m", "length", *self.turned(), "--length", self.chance.choice([f"{low}", f"{low}:", f":{low}", f"{low}:{low + 100}"])]
+        if kind == "tos":
+            return ["-m", "tos", *self.turned(), "--tos", self.chance.choice(["0x10", "0x08/0x3f", "Normal-Service", "0xb8/0xfc"])]
+        side, hosts = self.chance.choice([("--src-range", CLIENTS), ("--dst-range", SERVERS), ("--dst-range", CLIENTS)])
+        first, last = sorted((self.chance.choice(hosts), self.chance.choice(hosts)))
+        return ["-m", "iprange", *self.turned(), side, f"{first}-{last}"]
+
     def target(self, chains, is_tcp):
         kind = self.chance.choice(["ACCEPT"] * 4 + ["DROP"] * 2 + ["REJECT"] * 2 + ["chain"] * 3 + ["goto", "RETURN", ""])
         if kind in ("chain", "goto") and chains:
@@ -92,6 +104,8 @@ class Scripts:
         words = [*self.links(chain), *self.addresses(), *transport]
         if self.tracked and self.chance.random() < 0.4:
             words += self.state()
+        if self.chance.random() < 0.2:
+            words += self.fields()
         if not self.tracked and self.chance.random() < 0.2:
             words = [*self.turned(0.4), "-f", *words]
         return " ".join(["iptables -A", chain, *words, *self.target(chains, is_tcp)])

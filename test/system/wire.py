@@ -24,6 +24,11 @@ def ip(source, destination, protocol, load, ident=0, ttl=64, tos=0, fragment=0):
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + load
 
 
+def with_tos(packet, tos):
+    head = packet[:1] + bytes([tos]) + packet[2:10] + b"\0\0" + packet[12:20]
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + packet[20:]
+
+
 def with_checksum(source, destination, protocol, load, at):
     pseudo = socket.inet_aton(source) + socket.inet_aton(destination) + struct.pack("!BBH", 0, protocol, len(load))
     return load[:at] + struct.pack("!H", checksum(pseudo + load) or 0xffff) + load[at + 2:]

@@ -39,8 +39,10 @@ constexpr const char* kEverything =
     ":POSTROUTING ACCEPT [0:0]\n"
     "-A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination 192.168.22.33:3128\n"
     "-A PREROUTING -d 203.0.113.5/32 -j DNAT --to-destination 10.0.0.1-10.0.0.4\n"
+    "-A PREROUTING -d 203.0.113.6/32 -p udp -j DNAT --to-destination 10.0.0.1-10.0.0.2:5000-5003\n"
     "-A PREROUTING -p tcp -m tcp --dport 8080 -j REDIRECT --to-ports 80\n"
     "-A POSTROUTING -s 10.0.0.0/8 -j SNAT --to-source 203.0.113.1-203.0.113.9\n"
+    "-A POSTROUTING -s 10.1.0.0/16 -p tcp -j SNAT --to-source 203.0.113.1-203.0.113.9:1024-4999\n"
     "-A POSTROUTING ! -s 10.0.0.0/8 -o ppp+ -p tcp -j MASQUERADE --to-ports 1024-2048\n"
     "COMMIT\n"
     "*filter\n"
@@ -61,6 +63,11 @@ constexpr const char* kEverything =
     "-A INPUT -f\n"
     "-A FORWARD ! -p 47 -j logdrop\n"
     "-A FORWARD -s 10.0.0.1/255.0.0.255 ! -d 192.0.2.0/24 -j RETURN\n"
+    "-A FORWARD -m iprange --src-range 10.0.0.1-10.0.0.9 ! --dst-range 192.0.2.1-192.0.2.1 -j "
+    "ACCEPT\n"
+    "-A FORWARD -m length --length 100:1500 -m ttl --ttl-gt 5 -j ACCEPT\n"
+    "-A FORWARD -m length ! --length 40 -m ttl --ttl-lt 3\n"
+    "-A FORWARD -m ttl ! --ttl-eq 64 -m tos ! --tos 0x10/0x3f -j DROP\n"
     "-A logdrop -j LOG --log-prefix \"dropped: \" --log-level 6\n"
     "-A logdrop -j DROP\n"
     "COMMIT\n";
@@ -125,7 +132,7 @@ TEST_CASE("restoring is whole or not at all, over all tables", "[legacy][iptable
     CHECK(bed.tables.find(Table::kFilter, "INPUT")->entries.empty());
     CHECK(bed.restore(kEverything, "-T nat") == Answer{});
     CHECK(bed.tables.find(Table::kFilter, "INPUT")->entries.empty());
-    CHECK(bed.tables.find(Table::kNat, "PREROUTING")->entries.size() == 3);
+    CHECK(bed.tables.find(Table::kNat, "PREROUTING")->entries.size() == 4);
     CHECK(bed.restore("", "--bogus").status == 2);
 }
 
@@ -142,6 +149,14 @@ TEST_CASE("-c saves and restores counters", "[legacy][iptables][seeds-a9]") {
     CHECK(bed.say("-Z").empty());
     CHECK(bed.saved("-c -t filter").find("[0:0] -A INPUT") != std::string::npos);
     CHECK(save_tables(words("-q"), bed.tables, bed.appliance).status == 1);
+    // What a policy had counted before is gone.
+    const auto input = bed.tables.rules().find_chain("filter.INPUT").value();
+    bed.appliance.count(bed.tables.rules().chain(input)->policy_id, 5, 500);
+    CHECK(bed.saved("-t filter").find(":INPUT ACCEPT [5:500]") != std::string::npos);
+    CHECK(bed.restore(text, "-c") == Answer{});
+    CHECK(bed.saved("-c -t filter") == text);
+    CHECK(bed.restore(text) == Answer{});
+    CHECK(bed.saved("-t filter").find(":INPUT ACCEPT [0:0]") != std::string::npos);
 }
 
 TEST_CASE("a wrong line of iptables is told why, with 2", "[legacy][iptables]") {

@@ -12,13 +12,14 @@ struct OldTables {
     FakeAppliance appliance;
     NameTables names = test::tables();
     Tables tables;
-    // One pool, of 203.0.113.1 to 203.0.113.9.
-    TableContext context{appliance.links(), [](const rules::AddressRange& range) {
-                             const bool is_ours =
-                                 range == rules::AddressRange{
-                                              address("203.0.113.1"), address("203.0.113.9")};
-                             return is_ours ? std::optional(PoolId{7}) : std::nullopt;
-                         }};
+    // One pool, of 203.0.113.1 to 203.0.113.9, with the ports 1024 to 4999.
+    TableContext context{
+        appliance.links(), [](const rules::AddressRange& range, const PortRange& ports) {
+            const bool is_ours =
+                range == rules::AddressRange{address("203.0.113.1"), address("203.0.113.9")} &&
+                (ports.first == 0 || ports == PortRange{1024, 4999});
+            return is_ours ? std::optional(PoolId{7}) : std::nullopt;
+        }};
 
     // Words between spaces, and in double quotes.
     Answer run(const std::string& line) {
