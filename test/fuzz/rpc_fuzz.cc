@@ -48,7 +48,9 @@ struct Rig {
     Rig() {
         methods.set_tools([this](const control::LegacyCall& call) {
             const legacy::AskedNames names(tables, call.hosts);
-            const auto no_pool = [](const rules::AddressRange&) { return std::nullopt; };
+            const auto no_pool = [](const auto& /*range*/, const auto& /*ports*/) {
+                return std::nullopt;
+            };
             const legacy::Machine machine{names, {}, {}, {}, no_pool};
             control::LegacyAnswer done{kernel.run(call.call, machine), names.unknown()};
             check_settings(kernel, machine);
