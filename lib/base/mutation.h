@@ -60,6 +60,7 @@
     X(kRfc6888Req4a, "rfc6888-req4a") \
     X(kRfc6888Req6, "rfc6888-req6") \
     X(kRfc6888Req8Settings, "rfc6888-req8-settings") \
+    X(kRfc6888Req9, "rfc6888-req9") \
     X(kRfc6888Req11a, "rfc6888-req11a") \
     X(kRfc6888Req11d, "rfc6888-req11d") \
     X(kRfc7857S2_2, "rfc7857-2.2") \

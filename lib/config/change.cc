@@ -90,6 +90,17 @@ void adopt_limits(
     next.unreplied_make_room = wanted.unreplied_make_room;
 }
 
+// The table has its size from the start, and there is none where nobody was to ask.
+void adopt_pcp(
+    const nat::PcpSettings& wanted, const nat::PcpSettings& at_start, nat::PcpSettings& next
+) {
+    const uint32_t mappings = next.mappings;
+    const bool enabled = wanted.enabled && at_start.enabled;
+    next = wanted;
+    next.mappings = mappings;
+    next.enabled = enabled;
+}
+
 // Where something from outside stands for good.
 std::vector<Ipv4Addr> fixed_addresses(const nat::NatSettings& settings) {
     std::vector<Ipv4Addr> fixed;
@@ -221,6 +232,7 @@ void adopt_settings(const Config& wanted, const Config& at_start, Config& runnin
     next.local_host = wanted.nat.local_host;
     adopt_timeouts(wanted.nat.timeouts, next.timeouts);
     adopt_limits(wanted.nat.limits, at_start.nat.limits, next.limits);
+    adopt_pcp(wanted.nat.pcp, at_start.nat.pcp, next.pcp);
     const std::vector<Ipv4Addr> fixed = fixed_addresses(next);
     const bool renumbers = may_renumber(wanted, running, fixed);
     if (renumbers) {

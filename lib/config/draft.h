@@ -166,6 +166,7 @@ void read_port_timeouts(
     const Node& node, std::vector<nat::PortTimeout>& timeouts, Mistakes& mistakes
 );
 void read_table_limits(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_pcp(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_log(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_syslog(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_control(const Node& node, Draft& draft, Mistakes& mistakes);

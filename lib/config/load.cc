@@ -52,6 +52,7 @@ void read_sections(const Map& top, const MachineFacts& machine, Draft& draft, Mi
         {"rules-change", read_rules_change},
         {"timeouts", read_timeouts},
         {"limits", read_table_limits},
+        {"pcp", read_pcp},
         {"log", read_log},
         {"syslog", read_syslog},
         {"control", read_control},

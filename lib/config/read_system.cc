@@ -1,4 +1,4 @@
-// The sections system, realms, timeouts, limits and control.
+// The sections system, realms, timeouts, limits, pcp and control.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -197,6 +197,36 @@ void read_table_limits(const Node& node, Draft& draft, Mistakes& mistakes) {
     );
     if (const Node* make_room = map->find("unreplied-make-room")) {
         limits.unreplied_make_room = read_boolean(*make_room, mistakes).value_or(false);
+    }
+}
+
+void read_pcp(const Node& node, Draft& draft, Mistakes& mistakes) {
+    const auto map = Map::open(node, kPcp, mistakes);
+    if (!map) {
+        return;
+    }
+    nat::PcpSettings& pcp = draft.config.nat.pcp;
+    if (const Node* enabled = map->find("enabled")) {
+        pcp.enabled = read_boolean(*enabled, mistakes).value_or(true);
+    }
+    read_number(*map, "min-lifetime", kPcpLifetime, pcp.min_lifetime, mistakes);
+    read_number(*map, "max-lifetime", kPcpLifetime, pcp.max_lifetime, mistakes);
+    read_number(
+        *map, "mappings-per-subscriber", kPcpOfSubscriber, pcp.mappings_per_subscriber, mistakes
+    );
+    read_number(*map, "mappings", kPcpMappings, pcp.mappings, mistakes);
+    if (pcp.min_lifetime > pcp.max_lifetime) {
+        const Node* const least = map->find("min-lifetime");
+        const Node* const named = least != nullptr ? least : map->find("max-lifetime");
+        mistakes.add(
+            named->place,
+            fmt::format(
+                "a min-lifetime of {} s with a max-lifetime of {} s",
+                pcp.min_lifetime.value,
+                pcp.max_lifetime.value
+            ),
+            "a min-lifetime that is no more than the max-lifetime"
+        );
     }
 }
 

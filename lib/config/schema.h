@@ -54,9 +54,17 @@ inline constexpr Key kTopKeys[] = {
     {"rules-change"},
     {"timeouts"},
     {"limits"},
+    {"pcp"},
     {"log"},
     {"syslog"},
     {"control"},
+};
+inline constexpr Key kPcpKeys[] = {
+    {"enabled"},
+    {"min-lifetime"},
+    {"max-lifetime"},
+    {"mappings-per-subscriber"},
+    {"mappings"},
 };
 inline constexpr Key kSystemKeys[] = {
     {"name"}, {"workers"}, {"shards"}, {"huge-pages"}, {"idle"}, {"local-host"}};
@@ -294,6 +302,7 @@ inline constexpr Section kProtocolLimits{"a protocol's limits", kProtocolLimitKe
 inline constexpr Section kTimeouts{"timeouts", kTimeoutKeys};
 inline constexpr Section kPortTimeout{"a timeout by remote port", kPortTimeoutKeys};
 inline constexpr Section kTableLimits{"limits", kTableLimitKeys};
+inline constexpr Section kPcp{"pcp", kPcpKeys};
 inline constexpr Section kSet{"a set", kSetKeys};
 inline constexpr Section kGroup{"a group", kGroupKeys};
 inline constexpr Section kPattern{"a pattern", kPatternKeys};
@@ -338,6 +347,7 @@ inline constexpr const Section* kSections[] = {
     &kTimeouts,
     &kPortTimeout,
     &kTableLimits,
+    &kPcp,
     &kSet,
     &kGroup,
     &kPattern,
@@ -428,6 +438,10 @@ inline constexpr NumberRule kMappings{1, 134217728, Unit::kCount};
 inline constexpr NumberRule kSubscribers{1, 16777216, Unit::kCount};
 inline constexpr NumberRule kFragments{512, 65536, Unit::kCount};
 inline constexpr NumberRule kAddressOnlySessions{1, 1048576, Unit::kCount};
+inline constexpr NumberRule kPcpLifetime{
+    1, 1209600, Unit::kSeconds};  // within half of the clock's round
+inline constexpr NumberRule kPcpOfSubscriber{1, 1024, Unit::kCount};
+inline constexpr NumberRule kPcpMappings{1, 16777216, Unit::kCount};
 // A ring keeps a place for every block that is on its way to the shard, 1024 at most.
 inline constexpr NumberRule kLogRing{2048, 16777216, Unit::kCount};
 inline constexpr size_t kMaxLogPath = 4095;

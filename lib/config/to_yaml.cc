@@ -430,6 +430,19 @@ std::string target_of(const SyslogSettings& syslog) {
                                  : scalar(syslog.socket);
 }
 
+void write_pcp(const nat::PcpSettings& pcp, Out out) {
+    fmt::format_to(
+        out,
+        "\npcp:\n  enabled: {}\n  min-lifetime: {}\n  max-lifetime: {}\n"
+        "  mappings-per-subscriber: {}\n  mappings: {}\n",
+        pcp.enabled,
+        pcp.min_lifetime.value,
+        pcp.max_lifetime.value,
+        pcp.mappings_per_subscriber,
+        pcp.mappings
+    );
+}
+
 void write_rest(const Config& config, Out out) {
     const nat::TimeoutSettings& t = config.nat.timeouts;
     fmt::format_to(
@@ -471,6 +484,7 @@ void write_rest(const Config& config, Out out) {
         l.address_only_sessions,
         l.unreplied_make_room
     );
+    write_pcp(config.nat.pcp, out);
     if (!config.log.file.empty()) {
         write_log(config, out);
     }

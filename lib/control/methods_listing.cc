@@ -158,7 +158,8 @@ tl::expected<void, RpcError> Methods::list_mappings(Page& page, Document& rows) 
         }
         const auto told = page.join->tell(view, page.now);
         if (page.filter.admits(view.mapping) && (told.chosen || !page.filter.remote)) {
-            const uint32_t lifetime = told.lifetime.value_or(opening_lifetime(view.mapping));
+            const uint32_t lifetime =
+                told.lifetime.value_or(view.is_leased ? 0 : opening_lifetime(view.mapping));
             rows.push_back(mapping_row(view, lifetime, config_));
         }
     };

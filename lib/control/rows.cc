@@ -113,6 +113,12 @@ Document counters_object(const dataplane::CounterTotals& c) {
             dropped[std::string(base::kDropReasons[i].text)] = c.dropped[i];
         }
     }
+    Document pcp = Document::object();
+    for (size_t i = 0; i < nat::kPcpResults; ++i) {
+        if (c.pcp[i] != 0) {
+            pcp[std::string(nat::kPcpResultNames[i])] = c.pcp[i];
+        }
+    }
     return {
         {"received", c.received},
         {"generated", c.generated},
@@ -127,6 +133,7 @@ Document counters_object(const dataplane::CounterTotals& c) {
         {"syns-waiting", c.syns_waiting},
         {"syns-answered", c.syns_answered},
         {"pings-answered", c.pings_answered},
+        {"pcp-answers", std::move(pcp)},
     };
 }
 
@@ -379,9 +386,13 @@ Document mapping_row(
         {"policy", name_in(config.nat.policies, m.policy)},
         {"type", view.kind == nat::MappingView::kDynamic ? "dynamic" : "static"},
         {"sessions", m.sessions},
-        {"lifetime", lifetime},
+        {"lifetime", view.is_leased ? std::max(lifetime, view.lease_ms / 1000) : lifetime},
         {"shard", view.shard.value},
     };
+    if (view.is_leased) {
+        row["type"] = "dynamic-explicit";
+        row["lease"] = view.lease_ms / 1000;
+    }
     // Of a redirected flow's own mapping it is not the target but whom the subscriber has sent to.
     const char* const far_end = view.remote.exclusive != 0 ? "internal-dst" : "remote";
     if (view.remote.address != 0) {

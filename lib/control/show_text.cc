@@ -235,6 +235,10 @@ std::string counters_text(const Document& c) {
           "pings-answered"}) {
         row(name, number_of(c, name));
     }
+    const Document answers = value_of(c, "pcp-answers");
+    for (const auto& [result, count] : answers.items()) {
+        row("pcp " + printable(result), count_of(count));
+    }
     std::string text = table.take();
     if (in == out) {
         return text + "\nin = out: every packet is accounted for\n";

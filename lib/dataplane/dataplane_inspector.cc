@@ -164,6 +164,9 @@ CounterTotals DataplaneInspector::totals() const {
         sum.held += shard->held();
         sum.syns_waiting += shard->unsolicited_syns().size();
         sum.syns_answered += shard->unsolicited_syns().answered();
+        for (size_t result = 0; result < nat::kPcpResults; ++result) {
+            sum.pcp[result] += shard->pcp_counters().answered[result].read();
+        }
         for (size_t reason = 0; reason < base::kDropReasonCount; ++reason) {
             sum.dropped[reason] += counters.dropped[reason].read();
         }
@@ -185,6 +188,9 @@ CounterTotals DataplaneInspector::counters() {
     since.punted -= baseline_.punted;
     since.syns_answered -= baseline_.syns_answered;
     since.pings_answered -= baseline_.pings_answered;
+    for (size_t result = 0; result < nat::kPcpResults; ++result) {
+        since.pcp[result] -= baseline_.pcp[result];
+    }
     for (size_t reason = 0; reason < base::kDropReasonCount; ++reason) {
         since.dropped[reason] -= baseline_.dropped[reason];
     }

@@ -34,6 +34,11 @@ void Shard::finish_unusual(Burst& burst, uint32_t i) {
             free_later(ref);
             return;
         case Verdict::kPuntNeighbour:
+            if (is_port_control(ref, meta)) {
+                const bool was_held = burst.origin == Origin::kResumed;
+                port_control_.requests[port_control_.count++] = {ref, meta.l3_offset, was_held};
+                return;
+            }
             punt_neighbour(burst, i);
             return;
         case Verdict::kPuntError:

@@ -28,6 +28,8 @@ struct CounterTotals {
     uint64_t syns_waiting = 0, syns_answered = 0;  // unsolicited ones (RFC 5382 REQ-4)
     uint64_t multicast = 0;                        // to groups that may pass
     uint64_t pings_answered = 0;                   // to own addresses and to pools that answer
+    std::array<uint64_t, nat::kPcpResults>
+        pcp{};  // requests of subscribers, by what was answered (nat/lease.h)
     std::array<uint64_t, base::kDropReasonCount> dropped{};
 };
 

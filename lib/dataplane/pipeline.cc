@@ -52,6 +52,9 @@ void Shard::run(Burst& burst, Tick now) {
         divide(burst, tables_);
     }
     finish(burst);
+    if (port_control_.count != 0) {
+        answer_port_control(now);
+    }
 
     nat_->end_of_burst();
 }

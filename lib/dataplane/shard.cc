@@ -23,6 +23,7 @@ Shard::Shard(const ShardPlan& plan, std::unique_ptr<nat::NatShard> nat)
       fragments_(plan.fragments, nat_->secret()),
       fragment_ids_(nat_->secret(), plan.id, plan.fabric->shards()),
       unsolicited_syns_(nat_->secret()),
+      port_control_(nat_->secret()),
       exemptions_(*plan.settings),
       links_(plan.network->link_views()) {
     tables_.self = plan.id;

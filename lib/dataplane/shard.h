@@ -21,10 +21,12 @@
 #include "dataplane/held_list.h"
 #include "dataplane/hop_table.h"
 #include "dataplane/network.h"
+#include "dataplane/slow_path_limits.h"
 #include "dataplane/stages.h"
 #include "dataplane/transmitter.h"
 #include "dataplane/unsolicited_syns.h"
 #include "nat/nat_shard.h"
+#include "nat/pcp_server.h"
 #include "packet/batch.h"
 
 namespace sekisho::dataplane {
@@ -34,6 +36,24 @@ struct ShardGauges {
     Counter sessions;
     Counter mappings;
     Counter subscribers;
+};
+
+// Requests of PCP in hand, and what was answered (port_control.cc).
+struct PortControl {
+    static constexpr uint32_t kEachSecond = 10'000;  // requests of a shard
+    static constexpr uint32_t kEachOfSource = 100;
+
+    explicit PortControl(const HashSecret& secret) : by_source(kEachOfSource, secret) {}
+    TokenBucket all{kEachSecond};
+    SourceLimiter by_source;
+    nat::PcpCounters counters;
+    struct Request {
+        PacketRef packet;
+        uint16_t l3_offset = 0;
+        bool was_held = false;
+    };
+    std::array<Request, kBurst> requests;
+    uint32_t count = 0;
 };
 
 struct ShardPlan {
@@ -88,6 +108,7 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     size_t held() const { return held_.size() + fragments_.held(); }  // may be read by anyone
     const ShardGauges& gauges() const { return gauges_; }
     const UnsolicitedSyns& unsolicited_syns() const { return unsolicited_syns_; }
+    const nat::PcpCounters& pcp_counters() const { return port_control_.counters; }
 
     bool send(ShardId to, const nat::ShardMessage& message) override;  // MessageSink
     void wait_is_over(SubscriberIndex subscriber) override;            // WaitListener
@@ -141,6 +162,10 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     unsigned answer_unsolicited_syns(Tick now);
     bool is_solicited(const UnsolicitedSyns::Syn& syn, Tick now) const;
     bool punt_unsolicited(const UnsolicitedSyns::Syn& syn);
+    // port_control.cc: what subscribers ask of their mappings.
+    bool is_port_control(const PacketRef& ref, const PacketMeta& meta) const;
+    void answer_port_control(Tick now);
+    void answer_port_control(const PortControl::Request& request, Tick now);
     // control.cc: one slice of a listing, or one change.
     unsigned poll_control(Tick now);
     void serve(ControlRequest& request, Tick now);
@@ -157,6 +182,7 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     FragmentTable fragments_;
     FragmentIds fragment_ids_;
     UnsolicitedSyns unsolicited_syns_;
+    PortControl port_control_;
     nat::Exemptions exemptions_;
     RuleLog rule_log_;              // outlives every judge
     std::unique_ptr<Judge> judge_;  // empty: no rules

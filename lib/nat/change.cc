@@ -55,6 +55,7 @@ void NatShard::begin_sweeps(SessionTimeouts::Change timeouts, bool routes_change
         sweeps_.begin_sessions(sessions_.high_water());
     }
     sweeps_.block = directory_->are_any_draining() ? 0 : kNoIndex;
+    sweeps_.lease = sweeps_.ends_withdrawn && leases_.high_water() != 0 ? 0 : kNoIndex;
 }
 
 // Timers stand where the timeouts of before have put them. A few sessions a turn go where they belong, so that nobody

@@ -73,6 +73,12 @@ uint32_t largest_block(const NatSettings& settings) {
     return largest;
 }
 
+// Of one shard; 0: nobody may ask for mappings.
+uint32_t leases_of(const NatSettings& settings, const NatShardPlan& plan) {
+    const uint32_t share = (settings.pcp.mappings + plan.shards - 1) / plan.shards;
+    return settings.pcp.enabled ? std::min(share, plan.mappings) : 0;
+}
+
 base::ArenaPlan arena_plan(const NatShardPlan& plan, const NatSettings& settings) {
     const uint64_t blocks = most_blocks(settings, plan);
     const uint64_t words = PortBlockTable::bitmap_words(blocks, largest_block(settings));
@@ -114,6 +120,14 @@ base::ArenaPlan arena_plan(const NatShardPlan& plan, const NatSettings& settings
     }
     if (overloads_ports(settings)) {
         add_counts(kPortUses, kPortUseIndex, m);
+    }
+    if (const uint64_t leases = leases_of(settings, plan); leases != 0) {
+        arena.sections.push_back({kLeases, leases * sizeof(Lease), leases, false});
+        arena.sections.push_back(
+            {kLeaseIndex, flow::FlowIndex::bytes_for(2 * leases), 2 * leases, false}
+        );
+        arena.sections.push_back({kLeaseWheel, flow::TimingWheel::bytes_for(leases), leases, false}
+        );
     }
     if (settings.events.logged != 0) {
         const uint64_t ring = settings.events.ring;
@@ -236,6 +250,16 @@ void NatShard::lay_out_records(const NatShardPlan& plan, Tick now) {
     windows_ = arena_.records<TcpWindow>(kTcpWindows);
     originals_ = arena_.records<OriginalDestination>(kOriginals);
     remotes_ = arena_.records<MappingRemote>(kMappingRemotes);
+    if (const uint32_t leases = leases_of(*settings_, plan); leases != 0) {
+        leases_ = LeaseTable(
+            {arena_.records<Lease>(kLeases).first(leases),
+             arena_.section(kLeaseIndex),
+             arena_.section(kLeaseWheel)},
+            secret_,
+            now
+        );
+    }
+    lease_epoch_ = LeaseEpoch(now);
     if (settings_->events.logged != 0) {
         const size_t ring = event_ring_bytes(settings_->events.ring);
         log_.open(arena_.section(kEvents).first(ring), settings_->events);
@@ -302,6 +326,7 @@ void NatShard::advance(Tick now, uint32_t budget) {
     }
     session_wheel_.advance(now, budget, [&](uint32_t session) { fire_session(session, now); });
     block_wheel_.advance(now, budget, [&](uint32_t block) { fire_block(block, now); });
+    advance_leases(now, budget);
     if (directory_->triggers().are_any()) [[unlikely]] {
         advance_triggers(now);
     }
@@ -316,6 +341,7 @@ void NatShard::end_of_burst() {
     subscribers_.end_of_burst();
     permissions_.end_of_burst();
     port_uses_.end_of_burst();
+    leases_.end_of_burst();
 }
 
 }  // namespace sekisho::nat

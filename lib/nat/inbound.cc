@@ -78,15 +78,17 @@ bool NatShard::admits(uint32_t mapping, Ipv4Addr remote) const {
         case FilteringBehaviour::kEndpointIndependent:
             return true;
         case FilteringBehaviour::kAddressDependent:
-            return permissions_.count(mapping, remote.raw) != 0;
-        case FilteringBehaviour::kAddressAndPortDependent:
-            return false;  // only what has a session, and this packet has none
+            return permissions_.count(mapping, remote.raw) != 0 ||
+                   leases_.find(mapping) != kNoIndex;
+        case FilteringBehaviour::
+            kAddressAndPortDependent:  // what has a session, and this packet has none
+            return leases_.find(mapping) != kNoIndex;  // its subscriber has asked for everybody
     }
     return false;
 }
 
 // A mapping that lives by unanswered openings alone gets no further ones: it must end with them, or
-// outsiders could keep it.
+// outsiders could keep it. One that its subscriber has asked for (lease.cc) lives by that.
 AdmitResult NatShard::admit_opening(const FlowKey& key, uint32_t mapping, Tick now) {
     Mapping& m = mappings_[mapping];
     const Subscriber& s = subscribers_[m.subscriber];

@@ -78,6 +78,11 @@ bool NatShard::list_mappings(
         out[filled].mapping.external_port = shown_external_port(m);
         out[filled].mapping.policy = numbers_.policy_of(m.policy);
         out[filled].kind = has_static_entry(m) ? MappingView::kStaticUse : MappingView::kDynamic;
+        if (const uint32_t lease = leases_.find(i); lease != kNoIndex) [[unlikely]] {
+            out[filled].is_leased = true;
+            out[filled].lease_ms = leases_.left_ms(lease);
+            --out[filled].mapping.sessions;  // it is counted there
+        }
         return true;
     });
 }

@@ -239,8 +239,24 @@ NatShard::Sought NatShard::seek_mapping(const FlowKey& key, const Newcomer& newc
     return sought;
 }
 
+// Found out before anything is made that would have to be undone.
+std::optional<DropReason> NatShard::why_no_mapping(const FlowKey& key, uint32_t subscriber) {
+    if (!log_.may_start(kLogMappings, waits_)) {
+        return DropReason::kLogFull;
+    }
+    if (!mappings_.has_room() || !mapping_index_.has_room(LateInserts::kMost)) {
+        return DropReason::kMappingTableFull;
+    }
+    const RemoteClaims& claims = directory_->claims();
+    if (is_address_only(key.protocol()) && claims.size() >= claims.capacity()) [[unlikely]] {
+        return DropReason::kAddressOnlyFull;
+    }
+    const uint32_t most = limits_of(subscribers_[subscriber]).mappings;
+    const bool is_at_limit = most != 0 && subscribers_[subscriber].mappings >= most;
+    return is_at_limit ? std::optional(DropReason::kSubscriberMappingLimit) : std::nullopt;
+}
+
 // The subscriber is there and within its session limits; only the mapping is missing.
-// NOLINTNEXTLINE(readability-function-size): of a redirected flow a little more is asked
 NatShard::Outcome NatShard::allocate_mapping(
     const Way& way, uint64_t internal_hash, uint32_t subscriber, Tick now
 ) {
@@ -248,20 +264,8 @@ NatShard::Outcome NatShard::allocate_mapping(
     if (const StaticEntry* entry = find_static(key, Direction::kOutbound)) {
         return make_static(*entry, key.source_port(), subscriber);
     }
-    if (!log_.may_start(kLogMappings, waits_)) {
-        return Outcome::refused(DropReason::kLogFull);
-    }
-    if (!mappings_.has_room() || !mapping_index_.has_room(LateInserts::kMost)) {
-        return Outcome::refused(DropReason::kMappingTableFull);
-    }
-    // Found out before anything is made that would have to be undone.
-    const RemoteClaims& claims = directory_->claims();
-    if (is_address_only(key.protocol()) && claims.size() >= claims.capacity()) [[unlikely]] {
-        return Outcome::refused(DropReason::kAddressOnlyFull);
-    }
-    const uint32_t most = limits_of(subscribers_[subscriber]).mappings;
-    if (most != 0 && subscribers_[subscriber].mappings >= most) {
-        return Outcome::refused(DropReason::kSubscriberMappingLimit);
+    if (const auto reason = why_no_mapping(key, subscriber)) {
+        return Outcome::refused(*reason);
     }
     Outcome port = allocate_port(subscriber, key, now);
     if (port.kind() == MakeResult::kRefused && !way.redirected &&
@@ -269,9 +273,15 @@ NatShard::Outcome NatShard::allocate_mapping(
         const Outcome shared = share_port(subscriber, key, now);
         port = shared.is_made() ? shared : port;
     }
-    if (!port.is_made()) {
-        return port;
-    }
+    return port.is_made() ? enter_mapping(way, internal_hash, {subscriber, port}, now) : port;
+}
+
+// A mapping whose port has been taken, as it can be found from either side.
+NatShard::Outcome NatShard::enter_mapping(
+    const Way& way, uint64_t internal_hash, const Taken& taken, Tick now
+) {
+    const FlowKey& key = way.onward;
+    const auto& [subscriber, port] = taken;
     // From what is at hand: the record that is written next would have to be read back for it.
     const Ipv4Addr address = (*directory_)[external_of(port)].address;
     uint64_t external =

@@ -11,7 +11,7 @@
 namespace sekisho::nat {
 
 // Mapping (RFC 4787 REQ-1): X:x <-> X':x' of one protocol, shared by its sessions. Lives while it
-// has sessions.
+// has sessions, or its subscriber has asked for it.
 struct Mapping {
     uint32_t internal_address;  // network order, like Session's
     uint32_t external_address;
@@ -22,7 +22,7 @@ struct Mapping {
     uint16_t policy;      // that it was made under, as a number (policy_numbers.h)
     uint32_t subscriber;  // SubscriberIndex
     uint32_t block;       // BlockIndex that holds the external port, or one of the marks below
-    uint32_t sessions;    // live sessions
+    uint32_t sessions;    // live sessions, and one more if it is leased (lease.h)
     uint16_t inbound_openings;  // of them, TCP openings from outside without a handshake yet
     uint16_t state;             // written last: 0 free, 1 live, else ended (events.cc)
 };

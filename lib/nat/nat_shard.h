@@ -10,7 +10,7 @@
 //   Memory    everything is allocated by create(); nothing on a packet's route allocates, locks or
 //             calls the system.
 //   Files     create.cc, outbound.cc, inbound.cc, mapping.cc, session.cc (expiry), track.cc, overload.cc (shared ports),
-//             subscriber.cc, holder.cc (blocks that we hold), recall.cc (blocks homed here), listing.cc.
+//             lease.cc (asked for by PCP), subscriber.cc, holder.cc (blocks that we hold), recall.cc (blocks homed here), listing.cc.
 //   Source    RFC 4787, 5382, 5508, 6888, 7857; ARCHITECTURE 2 and 3.
 #pragma once
 
@@ -40,6 +40,7 @@
 #include "nat/external_directory.h"
 #include "nat/home.h"
 #include "nat/late_inserts.h"
+#include "nat/lease.h"
 #include "nat/mapping.h"
 #include "nat/messages.h"
 #include "nat/opening.h"
@@ -182,12 +183,16 @@ class NatShard {
     MappingIndex find_mapping_of_inbound(const FlowKey& key) const;
     MappingIndex find_mapping_of_outbound(const FlowKey& key) const;
     PoolId pool_of_link(LinkId link) const { return numbers_.pool_of_link(link); }
+    // What a subscriber asks of a mapping by PCP (lease.cc); all of its own, policy and bounds are looked at here.
+    LeaseAnswer lease(const LeaseRequest& request, Tick now);
+    // The external address of its mappings: of its pair, which it gets if it has none. Only kind, result and address count.
+    LeaseAnswer external_for(RealmId realm, Ipv4Addr internal, Tick now);
+    uint32_t lease_epoch(Tick now) { return lease_epoch_.seconds(now); }
+    const LeaseTable& leases() const { return leases_; }
     // A mapping with this external endpoint; an overloaded port has several.
     MappingIndex find_mapping_by_external(Ipv4Addr address, Port port, Protocol protocol) const;
     const Mapping& mapping(MappingIndex index) const { return mappings_[index.value]; }
-    MappingRemote remote_of(MappingIndex index) const {
-        return remotes_.empty() ? MappingRemote{} : remotes_[index.value];
-    }
+    MappingRemote remote_of(MappingIndex index) const;
     // Whether a packet's own end is an endpoint of a static mapping of this shard.
     bool has_static(const FlowKey& key, Direction direction) const {
         return find_static(key, direction) != nullptr;
@@ -231,10 +236,7 @@ class NatShard {
     // its sessions, found by a walk in slices.
     void clear_session(SessionIndex index, Tick now);
     PoolView pool_view(PoolId pool, Tick now) const;
-    bool answers_unsolicited_syns(PoolId pool) const {
-        return settings_->pools[pool.value].unsolicited_syn == UnsolicitedSyn::kPortUnreachable ||
-               is_mutated(Mutation::kRfc5382Req4a);
-    }
+    bool answers_unsolicited_syns(PoolId pool) const;
     const NatSettings& settings() const { return *settings_; }
     // Whether a block lies free at its home here.
     bool is_free_at_home(ExternalIndex external, uint16_t block) const;
@@ -284,9 +286,7 @@ class NatShard {
     uint32_t make_session(uint32_t mapping, const Remote& remote, SessionState state, Tick now);
     void index_session(uint32_t session, uint64_t outbound_hash);
     void settle_all();
-    bool has_room_for_session() const {
-        return sessions_.has_room() && session_index_.has_room(LateInserts::kMost);
-    }
+    bool has_room_for_session() const;
     void expire_session(uint32_t session, EndCause cause, Tick now);
     void fire_session(uint32_t session, Tick now);
     // change.cc
@@ -302,10 +302,7 @@ class NatShard {
     void set_opener(Session& s, Direction opener);
     bool take_unanswered(uint32_t session, Direction direction, Tick now);
     // window.cc
-    bool tracks_window(const Mapping& m) const {
-        return !windows_.empty() && static_cast<Protocol>(m.protocol) == Protocol::kTcp &&
-               numbers_.at(m.policy).tcp_window != WindowPolicy::kOff;
-    }
+    bool tracks_window(const Mapping& m) const;
     void log_invalid(
         uint32_t session,
         Direction direction,
@@ -329,6 +326,12 @@ class NatShard {
     MappingIndex find_mapping_of(const FlowKey& outbound, PoolTag tag) const;
     Newcomer for_chosen(const FlowKey& key, const Newcomer& newcomer) const;
     Outcome allocate_mapping(const Way& way, uint64_t hash, uint32_t subscriber, Tick now);
+    std::optional<DropReason> why_no_mapping(const FlowKey& key, uint32_t subscriber);
+    struct Taken {  // who has got which port for a new mapping
+        uint32_t subscriber;
+        Outcome port;
+    };
+    Outcome enter_mapping(const Way& way, uint64_t hash, const Taken& taken, Tick now);
     uint32_t make_mapping(
         const FlowKey& key, uint32_t subscriber, Ipv4Addr external, const Outcome& port
     );
@@ -338,6 +341,14 @@ class NatShard {
     MappingBehaviour behaviour_of(uint32_t subscriber, Protocol protocol) const {
         return numbers_.at(subscribers_[subscriber].policy).mapping[protocol];
     }
+    // lease.cc
+    LeaseAnswer make_leased(const LeaseRequest& request, const FlowKey& key, Tick now);
+    LeaseAnswer lease_found(const LeaseRequest& request, uint32_t mapping, Tick now);
+    LeaseAnswer attach_lease(const LeaseRequest& request, uint32_t mapping, Tick now);
+    LeaseAnswer end_leases(const LeaseRequest& request, Tick now);
+    Outcome take_suggested(uint32_t subscriber, const LeaseRequest& request, Tick now);
+    void drop_lease(uint32_t lease, EndCause cause, Tick now);
+    void advance_leases(Tick now, uint32_t budget);
     // forward.cc
     Outcome find_or_make_forwarded(const FlowKey& key, const Forward& to, Tick now);
     Outcome make_forwarded(const FlowKey& key, const Forward& to, Tick now);
@@ -432,14 +443,8 @@ class NatShard {
     void release_single(const Mapping& m, bool rests, Tick now);
     void give_back_single(const SingleGrant& port, bool rests, Tick now);
     bool may_release(const Mapping& m) const;
-    ExternalIndex external_of(const Outcome& port) const {
-        return {
-            (port.index() & kSinglePort) != 0 ? port.index() & ~kSinglePort
-                                              : blocks_[port.index()].external};
-    }
-    uint32_t& in_use_of(ExternalIndex external) {
-        return pools_[(*directory_)[external].pool.value].in_use;
-    }
+    ExternalIndex external_of(const Outcome& port) const;
+    uint32_t& in_use_of(ExternalIndex external);
     void process(const ShardMessage& message, Tick now);
     // deterministic.cc
     bool is_by_formula(const PortBlock& b) const;
@@ -485,9 +490,7 @@ class NatShard {
     void fire_block(uint32_t block, Tick now);
     void give_up_block(uint32_t block, Tick now);
     void answer_recall(const ShardMessage& recall, Tick now);
-    bool may_give_up_block() {  // its end can be logged
-        return !log_.logs(kLogBlocks) || log_.may_end(waits_);
-    }
+    bool may_give_up_block();  // its end can be logged
     // events.cc
     void log_mapping(uint32_t mapping, Tick now);
     void log_session(uint32_t session, Tick now);
@@ -517,14 +520,8 @@ class NatShard {
     bool is_home_of(ShardId shard, PoolId pool) const;
     void refuse(const ShardMessage& request, Tick now);
 
-    bool may_rest(PoolId pool, Tick now) {
-        clock_of(pool, now);
-        return pools_[pool.value].may_rest();
-    }
-    RestClock& clock_of(PoolId pool, Tick now) {
-        pools_[pool.value].clock.advance(now);
-        return pools_[pool.value].clock;
-    }
+    bool may_rest(PoolId pool, Tick now);
+    RestClock& clock_of(PoolId pool, Tick now);
 
     HashSecret secret_;
     flow::FlowIndex session_index_;
@@ -566,6 +563,8 @@ class NatShard {
     std::optional<Tick> none_left_at_;  // the latest of all pools
     uint32_t waits_ = 0;                // requests under way
     LateInserts late_;
+    LeaseTable leases_;  // empty where nobody may ask for mappings
+    LeaseEpoch lease_epoch_;
     EventLog log_;
     uint32_t pending_first_ = kNoIndex;  // ended, not logged yet: the list's first and last
     uint32_t pending_last_ = kNoIndex;

@@ -1,4 +1,5 @@
-// NatShard::track(): the one step of the fast route that is not a look-up. The end of nat_shard.h, which includes it.
+// NatShard::track(): the one step of the fast route that is not a look-up; and small steps that several files share. The end of
+// nat_shard.h, which includes it.
 //
 //   Cost      the session's line alone; what is unusual of TCP goes to track.cc.
 #pragma once
@@ -41,6 +42,48 @@ inline void NatShard::track(SessionIndex index, Direction direction, const uint8
     s.tcp_ack[d] = base::swap32(acknowledgement);
     s.tcp_window[d] = base::swap16(window);
     s.flags = static_cast<uint16_t>(s.flags | flow::kHasAckOutbound << d);
+}
+
+inline MappingRemote NatShard::remote_of(MappingIndex index) const {
+    return remotes_.empty() ? MappingRemote{} : remotes_[index.value];
+}
+
+inline bool NatShard::has_room_for_session() const {
+    return sessions_.has_room() && session_index_.has_room(LateInserts::kMost);
+}
+
+inline ExternalIndex NatShard::external_of(const Outcome& port) const {
+    return {
+        (port.index() & kSinglePort) != 0 ? port.index() & ~kSinglePort
+                                          : blocks_[port.index()].external};
+}
+
+inline uint32_t& NatShard::in_use_of(ExternalIndex external) {
+    return pools_[(*directory_)[external].pool.value].in_use;
+}
+
+inline RestClock& NatShard::clock_of(PoolId pool, Tick now) {
+    pools_[pool.value].clock.advance(now);
+    return pools_[pool.value].clock;
+}
+
+inline bool NatShard::may_rest(PoolId pool, Tick now) {
+    clock_of(pool, now);
+    return pools_[pool.value].may_rest();
+}
+
+inline bool NatShard::tracks_window(const Mapping& m) const {
+    return !windows_.empty() && static_cast<Protocol>(m.protocol) == Protocol::kTcp &&
+           numbers_.at(m.policy).tcp_window != WindowPolicy::kOff;
+}
+
+inline bool NatShard::answers_unsolicited_syns(PoolId pool) const {
+    return settings_->pools[pool.value].unsolicited_syn == UnsolicitedSyn::kPortUnreachable ||
+           is_mutated(Mutation::kRfc5382Req4a);
+}
+
+inline bool NatShard::may_give_up_block() {
+    return !log_.logs(kLogBlocks) || log_.may_end(waits_);
 }
 
 }  // namespace sekisho::nat

@@ -92,6 +92,17 @@ inline constexpr FieldLayout kOriginalFields[] = {
     SEKISHO_FIELD(OriginalDestination, port),
     SEKISHO_FIELD(OriginalDestination, trigger),
 };
+inline constexpr FieldLayout kLeaseFields[] = {
+    SEKISHO_FIELD(Lease, mapping),
+    SEKISHO_FIELD(Lease, subscriber),
+    SEKISHO_FIELD(Lease, end_ms),
+    SEKISHO_FIELD(Lease, previous),
+    SEKISHO_FIELD(Lease, next),
+    SEKISHO_FIELD(Lease, nonce),
+    SEKISHO_FIELD(Lease, count),
+    SEKISHO_FIELD(Lease, state),
+    SEKISHO_FIELD(Lease, reserved),
+};
 #undef SEKISHO_FIELD
 
 inline constexpr RecordLayout kMappingLayout{"mapping", sizeof(Mapping), kMappingFields};
@@ -112,6 +123,9 @@ inline constexpr RecordLayout kOriginalLayout{
     "original destination", sizeof(OriginalDestination), kOriginalFields};
 static_assert(base::covers(kOriginalLayout));
 
+inline constexpr RecordLayout kLeaseLayout{"lease", sizeof(Lease), kLeaseFields};
+static_assert(base::covers(kLeaseLayout));
+
 inline constexpr uint64_t kNatLayoutDigest = layout_digest(
     {flow::kSessionLayout,
      kMappingLayout,
@@ -120,7 +134,8 @@ inline constexpr uint64_t kNatLayoutDigest = layout_digest(
      kPortBlockLayout,
      kEventLayout,
      kTcpWindowLayout,
-     kOriginalLayout}
+     kOriginalLayout,
+     kLeaseLayout}
 );
 
 }  // namespace sekisho::nat

@@ -24,6 +24,9 @@ enum Section : uint32_t {
     kEvents,
     kTcpWindows,
     kOriginals,
+    kLeases,
+    kLeaseIndex,
+    kLeaseWheel,
 };
 
 }  // namespace sekisho::nat::section

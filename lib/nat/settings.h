@@ -317,6 +317,16 @@ struct EventSettings {
     friend bool operator==(const EventSettings&, const EventSettings&) = default;
 };
 
+// What subscribers may ask of their mappings themselves (RFC 6888 REQ-9): by PCP, and NAT-PMP.
+struct PcpSettings {
+    bool enabled = true;
+    Seconds min_lifetime{120};  // RFC 6887 15
+    Seconds max_lifetime{86400};
+    uint32_t mappings_per_subscriber = 64;
+    uint32_t mappings = 65536;  // of the whole appliance
+    friend bool operator==(const PcpSettings&, const PcpSettings&) = default;
+};
+
 struct NatSettings {
     std::vector<PoolSettings> pools;       // by PoolId
     std::vector<PolicySettings> policies;  // by PolicyId; first match wins
@@ -329,6 +339,7 @@ struct NatSettings {
     bool has_destination_rules = false;
     TimeoutSettings timeouts;
     TableLimits limits;
+    PcpSettings pcp;
     EventSettings events;
     friend bool operator==(const NatSettings&, const NatSettings&) = default;
 };

@@ -16,13 +16,14 @@ struct Sweeps {
     uint32_t session = kNoIndex;  // the next one to look at; kNoIndex: all are done
     uint32_t left = 0;            // so many of them
     uint32_t block = kNoIndex;    // the same
+    uint32_t lease = kNoIndex;    // the same; of those at an address that is withdrawn
     bool sets_timers = false;
     bool sets_classes = false;  // of timeouts; then timers too
     bool ends_withdrawn =
         false;  // and until then nothing new is made at an address that is withdrawn
     bool forgets_hops = false;
 
-    bool are_done() const { return (session & block) == kNoIndex; }
+    bool are_done() const { return (session & block & lease) == kNoIndex; }
     // One that is under way goes on, and once around from where it is: however often another begins, all come to their turn.
     void begin_sessions(uint32_t all) {
         session = session == kNoIndex ? 0 : session;

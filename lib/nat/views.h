@@ -58,6 +58,8 @@ struct MappingView {
     // and the sessions of all. kStaticUse: the record of one of its endpoints.
     enum Kind : uint8_t { kDynamic, kStatic, kStaticUse } kind = kDynamic;
     uint16_t more_ports = 0;  // of kStatic, besides the first
+    bool is_leased = false;   // its subscriber has asked for it (lease.h), for so much longer:
+    uint32_t lease_ms = 0;
 };
 
 }  // namespace sekisho::nat

@@ -416,6 +416,9 @@ dataplane::CounterTotals TestBed::totals() const {
         sum.untranslated += counters.untranslated.read();
         sum.punted += counters.punted.read();
         sum.held += shard->held();
+        for (size_t result = 0; result < nat::kPcpResults; ++result) {
+            sum.pcp[result] += shard->pcp_counters().answered[result].read();
+        }
         for (size_t reason = 0; reason < base::kDropReasonCount; ++reason) {
             sum.dropped[reason] += counters.dropped[reason].read();
         }

@@ -58,6 +58,7 @@ TEST_CASE("the reference describes every key of every map", "[config][documentat
         {&kTimeouts, "timeouts"},
         {&kPortTimeout, "timeouts: by-remote-port"},
         {&kTableLimits, "limits"},
+        {&kPcp, "pcp"},
         {&kSet, "sets"},
         {&kGroup, "groups"},
         {&kPattern, "patterns"},

@@ -106,11 +106,15 @@ TEST_CASE("show.counters has the keys of the law, and only reasons that occurred
     totals.syns_waiting = 7;
     totals.syns_answered = 6;
     totals.pings_answered = 5;
+    totals.pcp[static_cast<size_t>(nat::PcpResult::kSuccess)] = 2;
     totals.dropped[static_cast<size_t>(DropReason::kNoPolicy)] = 3;
-    REQUIRE(rig.call("show.counters") == Document::parse(R"({
+    REQUIRE(
+        rig.call("show.counters") == Document::parse(R"({
         "received": 100, "generated": 5, "forwarded": 90, "consumed": 8, "held": 4,
         "dropped": {"no-policy": 3}, "handed-off": 2, "punted": 1, "untranslated": 9, "multicast": 4,
-        "syns-waiting": 7, "syns-answered": 6, "pings-answered": 5})"));
+        "syns-waiting": 7, "syns-answered": 6, "pings-answered": 5, "pcp-answers": {"granted": 2}})"
+                                     )
+    );
 
     SECTION("show.drops lists every reason with its sentence, and the sum") {
         const Document drops = rig.call("show.drops");

@@ -69,6 +69,7 @@ TEST_CASE(
     uint8_t tcp[20] = {};
     tcp[12] = 5 << 4;
     unsigned refused = 0;
+    unsigned leased = 0;
     Tick now{0};
     const size_t before = allocations;
     for (uint32_t i = 0; i < 5000; ++i) {
@@ -92,6 +93,11 @@ TEST_CASE(
             );
             (void)shard.admit_inbound(back, Cluster::kind_of(p), packet::kSyn, now);
         }
+        nat::LeaseRequest wish;
+        wish.internal = subscriber(i % 90);
+        wish.port = port(static_cast<uint16_t>(1 + i % 40));
+        wish.lifetime = {i % 11 == 0 ? 0U : 130U};
+        leased += shard.lease(wish, now).kind == nat::LeaseAnswer::kGranted;
         now = now + 700;
         shard.advance(now, 64);
         shard.end_of_burst();
@@ -105,6 +111,7 @@ TEST_CASE(
     }
     const size_t after = allocations;
     CHECK(after == before);
+    CHECK(leased > 500);
     CHECK(refused > 0);
     CHECK(refused < 5000);
     CHECK((most_pending > 0) == (logged != 0));
