@@ -74,14 +74,14 @@ PcpResult read_options(Bytes options, bool is_map, LeaseRequest& wish) {
         if (whole > options.size()) {
             return PcpResult::kMalformedOption;
         }
-        if (code == kPreferFailure && is_map) {
-            if (length != 0 || wish.must_match) {
-                return PcpResult::kMalformedOption;
-            }
-            wish.must_match = true;
-        } else if (code < kFirstOptional) {
+        const bool prefers = code == kPreferFailure && is_map;
+        if (prefers && (length != 0 || wish.must_match)) {
+            return PcpResult::kMalformedOption;
+        }
+        if (!prefers && code < kFirstOptional) {
             return PcpResult::kUnsupportedOption;
         }
+        wish.must_match = wish.must_match || prefers;
         options = options.subspan(whole);
     }
     return PcpResult::kSuccess;
