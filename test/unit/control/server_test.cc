@@ -117,7 +117,7 @@ constexpr const char* kLongPage = R"({"limit":10000})";
 
 template <class Condition>
 bool eventually(Condition condition) {
-    for (int i = 0; i < 500; ++i) {
+    for (int i = 0; i < 6000; ++i) {  // a minute: a busy machine under a sanitizer takes its time
         if (condition()) {
             return true;
         }

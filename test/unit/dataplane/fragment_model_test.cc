@@ -172,6 +172,12 @@ Given sorted(Given given) {
 
 }  // namespace
 
+#ifdef __SANITIZE_ADDRESS__  // there each fragment costs a hundred times as much, and shows nothing new
+constexpr uint64_t kFragments = 100'000;
+#else
+constexpr uint64_t kFragments = 3'000'000;
+#endif
+
 TEST_CASE(
     "the table of fragments agrees with its model, over millions of fragments",
     "[fragments][random][model][rfc4787-req14a][pitfall-17]"
@@ -190,7 +196,7 @@ TEST_CASE(
     };
     std::vector<FragmentFacts> noted;
     uint64_t agreed[4] = {};
-    for (uint64_t number = 1; number <= 3'000'000; ++number) {
+    for (uint64_t number = 1; number <= kFragments; ++number) {
         const uint32_t source = 1 + draw(25);
         const auto id = static_cast<uint16_t>(draw(4));
         const Model::Key key{source, id};
@@ -247,7 +253,7 @@ TEST_CASE(
         REQUIRE(table.size() == model.all.size());
     }
     for (const uint64_t count : agreed) {
-        CHECK(count > 10'000);  // each outcome was met
+        CHECK(count > kFragments / 300);  // each outcome was met
     }
 }
 
