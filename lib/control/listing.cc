@@ -43,7 +43,7 @@ std::optional<Cursor> Cursor::parse(std::string_view text) {
     if (parts.size() == 2) {
         return Cursor{0, kList, place(0)};
     }
-    if (parts.size() == 4 && parts[0] != 0 && parts[1] <= kList) {
+    if (parts.size() == 4 && parts[0] != 0 && parts[1] <= kLeases) {
         return Cursor{parts[0], static_cast<Phase>(parts[1]), place(2)};
     }
     return std::nullopt;

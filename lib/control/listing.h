@@ -55,8 +55,8 @@ class PageBudget {
 };
 
 struct Cursor {
-    enum Phase : uint8_t { kWalk, kList };
-    uint64_t listing = 0;  // 0: not a joined one
+    enum Phase : uint8_t { kWalk, kList, kLeases };  // kLeases: only of what clears mappings
+    uint64_t listing = 0;                            // 0: not a joined one
     Phase phase = kWalk;
     dataplane::ListCursor place;
     std::string text() const;

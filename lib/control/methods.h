@@ -91,6 +91,8 @@ class Methods {
     tl::expected<uint64_t, RpcError> clear_where(
         Page& page, const std::function<bool(const nat::SessionView&)>& chosen
     );
+    // Of one page: ends what subscribers have asked for. Returns how many mappings that the join has not counted.
+    tl::expected<uint64_t, RpcError> clear_leases(Page& page);
     Document next_of(const Page& page);
     uint32_t opening_lifetime(const nat::Mapping& mapping) const;
     const std::vector<rules::RuleTotal>& rules_counted(bool anew);

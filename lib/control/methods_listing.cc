@@ -28,7 +28,9 @@ tl::expected<Methods::Page, RpcError> Methods::read_page(const Json& params, Pur
     constexpr std::string_view kWantedCursor = "the 'next' of an earlier page";
     if (const auto text = reader.text("cursor", kWantedCursor)) {
         const auto cursor = Cursor::parse(*text);
-        if (!cursor) {
+        const bool is_other =
+            cursor && cursor->phase == Cursor::kLeases && purpose == Purpose::kShow;
+        if (!cursor || is_other) {
             reader.complain("cursor", quoted(Json(*text)), kWantedCursor);
         }
         page.cursor = cursor.value_or(Cursor{});
@@ -292,9 +294,41 @@ Reply Methods::clear_sessions(const Json& params) {
     return Document{{"cleared", *cleared}, {"next", next_of(*page)}};
 }
 
-// A mapping lives while it has sessions, so it is ended by ending them all: first those mappings
-// are noted that have a session which the filter admits, then all sessions of the noted ones are
-// ended.
+tl::expected<uint64_t, RpcError> Methods::clear_leases(Page& page) {
+    PageBudget budget(page.limit);
+    uint64_t cleared = 0;
+    page.more = true;
+    std::vector<nat::MappingView> counted;
+    std::vector<nat::MappingView> alone;
+    const auto note = [&](const nat::MappingView& view) {
+        const bool is_chosen = page.join->tell(view, page.now).chosen;
+        const bool is_meant =
+            page.filter.admits(view.mapping) && (is_chosen || !page.filter.remote);
+        if (view.is_leased && is_meant) {
+            (is_chosen ? counted : alone).push_back(view);
+        }
+    };
+    while (const uint32_t entries = page.more ? budget.next_call(cleared) : 0) {
+        counted.clear();
+        alone.clear();
+        const auto listed = inspector_.list_mappings(page.cursor.place, entries, note);
+        if (!listed) {
+            return refuse(kInternalError, listed.error().message);
+        }
+        const auto ended = inspector_.clear_leases(alone);
+        const auto ended_counted = inspector_.clear_leases(counted);
+        if (!ended || !ended_counted) {
+            return refuse(kInternalError, (ended ? ended_counted : ended).error().message);
+        }
+        cleared += *ended;
+        budget.spend(entries);
+        page.more = *listed;
+    }
+    return cleared;
+}
+
+// A mapping lives while it has sessions or its subscriber has asked for it, so it is ended by ending all that: first those
+// mappings are noted that have a session which the filter admits, then all sessions of the noted ones are ended, then the leases.
 Reply Methods::clear_mappings(const Json& params) {
     auto page = read_page(params, Purpose::kClear);
     if (!page) {
@@ -318,11 +352,22 @@ Reply Methods::clear_mappings(const Json& params) {
     tl::expected<uint64_t, RpcError> sessions = 0;
     if (page->cursor.phase == Cursor::kWalk) {
         sessions = walk(*page, note).map([] { return uint64_t{0}; });
-    } else {
+    } else if (page->cursor.phase == Cursor::kList) {
         sessions = clear_where(*page, is_noted);
     }
     if (!sessions) {
         return tl::unexpected<RpcError>(sessions.error());
+    }
+    if (page->cursor.phase == Cursor::kList && !page->more) {
+        page->cursor.phase = Cursor::kLeases;
+        page->cursor.place = {};
+    }
+    if (page->cursor.phase == Cursor::kLeases) {
+        const auto leases = clear_leases(*page);
+        if (!leases) {
+            return tl::unexpected<RpcError>(leases.error());
+        }
+        mappings += *leases;
     }
     return Document{{"cleared", mappings}, {"sessions", *sessions}, {"next", next_of(*page)}};
 }

@@ -57,6 +57,12 @@ void Shard::serve(ControlRequest& request, Tick now) {
             }
             nat_->end_of_burst();
             break;
+        case ControlRequest::kClearLeases:
+            for (const nat::MappingView& wanted : room_of<nat::MappingView>(request)) {
+                filled += clear_lease(wanted, now) ? 1 : 0;
+            }
+            nat_->end_of_burst();
+            break;
     }
     request.filled = static_cast<uint32_t>(filled);
 }
@@ -77,6 +83,22 @@ bool Shard::clear_session(const nat::SessionView& wanted, Tick now) {
         nat_->clear_session(SessionIndex{wanted.index}, now);
     }
     return same;
+}
+
+// The same: it must still be the mapping of these endpoints.
+bool Shard::clear_lease(const nat::MappingView& wanted, Tick now) {
+    const uint32_t mapping =
+        nat_->leases().find(wanted.index) != kNoIndex ? wanted.index : kNoIndex;
+    if (mapping == kNoIndex) {
+        return false;
+    }
+    const nat::Mapping& m = nat_->mapping(MappingIndex{mapping});
+    const bool same = m.internal_address == wanted.mapping.internal_address &&
+                      m.internal_port == wanted.mapping.internal_port &&
+                      m.external_address == wanted.mapping.external_address &&
+                      m.external_port == wanted.mapping.external_port &&
+                      m.protocol == wanted.mapping.protocol && m.realm == wanted.mapping.realm;
+    return same && nat_->clear_lease(MappingIndex{mapping}, now);
 }
 
 }  // namespace sekisho::dataplane

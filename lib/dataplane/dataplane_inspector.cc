@@ -372,21 +372,21 @@ Result<bool> DataplaneInspector::list_subscribers(
     return list(ControlRequest::kSubscribers, cursor, entries, to_the_end(visit));
 }
 
-Result<size_t> DataplaneInspector::clear_sessions(std::span<const nat::SessionView> sessions) {
+template <class View>
+Result<size_t> DataplaneInspector::clear(ControlRequest::Kind kind, std::span<const View> views) {
     size_t cleared = 0;
-    while (!sessions.empty()) {
-        const ShardId shard = sessions.front().shard;
-        const auto of_others = std::ranges::find_if(sessions, [shard](const auto& view) {
-            return view.shard != shard;
-        });
-        const auto same = static_cast<size_t>(of_others - sessions.begin());
-        const auto some = sessions.first(std::min<size_t>(same, ControlRequest::kMostCleared));
-        sessions = sessions.subspan(some.size());
+    while (!views.empty()) {
+        const ShardId shard = views.front().shard;
+        const auto of_others =
+            std::ranges::find_if(views, [shard](const auto& view) { return view.shard != shard; });
+        const auto same = static_cast<size_t>(of_others - views.begin());
+        const auto some = views.first(std::min<size_t>(same, ControlRequest::kMostCleared));
+        views = views.subspan(some.size());
         if (shard.value >= plan_.shards.size()) {
             continue;
         }
         ControlRequest request;
-        request.kind = ControlRequest::kClearSessions;
+        request.kind = kind;
         request.room = static_cast<uint32_t>(some.size());
         const auto answer = ask(shard.value, request, std::as_bytes(some));
         if (!answer) {
@@ -395,6 +395,14 @@ Result<size_t> DataplaneInspector::clear_sessions(std::span<const nat::SessionVi
         cleared += (*answer)->filled;
     }
     return cleared;
+}
+
+Result<size_t> DataplaneInspector::clear_sessions(std::span<const nat::SessionView> sessions) {
+    return clear(ControlRequest::kClearSessions, sessions);
+}
+
+Result<size_t> DataplaneInspector::clear_leases(std::span<const nat::MappingView> mappings) {
+    return clear(ControlRequest::kClearLeases, mappings);
 }
 
 }  // namespace sekisho::dataplane

@@ -72,6 +72,7 @@ class DataplaneInspector final : public Inspector {
         const std::function<void(const nat::SubscriberView&)>& visit
     ) override;
     Result<size_t> clear_sessions(std::span<const nat::SessionView> sessions) override;
+    Result<size_t> clear_leases(std::span<const nat::MappingView> mappings) override;
 
   private:
     struct Asking;  // a shard's request and the memory that it fills
@@ -91,6 +92,8 @@ class DataplaneInspector final : public Inspector {
         uint32_t entries,
         const std::function<bool(const View&)>& visit
     );
+    template <class View>
+    Result<size_t> clear(ControlRequest::Kind kind, std::span<const View> views);
     template <class View>
     Result<void> visit_all(
         ControlRequest::Kind kind, const std::function<bool(const View&)>& visit

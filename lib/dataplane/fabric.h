@@ -89,6 +89,7 @@ struct ControlRequest {
         kSubscribers,  // a slice of a listing: SessionView, MappingView, SubscriberView
         kPools,        // PoolView by PoolId
         kClearSessions,  // out: SessionView, those that are to end, at most kMostCleared; filled: how many did
+        kClearLeases,  // out: MappingView, whose leases are to end; the same
     };
     static constexpr uint32_t kMostCleared = 16;
     Kind kind{};

@@ -113,6 +113,8 @@ class Inspector {
     ) = 0;
     // Ends those that still are what was listed, in bounded requests to the workers; how many have ended.
     virtual Result<size_t> clear_sessions(std::span<const nat::SessionView> sessions) = 0;
+    // The same of what subscribers have asked for (nat/lease.h): of those with is_leased.
+    virtual Result<size_t> clear_leases(std::span<const nat::MappingView> mappings) = 0;
 };
 
 }  // namespace sekisho::dataplane

@@ -170,6 +170,7 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     unsigned poll_control(Tick now);
     void serve(ControlRequest& request, Tick now);
     bool clear_session(const nat::SessionView& wanted, Tick now);
+    bool clear_lease(const nat::MappingView& wanted, Tick now);
     // sweep.cc: sessions forget rules that are no more.
     void sweep();
 

@@ -73,7 +73,8 @@ void NatShard::sweep(Tick now, uint32_t budget) {
         const bool is_live = (sessions_[session].flags & flow::kLive) != 0;
         done += is_live && sweep_session(session, now) ? 1 : 0;
     }
-    if (sweeps_.left == 0) {
+    // Until the leases at withdrawn addresses have ended, too, nothing is made there: their mappings outlive their sessions.
+    if (sweeps_.left == 0 && sweeps_.lease == kNoIndex) {
         end_session_sweep();
     }
 }

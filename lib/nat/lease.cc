@@ -116,15 +116,18 @@ LeaseAnswer NatShard::make_leased(const LeaseRequest& request, const FlowKey& ke
         return refused(result_of(found.reason()));
     }
     const uint32_t subscriber = found.index();
-    Outcome mapping = Outcome::refused(DropReason::kSubscriberMappingLimit);
-    if (leases_.count_of(subscriber) < settings_->pcp.mappings_per_subscriber) {
-        const Way way{key, key, 0};
-        const Outcome port = take_suggested(subscriber, request, now);
-        mapping = port.is_made() ? enter_mapping(way, hash_of(key), {subscriber, port}, now)
-                  : request.must_match && request.suggested.port.raw != 0
-                      ? port
-                      : allocate_mapping(way, hash_of(key), subscriber, now);
+    if (leases_.count_of(subscriber) >= settings_->pcp.mappings_per_subscriber) {
+        release_subscriber_if_idle(subscriber);
+        return refused(PcpResult::kUserExceededQuota);
     }
+    const Way way{key, key, 0};
+    const Outcome port = take_suggested(subscriber, request, now);
+    const bool is_in_vain =
+        !port.is_made() && request.must_match && request.suggested.port.raw != 0;
+    const Outcome mapping = port.is_made()
+                                ? enter_mapping(way, hash_of(key), {subscriber, port}, now)
+                            : is_in_vain ? port
+                                         : allocate_mapping(way, hash_of(key), subscriber, now);
     if (mapping.kind() == MakeResult::kHold) {
         return {.kind = LeaseAnswer::kHold, .waiting = {subscriber}};
     }
@@ -250,10 +253,13 @@ LeaseAnswer NatShard::external_for(RealmId realm, Ipv4Addr internal, Tick now) {
     const PoolSettings& pool = settings_->pools[pool_of(subscribers_[subscriber]).value];
     const Pool& own = pools_[pool_of(subscribers_[subscriber]).value];
     Outcome paired = Outcome::made(kNoIndex);
-    if (subscribers_[subscriber].external == kNoIndex && own.is_deterministic) {
+    // One whose address drains gets its next mapping elsewhere.
+    const ExternalIndex former{subscribers_[subscriber].external};
+    const bool is_paired = former.value != kNoIndex && directory_->is_serving(former);
+    if (!is_paired && own.is_deterministic) {
         paired =
             hold_own_block(subscriber, now) ? paired : Outcome::refused(DropReason::kPoolExhausted);
-    } else if (subscribers_[subscriber].external == kNoIndex && !own.has_only_singles) {
+    } else if (!is_paired && !own.has_only_singles) {
         paired = acquire_block(subscriber, now);
     }
     if (paired.kind() == MakeResult::kHold) {
@@ -271,6 +277,15 @@ LeaseAnswer NatShard::external_for(RealmId realm, Ipv4Addr internal, Tick now) {
         return refused(result_of(paired.reason()));
     }
     return address.raw != 0 ? given({address, {}}, {}) : refused(PcpResult::kNetworkFailure);
+}
+
+bool NatShard::clear_lease(MappingIndex index, Tick now) {
+    const uint32_t lease = leases_.find(index.value);
+    if (lease == kNoIndex) {
+        return false;
+    }
+    drop_lease(lease, EndCause::kCleared, now);
+    return true;
 }
 
 // The mapping ends with it, unless sessions use it.
@@ -295,6 +310,8 @@ void NatShard::advance_leases(Tick now, uint32_t budget) {
         const bool is_lost = lease.state != 0 &&
                              directory_->is_withdrawn({mappings_[lease.mapping].external_address});
         if (is_lost) {
+            lease_epoch_ = LeaseEpoch(now
+            );  // RFC 6887 8.5: so that clients ask anew, not at half their lifetimes
             drop_lease(sweeps_.lease, EndCause::kWithdrawn, now);
         }
     }

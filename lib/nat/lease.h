@@ -120,7 +120,7 @@ class LeaseTable {
     template <class Fire>
     void advance(Tick now, uint32_t budget, Fire&& fire) {
         now_ = now;
-        if (records_.size() == 0) {
+        if (records_.capacity() == 0) {  // an empty wheel must go on with the clock
             return;
         }
         wheel_.advance(now, budget, [&](uint32_t lease) {

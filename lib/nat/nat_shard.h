@@ -189,6 +189,8 @@ class NatShard {
     LeaseAnswer external_for(RealmId realm, Ipv4Addr internal, Tick now);
     uint32_t lease_epoch(Tick now) { return lease_epoch_.seconds(now); }
     const LeaseTable& leases() const { return leases_; }
+    // Ends what a subscriber has asked of a mapping, and the mapping unless it has sessions. False: it has asked for nothing.
+    bool clear_lease(MappingIndex index, Tick now);
     // A mapping with this external endpoint; an overloaded port has several.
     MappingIndex find_mapping_by_external(Ipv4Addr address, Port port, Protocol protocol) const;
     const Mapping& mapping(MappingIndex index) const { return mappings_[index.value]; }

@@ -187,14 +187,9 @@ void NatShard::fire_session(uint32_t session, Tick now) {
 void NatShard::clear_session(SessionIndex index, Tick now) {
     const bool is_live =
         index.value < sessions_.high_water() && (sessions_[index.value].flags & flow::kLive) != 0;
-    if (!is_live) {
-        return;
+    if (is_live) {
+        expire_session(index.value, EndCause::kCleared, now);
     }
-    // What its subscriber has asked for goes with it.
-    if (const uint32_t lease = leases_.find(sessions_[index.value].mapping); lease != kNoIndex) {
-        drop_lease(lease, EndCause::kCleared, now);
-    }
-    expire_session(index.value, EndCause::kCleared, now);
 }
 
 Session NatShard::scratch_session(MappingIndex index, Ipv4Addr remote, Port remote_port) const {

@@ -1,8 +1,10 @@
 // Subscribers ask for mappings, by PCP and NAT-PMP, and are reached through them (RFC 6888 REQ-9).
 #include <catch2/catch.hpp>
 
+#include "dataplane/dataplane_inspector.h"
 #include "pcp_messages.h"
 #include "scenario.h"
+#include "support/rules_support.h"
 
 namespace sekisho::test {
 namespace {
@@ -193,6 +195,60 @@ TEST_CASE("a flood of requests from one subscriber leaves others what is theirs"
         granted(ask(bed, host(6), map_of(host(6), 4000).bytes()));
         story.note("held out");
     });
+}
+
+TEST_CASE("a packet that rules deny ends nothing that was asked for", "[packet][pcp]") {
+    run_everywhere(lab(), [](TestBed& bed, Story& story) {
+        namespace rt = rules::test;
+        rules::RuleSet set;
+        const auto chain =
+            set.add_built_in("main", rules::Hook::kEgress, 0, rules::Accept{}).value();
+        REQUIRE(set.append(chain, rt::rule({rt::to("192.0.2.66/32")}, {rules::Deny{}})));
+        bed.put_rules(set);
+        const Endpoint udp = granted(ask(bed, host(5), map_of(host(5), 4000).bytes()));
+        const auto knock = [&](const char* who) {
+            bed.push_external(bed.from_external().ipv4(ip(who), udp.address).udp(9, udp.port));
+            bed.run();
+            CHECK(destination_of(bed.take_one(kInternalLink)) == Endpoint{host(5), 4000});
+        };
+        knock("192.0.2.66");
+        const auto answer = bed.from_internal().ipv4(host(5), ip("192.0.2.66")).udp(4000, 9);
+        check_refused(bed, kInternalLink, answer, DropReason::kDeniedByRule);
+        CHECK(bed.session_count() == 0);
+        CHECK(bed.mapping_count() == 1);
+        knock(kServer);
+        story.step(bed);
+    });
+}
+
+TEST_CASE("the operator ends what was asked for, through the rings", "[packet][pcp]") {
+    BedOptions options = lab();
+    options.shards = 3;
+    TestBed bed(options);
+    for (unsigned n = 5; n < 45; ++n) {
+        granted(ask(bed, host(n), map_of(host(n), 4000).bytes()));
+    }
+    dataplane::InspectorPlan plan;
+    plan.network = &bed.network();
+    plan.settings = &bed.settings();
+    plan.fabric = &bed.fabric();
+    plan.slow_path = &bed.slow_path();
+    plan.devices = {&bed.device(kInternalLink), &bed.device(kExternalLink)};
+    plan.workers = {&bed.worker(0)};
+    plan.shards = {&bed.shard(0), &bed.shard(1), &bed.shard(2)};
+    plan.pump = [&] { bed.turn(); };
+    dataplane::DataplaneInspector inspector(plan);
+    std::vector<nat::MappingView> leased;
+    REQUIRE(inspector.mappings([&](const nat::MappingView& view) {
+        CHECK(view.is_leased);
+        leased.push_back(view);
+        return true;
+    }));
+    REQUIRE(leased.size() == 40);
+    leased[0].mapping.external_port ^= 1;  // another mapping by now
+    CHECK(inspector.clear_leases(leased).value() == 39);
+    CHECK(inspector.clear_leases(leased).value() == 0);
+    CHECK(bed.mapping_count() == 1);
 }
 
 TEST_CASE("where it is switched off nothing answers there", "[packet][pcp]") {

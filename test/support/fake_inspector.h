@@ -92,7 +92,8 @@ class FakeInspector : public dataplane::Inspector {
     // What was asked of it.
     uint32_t most_entries = 0;
     uint64_t entries_looked_at = 0;
-    std::vector<uint32_t> cleared;  // indexes of sessions
+    std::vector<uint32_t> cleared;         // indexes of sessions
+    std::vector<uint32_t> cleared_leases;  // of mappings
 
     void add(const nat::SessionView& session) {
         nat::SessionView view = session;
@@ -162,6 +163,12 @@ class FakeInspector : public dataplane::Inspector {
             cleared.push_back(session.index);
         }
         return sessions.size();
+    }
+    Result<size_t> clear_leases(std::span<const nat::MappingView> mappings) override {
+        for (const nat::MappingView& mapping : mappings) {
+            cleared_leases.push_back(mapping.index);
+        }
+        return mappings.size();
     }
 
   private:

@@ -187,6 +187,42 @@ TEST_CASE("clear.sessions ends just those that the filter admits", "[control]") 
     REQUIRE(all.at("cleared") == 12);
 }
 
+TEST_CASE(
+    "clear.mappings ends what subscribers have asked for, with sessions or without", "[control]"
+) {
+    Rig rig;
+    rig.inspector.add(session_of(3));
+    const uint32_t with_session = session_of(3).session.mapping;
+    for (uint32_t i = 0; i < 12; ++i) {
+        nat::MappingView view = mapping_of(i);
+        view.is_leased = i % 2 == 1 || view.index == with_session;
+        rig.inspector.add(view);
+    }
+    const auto clear = [&](Json params) {
+        uint64_t cleared = 0;
+        while (true) {
+            const Document page = rig.call("clear.mappings", params);
+            cleared += page.at("cleared").get<uint64_t>();
+            if (page.at("next").is_null()) {
+                return cleared;
+            }
+            params["cursor"] = page.at("next").get<std::string>();
+        }
+    };
+    const auto leased = [&](uint32_t i) { return i % 2 == 1 || i == with_session; };
+    std::vector<uint32_t> all;
+    for (uint32_t i = 0; i < 12; ++i) {
+        if (leased(mapping_of(i).index)) {
+            all.push_back(mapping_of(i).index);
+        }
+    }
+    CHECK(clear({{"remote", "192.0.2.250"}}) == 0);
+    CHECK(rig.inspector.cleared_leases.empty());
+    CHECK(clear({{"all", true}, {"limit", 2}}) == all.size());
+    std::ranges::sort(rig.inspector.cleared_leases);
+    CHECK(rig.inspector.cleared_leases == all);
+}
+
 TEST_CASE("clear.mappings ends all sessions of the chosen mappings", "[control]") {
     Rig rig;
     auto session = session_of(3);

@@ -277,6 +277,84 @@ TEST_CASE("it ends with its external address", "[nat][pcp]") {
     CHECK(ask(c, wish(1, 4000)).external.address == stays);
 }
 
+TEST_CASE("a lease ends in time, however long there was none before it", "[nat][pcp]") {
+    for (const uint32_t days : {1U, 26U, 45U}) {
+        CAPTURE(days);
+        Cluster c(lab());
+        c.pass(days * 86'400'000U, 600'000);
+        const LeaseAnswer answer = ask(c, wish(1, 4000, 600));
+        REQUIRE(answer.kind == LeaseAnswer::kGranted);
+        c.pass(599'000);
+        CHECK(c.shard().leases().size() == 1);
+        c.pass(2'000);
+        CHECK(c.shard().leases().size() == 0);
+    }
+}
+
+TEST_CASE("who ends a session leaves what was asked for", "[nat][pcp]") {
+    Cluster c(lab());
+    const LeaseAnswer answer = ask(c, wish(1, 4000));
+    const auto made = c.open(Protocol::kUdp, subscriber(1), 4000);
+    const uint32_t mapping = c.session_of(made, subscriber(1)).mapping;
+    c.shard().clear_session(made.session, c.now);
+    CHECK(c.shard().session_count() == 0);
+    CHECK(knock(c, 1, answer).kind == nat::AdmitResult::kMappingOnly);
+    CHECK(c.shard().clear_lease({mapping}, c.now));
+    CHECK_FALSE(c.shard().clear_lease({mapping}, c.now));
+    CHECK(c.shard().leases().size() == 0);
+    CHECK(c.shard().mapping_count() == 0);
+    CHECK(c.shard().pool_view(PoolId{0}, c.now).ports_resting == 1);
+}
+
+TEST_CASE("while leases at a withdrawn address end nothing is made there", "[nat][pcp]") {
+    Cluster c(lab(2));
+    Ipv4Addr gone{};
+    for (uint16_t p = 4000; p < 4064; ++p) {
+        gone = ask(c, wish(1, p)).external.address;
+    }
+    c.pass(5'000);
+    CHECK(c.shard().lease_epoch(c.now) == 5);
+    const Ipv4Addr stays = addr(203, 0, 113, gone == addr(203, 0, 113, 1) ? 2 : 1);
+    c.change(
+        [&](nat::NatSettings& s) {
+            s.pools[0].addresses = {{stays, stays}};
+        },
+        c.shard().table_limits(),
+        {gone}
+    );
+    for (int turn = 0; turn < 40 && c.shard().leases().size() != 0; ++turn) {
+        c.shard().advance(c.now, 4);
+        const auto made = c.open(Protocol::kUdp, subscriber(1), 4063);
+        const bool is_elsewhere =
+            made.kind == nat::MakeResult::kMade &&
+            Ipv4Addr{c.session_of(made, subscriber(1)).external_address} == stays;
+        CHECK((made.kind == nat::MakeResult::kRefused || is_elsewhere));
+        CHECK((c.shard().leases().size() == 0 || !is_elsewhere));
+    }
+    CHECK(c.shard().leases().size() == 0);
+    CHECK(c.shard().lease_epoch(c.now) == 0);  // RFC 6887 8.5
+}
+
+TEST_CASE("the external address that is told is where the next mapping stands", "[nat][pcp]") {
+    Cluster c(lab(2));
+    const Ipv4Addr drains = ask(c, wish(1, 4000)).external.address;
+    const Ipv4Addr stays = addr(203, 0, 113, drains == addr(203, 0, 113, 1) ? 2 : 1);
+    CHECK(c.shard().external_for(kInternalRealm, subscriber(1), c.now).external.address == drains);
+    c.change(
+        [&](nat::NatSettings& s) {
+            s.pools[0].addresses = {{stays, stays}};
+        },
+        c.shard().table_limits()
+    );
+    LeaseAnswer told = c.shard().external_for(kInternalRealm, subscriber(1), c.now);
+    for (int i = 0; told.kind == LeaseAnswer::kHold && i < 4; ++i) {
+        c.deliver();
+        told = c.shard().external_for(kInternalRealm, subscriber(1), c.now);
+    }
+    CHECK(told.external.address == stays);
+    CHECK(ask(c, wish(1, 4001)).external.address == stays);
+}
+
 TEST_CASE("the epoch goes on where the clock begins anew", "[nat][pcp]") {
     nat::LeaseEpoch epoch(Tick{0xffff0000});
     CHECK(epoch.seconds(Tick{0xffff0000}) == 0);
