@@ -16,8 +16,8 @@ import lab as laboratory
 QEMU = "qemu-system-x86_64"
 BOOT_SECONDS = 120
 CPUS = 2
-MEMORY_MB = 768
-HUGE_PAGES = 96  # of 2 MiB, for whoever wants some
+MEMORY_MB = 1024
+HUGE_PAGES = 160  # of 2 MiB, for whoever wants some: enough for two sekishods
 
 TUNSETIFF = 0x400454CA
 IFF_TAP = 0x0002
