@@ -282,12 +282,11 @@ void IptablesParser::take_comment() {
 
 void IptablesParser::take_range(bool is_source) {
     const auto range = read_range(argument());
+    if (!range) {
+        return complain("an address, or two with - between them, the lower one first, is wanted");
+    }
     auto& match = match_of<RangeMatch>();
-    (is_source ? match.source : match.destination) = {
-        range.value_or(rules::AddressRange{}), take_turn()};
-    want(
-        range.has_value(), "an address, or two with - between them, the lower one first, is wanted"
-    );
+    (is_source ? match.source : match.destination) = {*range, take_turn()};
 }
 
 // "LEAST:MOST", of which either may be left out, or one number.
