@@ -87,18 +87,17 @@ bool Shard::clear_session(const nat::SessionView& wanted, Tick now) {
 
 // The same: it must still be the mapping of these endpoints.
 bool Shard::clear_lease(const nat::MappingView& wanted, Tick now) {
-    const uint32_t mapping =
-        nat_->leases().find(wanted.index) != kNoIndex ? wanted.index : kNoIndex;
-    if (mapping == kNoIndex) {
+    if (nat_->leases().find(wanted.index) == kNoIndex) {
         return false;
     }
-    const nat::Mapping& m = nat_->mapping(MappingIndex{mapping});
+    const MappingIndex mapping{wanted.index};
+    const nat::Mapping& m = nat_->mapping(mapping);
     const bool same = m.internal_address == wanted.mapping.internal_address &&
                       m.internal_port == wanted.mapping.internal_port &&
                       m.external_address == wanted.mapping.external_address &&
                       m.external_port == wanted.mapping.external_port &&
                       m.protocol == wanted.mapping.protocol && m.realm == wanted.mapping.realm;
-    return same && nat_->clear_lease(MappingIndex{mapping}, now);
+    return same && nat_->clear_lease(mapping, now);
 }
 
 }  // namespace sekisho::dataplane

@@ -6,6 +6,7 @@
 //   Cost      of other packets: none.
 #include <cstring>
 
+#include "dataplane/own_header.h"
 #include "dataplane/shard.h"
 #include "packet/checksum.h"
 
@@ -16,7 +17,6 @@ using packet::load;
 using packet::store;
 namespace offset = packet::offset;
 
-constexpr uint8_t kOwnTtl = 64;
 constexpr size_t kHeaders = packet::kIpv4Header + packet::kUdpHeader;
 
 // The UDP datagram at `l3` of a frame, if all of what matters of it is there and verifies.
@@ -50,19 +50,10 @@ std::optional<Datagram> read_datagram(const PacketRef& ref, uint16_t l3) {
 // Headers of an answer with `length` bytes, which stand behind them already.
 void write_headers(uint8_t* ip, const Datagram& asked, size_t length) {
     const auto udp_length = static_cast<uint16_t>(packet::kUdpHeader + length);
-    std::memset(ip, 0, kHeaders);
-    ip[0] = 0x45;
-    store(
-        ip + offset::kIpLength,
-        Be16::from_host(static_cast<uint16_t>(packet::kIpv4Header + udp_length)).raw
-    );
-    store(ip + offset::kIpFragment, Be16::from_host(packet::kDontFragment).raw);  // RFC 6864
-    ip[offset::kIpTtl] = kOwnTtl;
-    ip[offset::kIpProtocol] = static_cast<uint8_t>(Protocol::kUdp);
-    store(ip + offset::kIpSource, asked.destination.raw);
-    store(ip + offset::kIpDestination, asked.source.raw);
-    store(ip + offset::kIpChecksum, packet::full_checksum({ip, packet::kIpv4Header}));
+    const auto ip_length = static_cast<uint16_t>(packet::kIpv4Header + udp_length);
+    write_own_header(ip, {asked.destination, asked.source, Protocol::kUdp, ip_length});
     uint8_t* const udp = ip + packet::kIpv4Header;
+    store(udp + offset::kUdpChecksum, uint16_t{0});
     store(udp + offset::kSourcePort, Port::from_host(nat::kPcpPort).raw);
     store(udp + offset::kDestinationPort, asked.source_port.raw);
     store(udp + offset::kUdpLength, Be16::from_host(udp_length).raw);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dataplane/own_header.h"
 #include "packet/checksum.h"
 
 namespace sekisho::dataplane {
@@ -13,7 +14,6 @@ using packet::load;
 using packet::store;
 namespace offset = packet::offset;
 
-constexpr uint8_t kOwnTtl = 64;
 constexpr size_t kErrorMost = 576;                // RFC 1812 4.3.2.3
 constexpr uint8_t kInternetworkControl = 6 << 5;  // RFC 1812 4.3.2.5
 constexpr size_t kErrorHeaders = packet::kIpv4Header + packet::kIcmpHeader;
@@ -136,20 +136,9 @@ bool make_icmp_error(
     packet.length = packet.frame_length = static_cast<uint16_t>(l3_offset + length);
 
     uint8_t* const header = packet.data + l3_offset;
-    std::memset(header, 0, kErrorHeaders);
-    header[0] = 0x45;
-    header[offset::kIpTos] = kInternetworkControl;
-    store(header + offset::kIpLength, Be16::from_host(length).raw);
-    store(
-        header + offset::kIpFragment, Be16::from_host(packet::kDontFragment).raw
-    );  // RFC 6864: id 0 then
-    header[offset::kIpTtl] = kOwnTtl;
-    header[offset::kIpProtocol] = static_cast<uint8_t>(Protocol::kIcmp);
-    store(header + offset::kIpSource, source.raw);
-    store(header + offset::kIpDestination, asker.raw);
-    store(header + offset::kIpChecksum, packet::full_checksum({header, packet::kIpv4Header}));
-
+    write_own_header(header, {source, asker, Protocol::kIcmp, length, kInternetworkControl});
     uint8_t* const icmp = header + packet::kIpv4Header;
+    std::memset(icmp, 0, packet::kIcmpHeader);
     icmp[offset::kIcmpType] = kind.type;
     icmp[offset::kIcmpCode] = kind.code;
     store(icmp + offset::kIcmpMtu, Be16::from_host(kind.mtu).raw);

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "dataplane/own_header.h"
 #include "packet/checksum.h"
 #include "packet/views.h"
 
@@ -15,7 +16,6 @@ using packet::kSyn;
 using packet::store;
 namespace offset = packet::offset;
 
-constexpr uint8_t kOwnTtl = 64;
 constexpr uint16_t kLength = packet::kIpv4Header + packet::kTcpHeader;
 
 // What the segment takes of the sequence space, also where its end lies in another buffer.
@@ -24,18 +24,6 @@ uint32_t sequence_length(const packet::Ipv4View& ip, const packet::TcpView& tcp)
     const size_t data = ip.total_length() > headers ? ip.total_length() - headers : 0;
     const uint32_t marks = ((tcp.flags() & kSyn) != 0 ? 1U : 0U) + ((tcp.flags() & kFin) != 0);
     return static_cast<uint32_t>(data) + marks;
-}
-
-void write_ip(uint8_t* ip, Ipv4Addr from, Ipv4Addr to) {
-    std::memset(ip, 0, kLength);
-    ip[0] = 0x45;
-    store(ip + offset::kIpLength, Be16::from_host(kLength).raw);
-    store(ip + offset::kIpFragment, Be16::from_host(packet::kDontFragment).raw);
-    ip[offset::kIpTtl] = kOwnTtl;
-    ip[offset::kIpProtocol] = static_cast<uint8_t>(Protocol::kTcp);
-    store(ip + offset::kIpSource, from.raw);
-    store(ip + offset::kIpDestination, to.raw);
-    store(ip + offset::kIpChecksum, packet::full_checksum({ip, packet::kIpv4Header}));
 }
 
 }  // namespace
@@ -63,8 +51,9 @@ bool make_tcp_reset(PacketRef& packet, uint16_t l3_offset) {
         is_acknowledged ? 0 : tcp->sequence() + sequence_length(*ip, *tcp);
 
     uint8_t* const header = packet.data + l3_offset;
-    write_ip(header, asked, asker);
+    write_own_header(header, {asked, asker, Protocol::kTcp, kLength});
     uint8_t* const reset = header + packet::kIpv4Header;
+    std::memset(reset, 0, packet::kTcpHeader);
     store(reset, from.raw);
     store(reset + 2, to.raw);
     store(reset + offset::kTcpSequence, Be32::from_host(sequence).raw);

@@ -310,8 +310,8 @@ void NatShard::advance_leases(Tick now, uint32_t budget) {
         const bool is_lost = lease.state != 0 &&
                              directory_->is_withdrawn({mappings_[lease.mapping].external_address});
         if (is_lost) {
-            lease_epoch_ = LeaseEpoch(now
-            );  // RFC 6887 8.5: so that clients ask anew, not at half their lifetimes
+            // RFC 6887 8.5: so that clients ask anew, not at half their lifetimes.
+            lease_epoch_ = LeaseEpoch(now);
             drop_lease(sweeps_.lease, EndCause::kWithdrawn, now);
         }
     }

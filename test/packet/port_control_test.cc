@@ -228,14 +228,7 @@ TEST_CASE("the operator ends what was asked for, through the rings", "[packet][p
     for (unsigned n = 5; n < 45; ++n) {
         granted(ask(bed, host(n), map_of(host(n), 4000).bytes()));
     }
-    dataplane::InspectorPlan plan;
-    plan.network = &bed.network();
-    plan.settings = &bed.settings();
-    plan.fabric = &bed.fabric();
-    plan.slow_path = &bed.slow_path();
-    plan.devices = {&bed.device(kInternalLink), &bed.device(kExternalLink)};
-    plan.workers = {&bed.worker(0)};
-    plan.shards = {&bed.shard(0), &bed.shard(1), &bed.shard(2)};
+    dataplane::InspectorPlan plan = bed.inspector_plan();
     plan.pump = [&] { bed.turn(); };
     dataplane::DataplaneInspector inspector(plan);
     std::vector<nat::MappingView> leased;

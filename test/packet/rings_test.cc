@@ -418,14 +418,7 @@ TEST_CASE("the inspector lists, clears and counts over all shards", "[packet][in
     }
     bed.run();
     bool pumping = true;
-    dataplane::InspectorPlan plan;
-    plan.network = &bed.network();
-    plan.settings = &bed.settings();
-    plan.fabric = &bed.fabric();
-    plan.slow_path = &bed.slow_path();
-    plan.devices = {&bed.device(kInternalLink), &bed.device(kExternalLink)};
-    plan.workers = {&bed.worker(0)};
-    plan.shards = {&bed.shard(0), &bed.shard(1), &bed.shard(2)};
+    dataplane::InspectorPlan plan = bed.inspector_plan();
     plan.pump = [&] {
         if (pumping) {
             bed.turn();

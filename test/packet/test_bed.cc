@@ -279,6 +279,24 @@ void TestBed::put_rules(
     rules_->settle(*judges);
 }
 
+dataplane::InspectorPlan TestBed::inspector_plan() {
+    dataplane::InspectorPlan plan;
+    plan.network = network_.get();
+    plan.settings = &options_.nat;
+    plan.fabric = fabric_.get();
+    plan.slow_path = slow_path_.get();
+    for (const auto& device : devices_) {
+        plan.devices.push_back(device.get());
+    }
+    for (const auto& worker : workers_) {
+        plan.workers.push_back(worker.get());
+    }
+    for (const auto& shard : shards_) {
+        plan.shards.push_back(shard.get());
+    }
+    return plan;
+}
+
 void TestBed::push(LinkId link, const ByteVector& bytes) {
     const PacketRef packet = store_.make(bytes, link);
     unsigned queue = next_queue_++ % options_.queues;

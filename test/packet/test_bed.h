@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/dataplane_inspector.h"
 #include "dataplane/fabric.h"
 #include "dataplane/inspector.h"
 #include "dataplane/network.h"
@@ -173,6 +174,8 @@ class TestBed {
     );
     dataplane::RulesInForce& rules() const { return *rules_; }
     rules::RuleTotal counted(rules::RuleId rule) const { return rules_->totals()[rule.value]; }
+    // For an inspector over all of it; who asks by rings sets `pump`.
+    dataplane::InspectorPlan inspector_plan();
     void shut_down();
     // Whether somebody answers this request; nothing: everybody does.
     std::function<bool(const Decoded&)> answers_arp;

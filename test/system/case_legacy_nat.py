@@ -1,19 +1,17 @@
 """iptables -t nat, as scripts use it: what real clients and servers see of it."""
-import os
 import re
-import sys
 
 import case_static
 import town
 import traffic
 from case_redirect import fetch
+from case_rules_nat import INSIDE, NOBODY, check_proxied, seen_by
 from cases import case
 from oldtools import OldTools
 
-NOBODY = "192.0.2.99"  # no host has it
 SHOWN = "203.0.113.2"  # of the pool main
 OTHER, PORTED = "203.0.113.6", "203.0.113.7"
-INSIDE, INSIDE_PORTS = "100.64.1.10", (8080, 8081)
+INSIDE_PORTS = (8080, 8081)
 SETTINGS = {"workers": "2", "addresses": "203.0.113.0/30",
             "system": f"shards: 3\n  local-host: {town.OTHER_SERVER}",
             "pool": f"port-selection: random\n  - {{name: other, addresses: [{OTHER}]}}\n"
@@ -32,10 +30,6 @@ SOURCES = f"""\
 -A POSTROUTING -s 100.64.1.9/32 -p udp -j SNAT --to-source {PORTED}:5120-6143
 COMMIT
 """
-
-
-def seen_by(world, source, url=f"http://{town.SERVER}:{traffic.HTTP_PORT}/who", name="sub1"):
-    return traffic.parse_endpoint(fetch(world, name, source, url))[0]
 
 
 def without_counts(saved):
@@ -77,28 +71,15 @@ def sources(world):
     assert seen_by(world, "100.64.1.6") not in (OTHER, PORTED, town.EXTERNAL_ADDRESS)
 
 
-def start_server(world, port):
-    folder = os.path.join(world.lab.folder, "www")
-    os.makedirs(folder, exist_ok=True)
-    server = world.lab.spawn("sub1", f"server{port}", [sys.executable, "-B", "-c", case_static.SERVER, INSIDE, str(port), folder])
-    server.wait_for("serving")
-    return server
-
-
 @case("iptables -t nat leads clients to a proxy, and outsiders to the ports of a server inside", **SETTINGS)
 def destinations(world):
-    servers = [start_server(world, port) for port in INSIDE_PORTS]
+    servers = [case_static.serve(world, port) for port in INSIDE_PORTS]
     with OldTools(world) as tools:
         for line in (f"-A PREROUTING -p tcp -d {NOBODY} --dport 8000 -j DNAT --to-destination {town.SERVER}:{traffic.HTTP_PORT}",
                      f"-A PREROUTING -p tcp -i int0 --dport 8080 -j REDIRECT --to-ports {traffic.HTTP_PORT}",
                      f"-A PREROUTING -p tcp -d {SHOWN} --dport 80 -j DNAT --to-destination {INSIDE}:{INSIDE_PORTS[0]}-{INSIDE_PORTS[1]}"):
             tools.say(f"iptables -t nat {line}")
-        for name, source in (("sub1", "100.64.1.3"), ("sub2", "100.64.2.3")):
-            assert town.in_pool(seen_by(world, source, f"http://{NOBODY}:8000/who", name))
-            assert town.in_pool(seen_by(world, source, f"http://{town.SERVER}:8080/who", name))
-        rows = [row for row in world.nat.sessions() if "internal-dst-address" in row]
-        assert {(row["internal-dst-address"], row["internal-dst-port"], row["remote-address"]) for row in rows} >= {
-            (NOBODY, 8000, town.SERVER), (town.SERVER, 8080, town.OTHER_SERVER)}, rows
+        check_proxied(world)
         # FORWARD sees the endpoint inside, INPUT nothing of all this.
         tools.say(f"iptables -A FORWARD -p tcp -d {INSIDE} -m multiport --dports {INSIDE_PORTS[0]},{INSIDE_PORTS[1]} -m state --state NEW")
         tools.say("iptables -A INPUT -p tcp -j DROP")

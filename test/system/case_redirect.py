@@ -1,7 +1,5 @@
 """Destinations that are translated: what clients see of a proxy that they did not ask for, outside and among them."""
 import errno
-import os
-import sys
 
 import case_fragments
 import case_static
@@ -71,11 +69,7 @@ def echo(world):
 
 @case("a proxy among the subscribers serves its neighbours", **RULES)
 def proxy_inside(world):
-    folder = os.path.join(world.lab.folder, "www")
-    os.makedirs(folder, exist_ok=True)
-    program = world.lab.spawn(
-        "sub1", "server", [sys.executable, "-B", "-c", case_static.SERVER, INSIDE, str(INSIDE_PORT), folder])
-    program.wait_for("serving")
+    program = case_static.serve(world, INSIDE_PORT)
     for name, source in (("sub2", "100.64.2.3"), ("sub1", "100.64.1.3")):
         fetch(world, name, source, f"http://{town.SERVER}:8080/")
     came = case_static.callers(program)
@@ -93,14 +87,8 @@ destination-nat:
 
 @case("connections to a service are shared by its servers, from outside and from among them", **SERVICES)
 def service(world):
-    folder = os.path.join(world.lab.folder, "www")
-    os.makedirs(folder, exist_ok=True)
-    servers = []
-    for name, address in (("sub1", INSIDE), ("sub2", "100.64.2.10")):
-        server = world.lab.spawn(name, "server", [sys.executable, "-B", "-c", case_static.SERVER, address,
-                                                  str(INSIDE_PORT), folder])
-        server.wait_for("serving")
-        servers.append(server)
+    servers = [case_static.serve(world, INSIDE_PORT, name, address)
+               for name, address in (("sub1", INSIDE), ("sub2", "100.64.2.10"))]
     for _ in range(20):
         fetch(world, "net", town.SERVER, f"http://{SERVICE}:8080/")
         fetch(world, "sub2", "100.64.2.3", f"http://{SERVICE}:8080/")

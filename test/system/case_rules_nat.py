@@ -1,6 +1,4 @@
 """Rules that translate: what real clients and servers see of them."""
-import os
-import sys
 
 import case_static
 import town
@@ -44,6 +42,16 @@ def seen_by(world, source, url=f"http://{town.SERVER}:{traffic.HTTP_PORT}/who", 
     return traffic.parse_endpoint(fetch(world, name, source, url))[0]
 
 
+def check_proxied(world):
+    """Clients on both sides reach other servers than they think, by the rules for NOBODY and for port 8080."""
+    for name, source in (("sub1", "100.64.1.3"), ("sub2", "100.64.2.3")):
+        assert town.in_pool(seen_by(world, source, f"http://{NOBODY}:8000/who", name))
+        assert town.in_pool(seen_by(world, source, f"http://{town.SERVER}:8080/who", name))
+    rows = [row for row in world.nat.sessions() if "internal-dst-address" in row]
+    assert {(row["internal-dst-address"], row["internal-dst-port"], row["remote-address"]) for row in rows} >= {
+        (NOBODY, 8000, town.SERVER), (town.SERVER, 8080, town.OTHER_SERVER)}, rows
+
+
 @case("snat and masquerade rules say behind which address a client stands", **RULES)
 def sources(world):
     assert seen_by(world, "100.64.1.6") == OTHER_POOL
@@ -60,21 +68,12 @@ def sources(world):
 
 @case("dnat and redirect are a transparent proxy to clients that know nothing of it", **RULES)
 def destinations(world):
-    for name, source in (("sub1", "100.64.1.3"), ("sub2", "100.64.2.3")):
-        assert town.in_pool(seen_by(world, source, f"http://{NOBODY}:8000/who", name))
-        assert town.in_pool(seen_by(world, source, f"http://{town.SERVER}:8080/who", name))
-    rows = [row for row in world.nat.sessions() if "internal-dst-address" in row]
-    assert {(row["internal-dst-address"], row["internal-dst-port"], row["remote-address"]) for row in rows} >= {
-        (NOBODY, 8000, town.SERVER), (town.SERVER, 8080, town.OTHER_SERVER)}, rows
+    check_proxied(world)
 
 
 @case("a server inside is reached from outside, and by its neighbours, by a dnat rule", **RULES)
 def forwards(world):
-    folder = os.path.join(world.lab.folder, "www")
-    os.makedirs(folder, exist_ok=True)
-    server = world.lab.spawn("sub1", "server", [sys.executable, "-B", "-c", case_static.SERVER, INSIDE,
-                                                str(INSIDE_PORT), folder])
-    server.wait_for("serving")
+    server = case_static.serve(world, INSIDE_PORT)
     for source in (town.SERVER, town.OTHER_SERVER):
         for _ in range(5):
             fetch(world, "net", source, f"http://{SHOWN}/")
@@ -136,14 +135,6 @@ rules:
 """}
 
 
-def start_server(world, name, address, port):
-    folder = os.path.join(world.lab.folder, "www")
-    os.makedirs(folder, exist_ok=True)
-    server = world.lab.spawn(name, "server", [sys.executable, "-B", "-c", case_static.SERVER, address, str(port), folder])
-    server.wait_for("serving")
-    return server
-
-
 @case("a proxy in a namespace of its own gets every web request, and clients believe that it is the server", **PROXIED)
 def redirected(world):
     lab = world.lab
@@ -151,7 +142,7 @@ def redirected(world):
     lab.veth("proxy", "eth0", "transit", "p-proxy")
     lab.ip("transit", "link set p-proxy master br0")
     lab.ip_batch("proxy", [f"address add {PROXY}/24 dev eth0", f"route add {town.POOL[0]} dev eth0"])
-    proxy = start_server(world, "proxy", PROXY, PROXY_PORT)
+    proxy = case_static.serve(world, PROXY_PORT, "proxy", PROXY)
     for server in (NOBODY, town.SERVER, town.INTERNAL_ADDRESS):
         for name, source in (("sub1", "100.64.1.3"), ("sub2", "100.64.2.3")):
             fetch(world, name, source, f"http://{server}/")
@@ -170,7 +161,7 @@ def redirected(world):
 
 @case("two servers share the connections to one external endpoint, by flow or by who calls", **PROXIED)
 def balanced(world):
-    servers = [start_server(world, f"sub{n + 1}", address, INSIDE_PORT) for n, address in enumerate(FARM)]
+    servers = [case_static.serve(world, INSIDE_PORT, f"sub{n + 1}", address) for n, address in enumerate(FARM)]
     for _ in range(20):
         fetch(world, "net", town.SERVER, "http://203.0.113.1:443/")
         fetch(world, "sub2", "100.64.2.3", "http://203.0.113.1:443/")

@@ -75,11 +75,11 @@ server.serve_forever()
 """
 
 
-def serve(world, port):
-    """With the subscriber of the static ports; its output names who came."""
+def serve(world, port, name="sub1", address="100.64.1.10"):
+    """A web server; its output names who came (callers)."""
     folder = os.path.join(world.lab.folder, "www")
     os.makedirs(folder, exist_ok=True)
-    program = world.lab.spawn("sub1", "server", [sys.executable, "-B", "-c", SERVER, "100.64.1.10", str(port), folder])
+    program = world.lab.spawn(name, f"server{port}", [sys.executable, "-B", "-c", SERVER, address, str(port), folder])
     program.wait_for("serving")
     return program
 

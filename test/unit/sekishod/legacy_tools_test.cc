@@ -85,6 +85,16 @@ struct Bed {
         const size_t number = listed.find_first_not_of(' ', line);
         return listed.substr(number, listed.find(' ', number) - number);
     }
+    // A reload whose file has one more chain, before all others: jumps have other numbers.
+    void reload_with_chain(const std::string& name) {
+        RulesSettings wanted;
+        REQUIRE(wanted.set.add_chain(name));
+        REQUIRE(tools.add_to(wanted.set));
+        wanted.set.take_over(config.rules.set);
+        config.rules = wanted;
+        rules.totals.resize(wanted.set.id_bound());
+        tools.settle();
+    }
     const rules::Chain* chain(const std::string& name) const {
         const auto id = config.rules.set.find_chain(name);
         return id ? config.rules.set.chain(*id) : nullptr;
@@ -144,15 +154,7 @@ TEST_CASE("a reload keeps the tools' rules and what they have counted", "[legacy
     bed.rules.count("ipchains:input", 5);
     bed.rules.count("ipchains:user.input", 3);
 
-    // One more chain of the file's before all others: jumps have other numbers.
-    RulesSettings wanted;
-    REQUIRE(wanted.set.add_chain("of-the-file"));
-    REQUIRE(bed.tools.add_to(wanted.set));
-    wanted.set.take_over(bed.config.rules.set);
-    bed.config.rules = wanted;
-    bed.rules.totals.resize(wanted.set.id_bound());
-    bed.tools.settle();
-
+    bed.reload_with_chain("of-the-file");
     CHECK(bed.chain("of-the-file") != nullptr);
     CHECK(bed.count_of("input") == "5");
     CHECK(bed.count_of("user") == "3");
@@ -176,13 +178,7 @@ TEST_CASE("what answers pass by is none of the tool's rules, and stays with a re
         "-A forward -s 100.64.0.5/255.255.255.255 -d 0.0.0.0/0.0.0.0 -j DENY\n"
     );
 
-    RulesSettings wanted;
-    REQUIRE(wanted.set.add_chain("of-the-file"));
-    REQUIRE(bed.tools.add_to(wanted.set));
-    wanted.set.take_over(bed.config.rules.set);
-    bed.config.rules = wanted;
-    bed.rules.totals.resize(wanted.set.id_bound());
-    bed.tools.settle();
+    bed.reload_with_chain("of-the-file");
     CHECK(bed.count_of("forward") == "5");
     CHECK(bed.chain("ipchains:forward")->rules[0]->id == passing);
 
