@@ -183,12 +183,14 @@ bool ask_arrival(Judge& judge) {
 }
 
 // All that is asked of a packet whose session is known.
-bool ask_all(const Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+bool ask_all(
+    const Burst& burst, uint32_t i, ConnectionState state, const StageTables& tables, Tick now
+) {
     const PacketRef& ref = burst.batch.ref[i];
     const PacketMeta& meta = burst.batch.meta[i];
     Judge& judge = *tables.judge;
     begin(burst, i, tables, now);
-    judge.packet().state = state_of(meta);
+    judge.packet().state = state;
     return (is_second_half(ref) || ask_arrival(judge)) && ask_forward(ref, meta, tables) &&
            ask_departure(meta, tables);
 }
@@ -249,7 +251,7 @@ FateTag tag_of(const PacketRef& ref, const PacketMeta& meta) {
     PacketMeta& meta = burst.batch.meta[i];
     const PacketRef& ref = burst.batch.ref[i];
     Judge& judge = *tables.judge;
-    ask_all(burst, i, tables, now);
+    ask_all(burst, i, state_of(meta), tables, now);
     flow::Session& session = session_of(meta);
     const bool is_excused = meta.session_index != kNoIndex && judge.is_excused(session);
     const bool is_denied = judge.ruling().answer != Ruling::kPass && judge.is_for_flow();
@@ -279,6 +281,29 @@ FateTag tag_of(const PacketRef& ref, const PacketMeta& meta) {
         return judge_anew(burst, i, tables, now);
     }
     obey(burst, i, *known);
+}
+
+// Outside of its connection's window: what is said of it is no word about its flow.
+[[gnu::cold]] [[gnu::noinline]] void judge_out_of_window(
+    Burst& burst, uint32_t i, const StageTables& tables, Tick now
+) {
+    const PacketMeta& meta = burst.batch.meta[i];
+    Judge& judge = *tables.judge;
+    ask_all(burst, i, ConnectionState::kInvalid, tables, now);
+    const bool is_denied = judge.ruling().answer != Ruling::kPass && judge.is_for_flow();
+    if (is_denied && judge.is_excused(session_of(meta))) {
+        judge.excuse();
+    }
+    judge.end(meta.l3_length);
+    obey(burst, i, judge.ruling());
+}
+
+bool is_out_of_window(const Burst& burst, uint32_t i, const StageTables& tables) {
+    const PacketMeta& meta = burst.batch.meta[i];
+    const PacketRef& ref = burst.batch.ref[i];
+    return !tables.nat->is_in_window(
+        {meta.session_index}, meta.direction, ref.data + meta.l4_offset, tcp_data_of(ref, meta)
+    );
 }
 
 // To the appliance itself.
@@ -383,6 +408,14 @@ bool forbid(Burst& burst, uint32_t i, const StageTables& tables) {
     return false;
 }
 
+// Of what has no session, nor gets one that an earlier packet of the burst has made.
+ConnectionState state_of_miss(const PacketMeta& meta, const StageTables& tables, Tick now) {
+    const bool may_be_new = !packet::is_usual(meta.kind) ||
+                            tables.nat->may_open(meta.key, meta.kind, meta.tcp_flags) ||
+                            tables.nat->find_made(meta.key, meta.direction, now).value != kNoIndex;
+    return may_be_new ? ConnectionState::kNew : ConnectionState::kInvalid;
+}
+
 }  // namespace
 
 bool begin_asking(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
@@ -391,8 +424,13 @@ bool begin_asking(Burst& burst, uint32_t i, const StageTables& tables, Tick now)
         return true;
     }
     const PacketRef& ref = burst.batch.ref[i];
+    const ConnectionState state = state_of_miss(burst.batch.meta[i], tables, now);
     begin(burst, i, tables, now);
-    return is_second_half(ref) || ask_arrival(judge) || forbid(burst, i, tables);
+    // While it may still become untracked, nobody knows.
+    judge.packet().state = judge.may_untrack() ? ConnectionState::kNew : state;
+    const bool may_pass = is_second_half(ref) || ask_arrival(judge);
+    judge.packet().state = state;
+    return may_pass || forbid(burst, i, tables);
 }
 
 bool ask_of_outbound(
@@ -465,6 +503,11 @@ void judge(Burst& burst, const StageTables& tables, Tick now) {
         const bool is_asked = meta.verdict == Verdict::kPending && (burst.judged >> i & 1) == 0;
         if (!is_asked || !is_kept(batch.ref[i], meta)) [[unlikely]] {
             judge_unusual(burst, i, tables, now);
+            continue;
+        }
+        const bool has_window = (session_of(meta).flags & flow::kTrackWindow) != 0;
+        if (has_window && is_out_of_window(burst, i, tables)) [[unlikely]] {
+            judge_out_of_window(burst, i, tables, now);
             continue;
         }
         const FateTag tag = tag_of(batch.ref[i], meta);

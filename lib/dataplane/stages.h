@@ -197,6 +197,14 @@ inline RealmId realm_of(const PacketMeta& meta) {
     return meta.key.realm();
 }
 
+// Bytes behind the TCP header of a packet that has one; kNoIndex of a fragment: it does not tell.
+inline uint32_t tcp_data_of(const PacketRef& ref, const PacketMeta& meta) {
+    const uint8_t* const tcp = ref.data + meta.l4_offset;
+    const auto header = static_cast<uint32_t>(tcp[packet::offset::kTcpOffset] >> 4 << 2);
+    const uint32_t data = meta.l3_length - (uint32_t{meta.l4_offset} - meta.l3_offset) - header;
+    return ref.fragment == 0 ? data : kNoIndex;
+}
+
 // What stages do with a packet, alike in several.
 void hand_off(PacketRef& ref, PacketMeta& meta, ShardId target);
 void pass_by_session(PacketMeta& meta, SessionIndex index, const StageTables& tables);

@@ -40,10 +40,8 @@ namespace {
         return true;
     }
     const uint8_t* const tcp = ref.data + meta.l4_offset;
-    const auto header = static_cast<uint32_t>(tcp[packet::offset::kTcpOffset] >> 4 << 2);
-    const uint32_t data = meta.l3_length - (uint32_t{meta.l4_offset} - meta.l3_offset) - header;
-    const uint32_t known = ref.fragment == 0 ? data : kNoIndex;
-    if (tables.nat->admits_segment({meta.session_index}, meta.direction, tcp, known, now)) {
+    const uint32_t data = tcp_data_of(ref, meta);
+    if (tables.nat->admits_segment({meta.session_index}, meta.direction, tcp, data, now)) {
         return true;
     }
     batch.drop(i, DropReason::kTcpOutOfWindow);

@@ -108,17 +108,19 @@ class NatShard {
     // nullptr where no rule translates a destination.
     const Redirects* redirects() const { return redirects_ ? &*redirects_ : nullptr; }
 
-    // A packet of a session: activity, counts, TCP state (`tcp`: its header, bounds checked by
-    // parse; nullptr otherwise). Moves the timer at once when the timeout became shorter. Errors
-    // quoted in ICMP never come here (RFC 5508 REQ-6). Both directions refresh (RFC 4787 REQ-6), but
-    // a TCP session without a handshake, or closed, is not kept alive from outside (track.cc).
+    // A packet of a session: activity, counts, TCP state (`tcp`: its header, bounds checked by parse; nullptr otherwise). Moves the timer at
+    // once when the timeout became shorter. Errors quoted in ICMP never come here (RFC 5508 REQ-6). Both directions refresh (RFC 4787 REQ-6),
+    // but a TCP session without a handshake, or closed, is not kept alive from outside (track.cc).
     void track(SessionIndex index, Direction direction, const uint8_t* tcp, Tick now);
 
-    // Whether a segment of a session with kTrackWindow passes; false only where its policy drops. To be
-    // asked before track(). `data`: bytes behind its header, or kNoIndex: a fragment's.
+    // Whether a segment of a session with kTrackWindow passes; false only where its policy drops. To be asked before track(). `data`: bytes
+    // behind its header, or kNoIndex: a fragment's.
     bool admits_segment(
         SessionIndex index, Direction direction, const uint8_t* tcp, uint32_t data, Tick now
     );
+    // The same question, whatever the policy does then; nothing changes.
+    bool is_in_window(SessionIndex index, Direction direction, const uint8_t* tcp, uint32_t data)
+        const;
     // Of a session with kRedirected: what a trigger forward learns of a packet; false: it is no longer its holder's.
     bool touch_trigger(SessionIndex index, Direction direction, Tick now);
     // SYNs of sessions whose policy clamps them, tracked since the last call.
@@ -139,16 +141,13 @@ class NatShard {
     // The same for an inbound packet: its mapping.
     void foresee_inbound(const FlowKey& key) const;
 
-    // An outbound packet without session: policy, limits, mapping, port, session; builds whole,
-    // then publishes. Looks again first: an earlier packet of the burst may have made it. kHold:
-    // ask again after wait_is_over(). `tcp_flags` as in PacketMeta.
-    //   Refused   kNoSession (a TCP segment that is no SYN), kIcmpNoSession (a reply), kNoPolicy,
-    //             kSubscriber*Limit, kSubscriberRate, k*TableFull, kPoolExhausted, kHeldOverflow;
-    //             nothing is changed then.
+    // An outbound packet without session: policy, limits, mapping, port, session; builds whole, then publishes. Looks again first: an earlier
+    // packet of the burst may have made it. kHold: ask again after wait_is_over(). `tcp_flags` as in PacketMeta.
+    //   Refused   kNoSession (a TCP segment that is no SYN), kIcmpNoSession (a reply), kNoPolicy, kSubscriber*Limit, kSubscriberRate,
+    //             k*TableFull, kPoolExhausted, kHeldOverflow; nothing is changed then.
     MakeResult make_outbound(const FlowKey& key, PacketKind kind, uint8_t tcp_flags, Tick now);
-    // The same for one of a burst, but the new session and mapping can be found from outside only
-    // after settle(), which must be called before anything is looked up from there and at the end
-    // of the stage. Nobody outside can know of the new endpoint before then.
+    // The same for one of a burst, but the new session and mapping can be found from outside only after settle(), which must be called
+    // before anything is looked up from there and at the end of the stage. Nobody outside can know of the new endpoint before then.
     MakeResult open_outbound(
         const FlowKey& key, const Newcomer& newcomer, PacketKind kind, uint8_t tcp_flags, Tick now
     );

@@ -23,4 +23,12 @@ bool NatShard::admits_segment(
     return true;
 }
 
+bool NatShard::is_in_window(
+    SessionIndex index, Direction direction, const uint8_t* tcp, uint32_t data
+) const {
+    const uint32_t length = data != kNoIndex ? data : 0;
+    return judge_window(windows_[index.value], direction, read_tcp_segment(tcp), length) ==
+           WindowFault::kNone;
+}
+
 }  // namespace sekisho::nat

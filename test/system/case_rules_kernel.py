@@ -9,7 +9,7 @@ import time
 
 import lab as laboratory
 from cases import Skip, case, need, need_af_xdp
-from flows import Numbers, View, exchange_steps, invalid_step, lone_steps
+from flows import Numbers, View, contradictory_step, exchange_steps, lone_steps, stray_step
 from kernel_differences import TRACKED, UNTRACKED
 from routers import GUARD_RULE, KERNEL_TOOLS, Kernel, Sekisho, exchange, listen_longer
 from rule_scripts import INVALID_RULE, Scripts
@@ -48,6 +48,7 @@ class Play:
         self.wrong = []
         self.ident = 0
         self.sent = self.passed = 0
+        self.unasked = 0  # packets that are INVALID on Linux, and dropped before any rule here
 
     def begin(self, kind):
         for router in self.routers:
@@ -61,6 +62,7 @@ class Play:
         return not self.wrong
 
     def play(self, flows):
+        self.unasked = sum(flow.is_unasked for flow in flows)
         alive = [(flow, [View(flow, self.tracked) for _ in self.routers]) for flow in flows]
         number = 0
         while alive:
@@ -111,14 +113,16 @@ class Play:
         return True
 
     def compare_counts(self):
-        """INVALID is a state that no packet has here: what has it on Linux is dropped before any rule."""
         kernel = self.routers[0].counts()
-        invalid = {("FORWARD", 2)} if f"iptables {INVALID_RULE}" in self.lines else set()
+        invalid = ("FORWARD", 2) if f"iptables {INVALID_RULE}" in self.lines else None
 
         def differences():
             own = self.routers[1].counts()
-            return [f"rule {place}: {kernel.get(place)} on the kernel, {own.get(place)} here"
-                    for place in sorted(kernel.keys() | own.keys()) if place not in invalid and kernel.get(place) != own.get(place)]
+            wrong = [f"rule {place}: {kernel.get(place)} on the kernel, {own.get(place)} here"
+                     for place in sorted(kernel.keys() | own.keys()) if place != invalid and kernel.get(place) != own.get(place)]
+            if invalid and kernel[invalid][0] != own[invalid][0] + self.unasked:
+                wrong.append(f"INVALID: {kernel[invalid][0]} on the kernel, {own[invalid][0]} here and {self.unasked} unasked")
+            return wrong
         laboratory.wait_until(lambda: not differences(), SETTLED)
         self.wrong += differences()
 
@@ -132,7 +136,10 @@ def flows_of(chance, numbers, tracked, drops_invalid):
         if not tracked:
             flow.steps = lone_steps(chance)
         elif drops_invalid and i % 6 == 0:
-            flow.steps = [invalid_step(chance)]
+            flow.steps = [contradictory_step(chance)]
+            flow.is_unasked = True
+        elif drops_invalid and i % 6 == 3:
+            flow.steps = [stray_step(chance)]
         else:
             flow.steps = exchange_steps(chance)
     return flows

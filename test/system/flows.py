@@ -39,6 +39,7 @@ class Flow:
         self.steps = []
         self.ident = 0  # of its datagram in fragments
         self.tos = 0
+        self.is_unasked = False  # dropped before any rule here, INVALID on Linux
 
     def ends(self, side, view):
         """Source, destination and ports of a packet; None: the far end does not know yet whom to answer."""
@@ -126,8 +127,19 @@ def to_router(size):
     return 0, build
 
 
-def invalid_step(chance):
-    """A packet from inside that belongs to no flow and opens none, and which the appliance drops before any rule."""
+def stray_step(chance):
+    """A packet from inside that belongs to no flow and opens none: INVALID."""
+    if chance.random() < 0.7:
+        return segment(0, chance.choice([RST, RST | ACK, SYN | ACK, FIN | ACK]), (chance.randrange(1 << 32), 1))
+
+    def build(flow, view, ident):
+        source, destination, _ = flow.ends(0, view)
+        return ip(source, destination, ICMP, icmp(0, 0, struct.pack("!HH", flow.port, 1), bytes(12)), ident)
+    return 0, build
+
+
+def contradictory_step(chance):
+    """The same, but the appliance drops it before any rule."""
     if chance.random() < 0.7:
         return segment(0, chance.choice([0, SYN | FIN]), (chance.randrange(1 << 32), 0))
 

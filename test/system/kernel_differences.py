@@ -5,7 +5,6 @@ from flows import datagram, echo, segment
 from wire import ACK, FIN, ICMP, MORE, RST, SYN, TCP, UDP, icmp, ip, tcp, udp
 
 REFUSE = ["iptables -A FORWARD -j REJECT"]
-INVALID = ["iptables -A FORWARD -m state --state INVALID -j DROP", *REFUSE]
 ANSWERED = ["iptables -A FORWARD -i ext0 -j DROP", "iptables -A FORWARD -m state --state ESTABLISHED -j REJECT"]
 
 
@@ -50,8 +49,6 @@ TRACKED = [
     ("a SYN+ACK that answers nothing", [], [segment(0, SYN | ACK, (1, 1))], "passed", "dropped"),
     ("SYN+FIN", REFUSE, [segment(0, SYN | FIN, (1, 0))], "rejected with 3/3", "dropped"),
     ("an echo reply that answers nothing", [], [message(0)], "passed", "dropped"),
-    ("the same, where INVALID is dropped", INVALID, [message(0)], "dropped", "rejected with 3/3"),
-    ("a RST, where INVALID is dropped", INVALID, [segment(0, RST | ACK, (1, 1))], "dropped", "rejected with 3/3"),
     ("a timestamp request", [], [message(13)], "passed", "dropped"),
     ("a TTL, at FORWARD", ["iptables -A FORWARD -m ttl --ttl-eq 64 -j REJECT"], [datagram(0, 5)], "passed", "rejected with 3/3"),
     ("a flow whose answer a rule has dropped", ANSWERED, [datagram(0, 5), datagram(1, 5), datagram(0, 5)],
