@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "config/external_links.h"
+#include "config/recheck.h"
 #include "config/rules_to_yaml.h"
 #include "legacy/demasquerade.h"
 #include "legacy/forwards.h"
@@ -35,19 +36,10 @@ std::string section(const std::string& text, const std::string& key) {
     return found;
 }
 
-// The address behind which the inside is masqueraded: the first link's outside.
-Ipv4Addr external_address(const config::Config& config) {
-    for (const config::LinkSettings& link : config.links) {
-        if (link.side == config::Side::kExternal && !link.addresses.empty()) {
-            return link.addresses.front().address;
-        }
-    }
-    return {};
-}
-
 std::string forwards_of(const legacy::Kernel& kernel, const config::Config& config) {
-    legacy::ForwardSettings made =
-        legacy::settings_of(kernel.forwards(), external_address(config), kInternalRealm);
+    legacy::ForwardSettings made = legacy::settings_of(
+        kernel.forwards(), config::usual_external_address(config), kInternalRealm
+    );
     config::Config with = config;
     with.nat.static_mappings = std::move(made.static_mappings);
     with.nat.destination_nat = std::move(made.destination_nat);
@@ -62,6 +54,26 @@ std::string forwards_of(const legacy::Kernel& kernel, const config::Config& conf
         found += is_empty ? "" : section(text, key);
     }
     return found;
+}
+
+Result<void> add_marks(
+    const legacy::Kernel& kernel, const config::Config& config, rules::RuleSet& set
+) {
+    if (kernel.forwards().marks.empty()) {
+        return {};
+    }
+    const auto chain =
+        set.add_built_in("ipmasqadm-mfw", rules::Hook::kNatDestination, 0, rules::Accept{});
+    if (!chain) {
+        return tl::unexpected(chain.error());
+    }
+    const rules::ByteSet external = config::external_links(config);
+    for (rules::Rule& rule : legacy::rules_of_marks(kernel.forwards(), external)) {
+        if (const auto added = set.append(*chain, std::move(rule)); !added) {
+            return tl::unexpected(added.error());
+        }
+    }
+    return {};
 }
 
 std::string tracking_of(const legacy::Kernel& kernel, const config::Config& config) {
@@ -144,6 +156,9 @@ Result<std::string> sections_of(const legacy::Kernel& kernel, const config::Conf
         }
     }
     drop_what_says_nothing(made.rules.set);
+    if (auto added = add_marks(kernel, config, made.rules.set); !added) {
+        return tl::unexpected(added.error());
+    }
     made.rules.sets.clear();
     return config::rules_to_yaml(made) + forwards_of(kernel, config) + tracking_of(kernel, config);
 }

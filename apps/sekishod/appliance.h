@@ -107,6 +107,7 @@ class Appliance {
     void tell_limits();
     struct Renumbering;
     Renumbering renumber(const config::Config& next) const;
+    Result<void> plan_statics(const nat::NatSettings& next, Renumbering& renumbering) const;
     std::vector<MacAddr> macs() const;
     Result<std::chrono::nanoseconds> change_all(
         Renumbering& renumbering, const std::function<void()>& change

@@ -25,7 +25,42 @@ nat::TableShares Appliance::table_shares() const {
 struct Appliance::Renumbering {
     std::unique_ptr<dataplane::Network> network;  // empty: they stay
     std::vector<Ipv4Addr> lost;                   // addresses that are no link's any more
+    std::optional<nat::ExternalDirectory::StaticPlan> statics;  // empty: there are none
+    // Of each shard, where trigger forwards come that had no room until now.
+    std::vector<std::vector<nat::OriginalDestination>> originals;
+
+    void put_statics(
+        nat::ExternalDirectory& directory,
+        const nat::NatSettings& settings,
+        const std::vector<std::unique_ptr<dataplane::Shard>>& shards,
+        Tick now
+    ) {
+        if (!statics) {
+            return;
+        }
+        directory.follow_statics(settings, std::move(*statics), now);
+        for (size_t i = 0; i < originals.size(); ++i) {
+            shards[i]->nat().give_originals(std::move(originals[i]));
+        }
+    }
 };
+
+// Made before anybody rests.
+Result<void> Appliance::plan_statics(const nat::NatSettings& next, Renumbering& renumbering) const {
+    auto planned = directory_->plan_statics(next);
+    if (!planned) {
+        return tl::unexpected(planned.error());
+    }
+    const bool lacks_room =
+        !next.trigger_forwards.empty() && !shards_.front()->nat().has_originals();
+    for (size_t i = 0; lacks_room && i < shards_.size(); ++i) {
+        renumbering.originals.emplace_back(shards_[i]->nat().session_capacity());
+    }
+    if (!planned->is_empty()) {
+        renumbering.statics = std::move(*planned);
+    }
+    return {};
+}
 
 Appliance::Renumbering Appliance::renumber(const config::Config& next) const {
     if (next.links == config_.links && next.routes == config_.routes) {
@@ -49,6 +84,10 @@ Result<std::chrono::nanoseconds> Appliance::change(
     auto prepared = prepare_rules(next, renumbering.network != nullptr);
     if (!prepared) {
         return tl::unexpected(prepared.error());
+    }
+    if (auto planned = plan_statics(next.nat, renumbering); !planned) {
+        prepared->settle(false);
+        return tl::unexpected(planned.error());
     }
     const auto change_with_rules = [&] {
         change();
@@ -81,6 +120,7 @@ Result<std::chrono::nanoseconds> Appliance::change_locked(
             slow_path_->follow(*renumbering.network, clock_.now());
         }
         directory_->follow(config_.nat, renumbering.lost);
+        renumbering.put_statics(*directory_, config_.nat, shards_, clock_.now());
         for (const auto& shard : shards_) {
             shard->nat().change_settings(table_shares(), clock_.now(), is_renumbered);
         }
@@ -98,7 +138,15 @@ Result<std::chrono::nanoseconds> Appliance::change_locked(
 
 bool Appliance::has_drained() {
     const std::lock_guard guard(change_lock_);
-    return directory_->has_drained();
+    const auto uses = [this](uint32_t block) {
+        uint32_t sessions = 0;
+        for (const auto& shard : shards_) {
+            sessions += shard->nat().sessions_of_static(block);
+        }
+        return sessions;
+    };
+    const bool have_rested = directory_->have_rested(config_.nat, uses, clock_.now());
+    return directory_->has_drained() || have_rested;
 }
 
 // Addresses that were taken from a pool, when their last block is back. Where a worker does not come to rest, the others stand
@@ -110,6 +158,10 @@ void Appliance::let_drained_go() {
         return;
     }
     Renumbering nothing;
+    if (!plan_statics(config_.nat, nothing)) {
+        return;
+    }
+    const bool had_former = directory_->have_former();
     const auto rested = change_all(nothing, [] {});
     if (!rested) {
         next_rest_ = now + kAfterFailure;
@@ -117,8 +169,11 @@ void Appliance::let_drained_go() {
             rested.error().message);
         return;
     }
-    log("addresses that were taken from their pools are drained{}",
-        directory_->are_any_draining() ? ", but not all of them" : "");
+    log("{}{}",
+        had_former ? "ports of former static mappings, or addresses that were taken from their "
+                     "pools, are free"
+                   : "addresses that were taken from their pools are drained",
+        directory_->are_any_draining() || directory_->have_former() ? ", but not all of them" : "");
 }
 
 }  // namespace sekisho::daemon

@@ -129,11 +129,12 @@ LegacyTools::FamilyState::FamilyState(Family family, const rules::ByteSet& exter
 LegacyTools::LegacyTools(const Plan& plan)
     : plan_(plan),
       most_sessions_(plan.running.nat.limits.sessions),
+      external_(config::external_links(plan.running)),
       names_(names_of_machine()),
       states_{
-          FamilyState(Family::kIpfwadm, config::external_links(plan.running)),
-          FamilyState(Family::kIpchains, config::external_links(plan.running)),
-          FamilyState(Family::kIptables, config::external_links(plan.running))} {
+          FamilyState(Family::kIpfwadm, external_),
+          FamilyState(Family::kIpchains, external_),
+          FamilyState(Family::kIptables, external_)} {
     kernel_.set_tracking(tracking_of(plan_.running.nat));
 }
 
@@ -207,16 +208,26 @@ control::LegacyAnswer LegacyTools::call(const control::LegacyCall& call) {
 }
 
 Result<void> LegacyTools::take(const legacy::Kernel& next, const std::string& what) {
-    if (next.forwards() != kernel_.forwards()) {
-        return failure(
-            "forwards of ports change only with a restart: sekisho-legacy translate says what they "
-            "are "
-            "in sekisho.yaml"
-        );
+    return take_rules(next, what)
+        .and_then([&] { return take_forwards(next, what); })
+        .and_then([&] { return take_tracking(next); })
+        .map([&] { kernel_ = next; });
+}
+
+Result<void> LegacyTools::take_forwards(const legacy::Kernel& next, const std::string& what) {
+    const legacy::Forwards& asked = next.forwards();
+    const legacy::Forwards& standing = kernel_.forwards();
+    if (asked.fixed == standing.fixed && asked.called == standing.called) {
+        return {};
     }
-    return take_rules(next, what).and_then([&] { return take_tracking(next); }).map([&] {
-        kernel_ = next;
-    });
+    LegacyForwards forwards = forwards_;
+    config::Config wanted = plan_.running;
+    return forwards.take(next.forwards(), wanted)
+        .and_then([&] { return plan_.change_nat(wanted.nat); })
+        .map([&] {
+            log("forwards changed: {}", what);
+            forwards_ = std::move(forwards);
+        });
 }
 
 Result<void> LegacyTools::take_tracking(const legacy::Kernel& next) {
@@ -241,7 +252,7 @@ Result<void> LegacyTools::take_tracking(const legacy::Kernel& next) {
 }
 
 Result<void> LegacyTools::take_rules(const legacy::Kernel& next, const std::string& what) {
-    if (!has_changed(next)) {
+    if (!has_changed(next) && next.forwards().marks == kernel_.forwards().marks) {
         return {};
     }
     const auto in_force = next.in_force();
@@ -254,6 +265,7 @@ Result<void> LegacyTools::take_rules(const legacy::Kernel& next, const std::stri
         config::RulesSettings made = running.rules;
         return (is_first ? check_names(made.set, *in_force) : Result<void>{})
             .and_then([&] { return follow(next, states, made.set); })
+            .and_then([&] { return put_marks(next, made.set); })
             .map([&] { return std::move(made); });
     };
     note_counts();
@@ -262,6 +274,7 @@ Result<void> LegacyTools::take_rules(const legacy::Kernel& next, const std::stri
     }
     find_again(next, states);
     states_ = std::move(states);
+    had_marks_ = had_marks_ || !next.forwards().marks.empty();
     return {};
 }
 
@@ -325,17 +338,28 @@ rules::RuleTotal LegacyTools::base_of(
     return {since.packets - shown.packets, since.bytes - shown.bytes};
 }
 
-Result<void> LegacyTools::add_to(rules::RuleSet& wanted) {
+Result<void> LegacyTools::add_to(config::Config& wanted) {
     note_counts();
     for (const Family family : legacy::kEveryFamily) {
-        auto free =
-            states_[place_of(family)].is_used ? check_names(wanted, family) : Result<void>{};
+        auto free = states_[place_of(family)].is_used ? check_names(wanted.rules.set, family)
+                                                      : Result<void>{};
         if (!free) {
             return free;
         }
     }
     States states = states_;
-    return follow(kernel_, states, wanted);
+    return follow(kernel_, states, wanted.rules.set)
+        .and_then([&] {
+            return daemon::put_marks(kernel_.forwards(), external_, false, wanted.rules.set);
+        })
+        .and_then([&] { return LegacyForwards().take(kernel_.forwards(), wanted); });
+}
+
+// Those that stand are left alone where they say the same.
+Result<void> LegacyTools::put_marks(const legacy::Kernel& next, rules::RuleSet& set) const {
+    return next.forwards().marks == kernel_.forwards().marks
+               ? Result<void>{}
+               : daemon::put_marks(next.forwards(), external_, had_marks_, set);
 }
 
 void LegacyTools::settle() {
@@ -343,6 +367,7 @@ void LegacyTools::settle() {
     find_again(kernel_, states);
     states_ = std::move(states);
     kernel_.set_tracking(tracking_of(plan_.running.nat));
+    forwards_.settle(kernel_.forwards(), plan_.running);
     legacy::Kernel next = kernel_;
     next.follow_links(machine(names_));
     if (const auto taken = take_rules(next, "the tools' rules follow the links"); !taken) {

@@ -2,6 +2,7 @@
 //
 //   Rules     of a family stand in the running configuration's rule set under names that begin with its tool: "ipchains:input". At a
 //             point where several chains stand all are asked. They go with the process, as they went with a kernel.
+//   Forwards  of ports stand behind those of the file (legacy_forwards.h).
 //   Errors    what the appliance cannot do is the tool's own refusal; nothing is changed then.
 //   Thread    the control thread.
 #pragma once
@@ -16,6 +17,7 @@
 #include "dataplane/inspector.h"
 #include "legacy/kernel.h"
 #include "rules/mirror.h"
+#include "sekishod/legacy_forwards.h"
 
 namespace sekisho::daemon {
 
@@ -32,8 +34,8 @@ class LegacyTools {
 
     control::LegacyAnswer call(const control::LegacyCall& call);
 
-    // For rules that are to take the place of the running configuration's: the tools' stay.
-    Result<void> add_to(rules::RuleSet& wanted);
+    // For a configuration that is to take the place of the running one: the tools' rules and forwards stay.
+    Result<void> add_to(config::Config& wanted);
     // It has taken its place: links may have others' addresses, and rules other ids.
     void settle();
 
@@ -54,6 +56,8 @@ class LegacyTools {
     legacy::Counts counts(legacy::Family family) const;
     Result<void> take(const legacy::Kernel& next, const std::string& what);
     Result<void> take_rules(const legacy::Kernel& next, const std::string& what);
+    Result<void> take_forwards(const legacy::Kernel& next, const std::string& what);
+    Result<void> put_marks(const legacy::Kernel& next, rules::RuleSet& set) const;
     Result<void> take_tracking(const legacy::Kernel& next);
     bool has_changed(const legacy::Kernel& next) const;
     Result<void> follow(const legacy::Kernel& kernel, States& states, rules::RuleSet& set) const;
@@ -64,9 +68,12 @@ class LegacyTools {
     ) const;
 
     Plan plan_;
-    uint32_t most_sessions_;  // for which there is room
+    uint32_t most_sessions_;   // for which there is room
+    rules::ByteSet external_;  // the links by which answers come
     legacy::NameTables names_;
     legacy::Kernel kernel_;
+    LegacyForwards forwards_;
+    bool had_marks_ = false;  // the chain of forwards by mark is ours
     States states_;
     // Before a change: what the tools' rules had counted, and which ids had been given.
     std::array<legacy::Counts, legacy::kFamilies> had_;

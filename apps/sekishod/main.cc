@@ -73,17 +73,23 @@ int failed_start() {
     return sigtimedwait(&set, nullptr, &now) > 0 ? 0 : 1;
 }
 
-// Has other limits and timeouts in force, while the configuration's file stays as it is.
-std::function<Result<void>(const nat::NatSettings&)> put_limits(
+// Has other limits, timeouts and forwards in force, while the configuration's file stays as it is.
+std::function<Result<void>(const nat::NatSettings&)> put_settings(
     config::Config& running, Appliance& appliance
 ) {
     return [&running, &appliance](const nat::NatSettings& settings) {
         config::Config next = running;
         next.nat.limits = settings.limits;
         next.nat.timeouts = settings.timeouts;
+        next.nat.static_mappings = settings.static_mappings;
+        next.nat.destination_nat = settings.destination_nat;
+        next.nat.trigger_forwards = settings.trigger_forwards;
         const auto adopt = [&] {
             running.nat.limits = next.nat.limits;
             running.nat.timeouts = next.nat.timeouts;
+            std::swap(running.nat.static_mappings, next.nat.static_mappings);
+            std::swap(running.nat.destination_nat, next.nat.destination_nat);
+            std::swap(running.nat.trigger_forwards, next.nat.trigger_forwards);
         };
         return appliance.change(next, adopt).map([](auto /*rested*/) {});
     };
@@ -113,8 +119,9 @@ int run(const std::string& file, const config::MachineFacts& machine, config::Co
         return failed_start();
     }
     RulesControl rules(config, **appliance);
-    LegacyTools tools({config, rules, (*appliance)->inspector(), put_limits(config, **appliance)});
-    Reloader reloader(file, machine, config, **appliance, [&](rules::RuleSet& wanted) {
+    LegacyTools tools({config, rules, (*appliance)->inspector(), put_settings(config, **appliance)}
+    );
+    Reloader reloader(file, machine, config, **appliance, [&](config::Config& wanted) {
         return tools.add_to(wanted);
     });
     const auto reload = [&](control::ReloadKind kind) {

@@ -28,7 +28,7 @@ control::Reloaded Reloader::reload(control::ReloadKind kind) {
         return failure(lines_of(wanted.mistakes));
     }
     if (beside_) {
-        if (auto added = beside_(wanted.config->rules.set); !added) {
+        if (auto added = beside_(*wanted.config); !added) {
             return tl::unexpected(added.error());
         }
     }

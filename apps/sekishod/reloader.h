@@ -17,8 +17,8 @@ class Reloader {
   public:
     // `running` is what `appliance` was created with, read from `file`; both outlive it. `machine` is as it was then: by now
     // this thread may use only the CPUs that the workers have left.
-    // `beside`: puts rules of others than the file's beside those of a configuration that was read; may be empty.
-    using Beside = std::function<Result<void>(rules::RuleSet&)>;
+    // `beside`: puts what others than the file have set up, rules and forwards, beside what was read; may be empty.
+    using Beside = std::function<Result<void>(config::Config&)>;
     Reloader(
         std::string file,
         config::MachineFacts machine,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <span>
 
 #include "config/rules_difference.h"
 #include "config/rules_to_yaml.h"
@@ -115,6 +116,12 @@ std::vector<Ipv4Addr> fixed_addresses(const nat::NatSettings& settings) {
             fixed.push_back(rule.destination[i].address);
         }
     }
+    // One that no pool has yet may become any pool's.
+    std::erase_if(fixed, [&](Ipv4Addr address) {
+        return std::ranges::none_of(settings.pools, [&](const nat::PoolSettings& pool) {
+            return pool.has(address);
+        });
+    });
     return fixed;
 }
 
@@ -123,7 +130,7 @@ bool gives_blocks_only(const nat::PoolSettings& pool) {
            !nat::has_single_ports(pool);
 }
 
-// Blocks that hold ports of static mappings are never given back, so their address would never be drained.
+// Blocks that hold ports of static mappings are not given back, so their address would never be drained.
 bool may_have_addresses(
     const nat::PoolSettings& wanted,
     const nat::PoolSettings& next,
@@ -158,6 +165,78 @@ void adopt_network(const Config& wanted, Config& next) {
         next.links[i].addresses = wanted.links[i].addresses;
     }
     next.routes = wanted.routes;
+}
+
+template <class Thing>
+bool has(const std::vector<Thing>& all, const Thing& one) {
+    return std::ranges::find(all, one) != all.end();
+}
+
+// Of the addresses where something static comes or goes. What a formula gives is told nobody of, so nothing can be taken back there.
+bool may_fix(
+    const nat::NatSettings& wanted, const nat::NatSettings& next, std::span<const Ipv4Addr> changed
+) {
+    const auto is_formulas = [&](const nat::PoolSettings& pool) {
+        return pool.port_selection == nat::PortSelection::kDeterministic &&
+               std::ranges::any_of(changed, [&](Ipv4Addr address) { return pool.has(address); });
+    };
+    return std::ranges::none_of(wanted.pools, is_formulas) &&
+           std::ranges::none_of(next.pools, is_formulas);
+}
+
+template <class Thing>
+std::vector<Ipv4Addr> changed_addresses(
+    const std::vector<Thing>& a, const std::vector<Thing>& b, Ipv4Addr Thing::*external
+) {
+    std::vector<Ipv4Addr> changed;
+    for (const auto* all : {&a, &b}) {
+        const auto& others = all == &a ? b : a;
+        for (const Thing& one : *all) {
+            if (!has(others, one)) {
+                changed.push_back(one.*external);
+            }
+        }
+    }
+    return changed;
+}
+
+std::vector<nat::DestinationNatSettings> rules_from_inside(const nat::NatSettings& settings) {
+    std::vector<nat::DestinationNatSettings> rules;
+    std::ranges::copy_if(settings.destination_nat, std::back_inserter(rules), [](const auto& rule) {
+        return !rule.is_inbound;
+    });
+    return rules;
+}
+
+std::vector<Ipv4Addr> service_addresses(const nat::NatSettings& settings) {
+    std::vector<Ipv4Addr> addresses;
+    for (const nat::DestinationNatSettings& rule : settings.destination_nat) {
+        for (size_t i = 0; rule.is_inbound && i < rule.destination.size(); ++i) {
+            addresses.push_back(rule.destination[i].address);
+        }
+    }
+    return addresses;
+}
+
+// Of destination-nat those from outside; what subscribers are led by stays as it is until a restart.
+void adopt_statics(const nat::NatSettings& wanted, nat::NatSettings& next) {
+    const std::vector<Ipv4Addr> changed = changed_addresses(
+        wanted.static_mappings, next.static_mappings, &nat::StaticMappingSettings::external
+    );
+    if (may_fix(wanted, next, changed)) {
+        next.static_mappings = wanted.static_mappings;
+    }
+    std::vector<Ipv4Addr> services = service_addresses(wanted);
+    std::ranges::copy(service_addresses(next), std::back_inserter(services));
+    const std::vector<Ipv4Addr> triggers = changed_addresses(
+        wanted.trigger_forwards, next.trigger_forwards, &nat::TriggerForwardSettings::external
+    );
+    if (may_fix(wanted, next, triggers)) {
+        next.trigger_forwards = wanted.trigger_forwards;
+    }
+    if (rules_from_inside(wanted) == rules_from_inside(next) && may_fix(wanted, next, services)) {
+        next.destination_nat = wanted.destination_nat;
+    }
 }
 
 void adopt_pool(
@@ -233,6 +312,7 @@ void adopt_settings(const Config& wanted, const Config& at_start, Config& runnin
     adopt_timeouts(wanted.nat.timeouts, next.timeouts);
     adopt_limits(wanted.nat.limits, at_start.nat.limits, next.limits);
     adopt_pcp(wanted.nat.pcp, at_start.nat.pcp, next.pcp);
+    adopt_statics(wanted.nat, next);
     const std::vector<Ipv4Addr> fixed = fixed_addresses(next);
     const bool renumbers = may_renumber(wanted, running, fixed);
     if (renumbers) {

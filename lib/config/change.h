@@ -7,6 +7,8 @@
 //             the refusal. Pools and policies are the same if name and place are.
 //             The addresses of links and the routes, where the links are the same but for these, and the static neighbours too,
 //             and where each pool that is a link's address may have another one.
+//             Static mappings, trigger forwards, and of destination-nat the rules from outside, but at addresses of a pool that goes by a
+//             formula.
 //             Of pcp the lifetimes and mappings-per-subscriber, and enabled where it was at the start. The local-host. Rules, sets, groups and patterns, where links, realms and pools have the same names in the same
 //             places, and rules that translate destinations, or a chain for them, were there before: what stays of the rules is
 //             the same rule, with its number (RuleSet::take_over).

@@ -55,10 +55,10 @@ void add_static_runs(const Draft& draft, End end, std::vector<Run>& runs) {
     }
 }
 
-// Of a rule, one for each protocol that it has.
+// Of a rule, one for each protocol that it has. A TCP port inside may have several outside: answers go by their sessions.
 template <class Rule>
-void add_run(const Rule& rule, Run run, std::vector<Run>& runs) {
-    if (rule.tcp) {
+void add_run(const Rule& rule, End end, Run run, std::vector<Run>& runs) {
+    if (rule.tcp && end == End::kExternal) {
         run.protocol = Protocol::kTcp;
         runs.push_back(run);
     }
@@ -79,13 +79,13 @@ void add_service_runs(const Draft& draft, End end, std::vector<Run>& runs) {
         run.mapping = draft.static_mappings.size() + i;
         for (size_t d = 0; end == End::kExternal && d < rule.destination.size(); ++d) {
             run.address = rule.destination[d].address.host();
-            add_run(rule, run, runs);
+            add_run(rule, end, run, runs);
         }
         run.realm = rule.target_realm.value;
         for (size_t t = 0; end == End::kInternal && t < rule.targets.size(); ++t) {
             run.address = rule.targets[t].address.host();
             run.ports = rule.targets[t].ports.first != 0 ? rule.targets[t].ports : rule.ports;
-            add_run(rule, run, runs);
+            add_run(rule, end, run, runs);
         }
     }
 }
@@ -99,7 +99,7 @@ void add_trigger_runs(const Draft& draft, std::vector<Run>& runs) {
         run.ports = rule.ports;
         run.mapping = draft.static_mappings.size() + draft.destination_nat.size() + i;
         if (draft.trigger_forwards[i].is_read) {
-            add_run(rule, run, runs);
+            add_run(rule, End::kExternal, run, runs);
         }
     }
 }

@@ -127,7 +127,7 @@ ForwardSettings settings_of(const Forwards& forwards, Ipv4Addr external, RealmId
     return Compiler(forwards, external, realm).compile();
 }
 
-std::vector<rules::Rule> rules_of_marks(const Forwards& forwards) {
+std::vector<rules::Rule> rules_of_marks(const Forwards& forwards, const rules::ByteSet& external) {
     std::map<uint32_t, rules::Dnat> by_mark;
     for (const MarkForward& forward : forwards.marks) {
         if (forward.preference > 0) {
@@ -139,6 +139,9 @@ std::vector<rules::Rule> rules_of_marks(const Forwards& forwards) {
     for (auto& [mark, dnat] : by_mark) {
         rules::Rule rule;
         rule.conditions = {{rules::MarkTest{0xffffffff, mark}}};
+        if (!external.is_empty()) {
+            rule.conditions.push_back({rules::LinkTest{rules::Way::kIn, external}});
+        }
         rule.actions = {std::move(dnat)};
         made.push_back(std::move(rule));
     }

@@ -4,7 +4,7 @@
 //             host's port that another forward has already: a rule of destination NAT from outside, shared by preference.
 //   Called    ports that go to whoever inside has last used a control port (LEGACY F1, F2): a trigger forward, free after
 //             5 idle minutes (F4).
-//   Marks     packets with a mark go to a host: rules for a chain at Hook::kNatDestination.
+//   Marks     packets from outside with a mark go to a host: rules for a chain at Hook::kNatDestination.
 //   Thread    a value.
 //   Source    LEGACY F; SEEDS B5, B6, B8.
 #pragma once
@@ -68,7 +68,10 @@ struct ForwardSettings {
 // `external`: the address behind which the inside is masqueraded; `realm`: where the inside hosts are.
 ForwardSettings settings_of(const Forwards& forwards, Ipv4Addr external, RealmId realm);
 
-// The rules of marks, one a mark.
-std::vector<rules::Rule> rules_of_marks(const Forwards& forwards);
+// The rules of marks, one a mark, for a chain at Hook::kNatDestination. `external`: the links by which packets come that they are
+// asked about; empty: all.
+std::vector<rules::Rule> rules_of_marks(
+    const Forwards& forwards, const rules::ByteSet& external = {}
+);
 
 }  // namespace sekisho::legacy

@@ -333,6 +333,7 @@ Answer Kernel::clear() {
     for (const Table table : kEveryTable) {
         clear_table(tables_, table);
     }
+    forwards_ = {};
     return {};
 }
 

@@ -4,7 +4,7 @@
 //             only one is in force: the one that has rules, chains or policies. To the tools of the others it is another
 //             kernel, until all of that is taken back.
 //   Rules     of each family a rule set in step (firewall.h, chains.h, tables.h), with ids of its own.
-//   Our own   tool, "sekisho-legacy": clear takes back all rules, chains and policies; settings tells all of settings.h, a line
+//   Our own   tool, "sekisho-legacy": clear takes back all rules, chains, policies and forwards; settings tells all of settings.h, a line
 //             each: path, a tab, value; set PATH VALUE writes one; listing NAME is a file of /proc/net (proc.h).
 //   Errors    an answer of the tool that was called; nothing is changed then.
 //   Thread    a value; one at a time.

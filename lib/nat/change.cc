@@ -31,6 +31,9 @@ void NatShard::change_settings(const TableShares& shares, Tick now, bool routes_
     }
     build_policies();
     home_.follow(*settings_, *directory_);
+    if (directory_->static_change().is_any) {
+        follow_statics(now);
+    }
     may_be_aged_ = max_age_of_any_ != 0 || directory_->are_any_draining();
     begin_sweeps(timeouts, routes_changed);
     const bool are_others = shares.sessions != sessions_.limit() ||
@@ -51,11 +54,15 @@ void NatShard::begin_sweeps(SessionTimeouts::Change timeouts, bool routes_change
     sweeps_.ends_withdrawn = sweeps_.ends_withdrawn || directory_->are_any_withdrawn() ||
                              settings_->has_destination_rules;
     sweeps_.forgets_hops = sweeps_.forgets_hops || routes_changed;
-    if (sweeps_.sets_timers || sweeps_.ends_withdrawn || sweeps_.forgets_hops) {
+    sweeps_.ends_displaced = sweeps_.ends_displaced || !directory_->static_change().added.empty();
+    const bool ends_any = sweeps_.ends_withdrawn || sweeps_.ends_displaced;
+    sweeps_.marks_triggers = sweeps_.marks_triggers || (directory_->static_change().is_any &&
+                                                        directory_->triggers().are_any());
+    if (sweeps_.sets_timers || ends_any || sweeps_.forgets_hops || sweeps_.marks_triggers) {
         sweeps_.begin_sessions(sessions_.high_water());
     }
     sweeps_.block = directory_->are_any_draining() ? 0 : kNoIndex;
-    sweeps_.lease = sweeps_.ends_withdrawn && leases_.high_water() != 0 ? 0 : kNoIndex;
+    sweeps_.lease = ends_any && leases_.high_water() != 0 ? 0 : kNoIndex;
 }
 
 // Timers stand where the timeouts of before have put them. A few sessions a turn go where they belong, so that nobody
@@ -113,6 +120,14 @@ bool NatShard::sweep_session(uint32_t session, Tick now) {
         ++pools_[pool_of_mapping(mappings_[s.mapping]).value].withdrawn;
         expire_session(session, EndCause::kWithdrawn, now);
         return true;
+    }
+    if (sweeps_.ends_displaced &&
+        is_displaced(mappings_[s.mapping], {{s.remote_address}, {s.remote_port}})) {
+        expire_session(session, EndCause::kWithdrawn, now);
+        return true;
+    }
+    if (sweeps_.marks_triggers) {
+        mark_control(session);
     }
     if (sweeps_.sets_classes) {
         constexpr uint16_t kRest = (1 << flow::kTimeoutShift) - 1;

@@ -206,8 +206,7 @@ Result<void> NatShard::build(const NatShardPlan& plan, Tick now) {
         redirects_.emplace(*settings_, directory_->statics(), secret_);
     }
     build_triggers();
-    outdated_.reserve(directory_->triggers().are_any() ? 64 : 0);
-    static_sessions_.resize(directory_->statics().entries().size() + trigger_entries_.size());
+    static_sessions_.resize(directory_->statics().entries().size());
     singles_ = SinglePorts(*settings_, *directory_, shard_);
     if (std::ranges::any_of(policies_, &Policy::has_protocol_limits) &&
         std::ranges::any_of(pools_, &Pool::has_singles)) {

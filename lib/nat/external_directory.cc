@@ -49,7 +49,7 @@ ExternalDirectory::ExternalDirectory(
     const ShardOfSubscriber& shard_of,
     const HashSecret& secret
 )
-    : shards_(shards) {
+    : shards_(shards), shard_of_(shard_of), secret_(secret) {
     for (size_t p = 0; p < settings.pools.size(); ++p) {
         const PoolSettings& pool = settings.pools[p];
         first_of_pool_.push_back(static_cast<uint32_t>(addresses_.size()));
@@ -143,45 +143,6 @@ void ExternalDirectory::mark_singles(const NatSettings& settings) {
     }
 }
 
-// Of a whole address the owner bytes say all; elsewhere a block may hold ports of several
-// subscribers.
-void ExternalDirectory::reserve_statics(const NatSettings& settings) {
-    std::vector<StaticEntry> entries = statics_.entries();
-    for (size_t i = 0; i < triggers_.size(); ++i) {
-        entries.push_back(triggers_.entry(i));
-    }
-    for (const StaticEntry& entry : entries) {
-        const ExternalIndex index = find(entry.external);
-        if (index.value == kNoIndex) {
-            continue;  // of no pool: lib/config refuses it
-        }
-        const uint8_t shift = addresses_[index.value].block_shift;
-        const auto first = static_cast<uint16_t>(entry.external_first >> shift);
-        const auto last =
-            static_cast<uint16_t>((uint32_t{entry.external_first} + entry.more) >> shift);
-        for (uint32_t block = first; block <= last; ++block) {
-            const auto number = static_cast<uint16_t>(block);
-            const bool keeps = !entry.is_whole && owner_byte(index, number) == kSingles;
-            const uint8_t owner = entry.is_whole ? entry.shard.value : kHasStatics;
-            set_owner(index, number, keeps ? kSingles : owner);
-        }
-        reserved_.push_back({index, first, last});
-    }
-    is_full_.resize(addresses_.size());
-    for (const Reserved& r : reserved_) {
-        const PoolSettings& pool = settings.pools[addresses_[r.external.value].pool.value];
-        const BlockSpan span = block_span(pool);
-        bool has_free =
-            span.count() == 0 &&
-            owner_byte(r.external, static_cast<uint16_t>(pool.ports.last / pool.port_block_size)) ==
-                kSingles;
-        for (uint32_t b = span.first; b <= span.last && !has_free; ++b) {
-            has_free = owner_byte(r.external, static_cast<uint16_t>(b)) == kOwnedByHome;
-        }
-        is_full_[r.external.value] = has_free ? 0 : 1;
-    }
-}
-
 ExternalIndex ExternalDirectory::find_near(Ipv4Addr address) const {
     for (uint32_t slot = slot_hash(address) & mask_; slots_[slot] != kNoIndex;
          slot = (slot + 1) & mask_) {
@@ -222,10 +183,26 @@ ShardId ExternalDirectory::owner_of_port(const ExternalAddress& address, const F
     if (entry != nullptr) {
         return entry->shard;
     }
-    const auto trigger = triggers_.find_forwarded(inbound);
+    if (statics_.has_former()) [[unlikely]] {
+        const auto* const former =
+            statics_.find_former({address.address, port}, inbound.protocol());
+        if (former != nullptr) {
+            return former->shard;
+        }
+    }
+    auto trigger = triggers_.find_forwarded(inbound);
+    trigger = trigger || !triggers_.are_any() ? trigger : triggers_.find_former(inbound);
     const Ipv4Addr holder = trigger ? triggers_.last_holder(*trigger) : Ipv4Addr{};
     if (holder != Ipv4Addr{}) {
         return triggers_.shard_of(holder);
+    }
+    if (!shared_.empty()) [[unlikely]] {
+        const auto index = static_cast<uint32_t>(&address - addresses_.data());
+        const auto block = static_cast<uint16_t>(port.host() >> address.block_shift);
+        const uint8_t sharing = shared_.holder_of({index}, block);
+        if (sharing < kSingles) {
+            return {sharing};
+        }
     }
     const uint32_t size = last_single_[address.pool.value] + 1U;
     if (port_owners_.empty() || port.host() >= size) {

@@ -10,6 +10,8 @@
 //             taken away: what they have goes on, nothing new comes of them, and when their last block is back they are gone.
 //             One that is the appliance's no more is withdrawn: it is found no longer, and what it has ends.
 //             While no turn runs, and by one thread (follow.cc).
+//   Statics   static mappings and forwards come and go as well (follow_statics.cc): what is taken away is a former entry until
+//             nothing uses it any more and its ports have rested; until then they are granted to nobody else.
 //   Cost      find: two comparisons for addresses beyond the pools', else one hash probe; owner: one byte. Nothing allocates after start.
 #pragma once
 
@@ -17,6 +19,8 @@
 #include <atomic>
 #include <bit>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <vector>
@@ -24,15 +28,15 @@
 #include "base/types.h"
 #include "nat/remote_claims.h"
 #include "nat/settings.h"
+#include "nat/shared_blocks.h"
 #include "nat/static_table.h"
 #include "nat/trigger_table.h"
 #include "packet/batch.h"
 
 namespace sekisho::nat {
 
-inline constexpr uint8_t kOwnedByHome = 0xff;  // free: the home shard answers for it
-inline constexpr uint8_t kHasStatics = 0xfe;   // never granted: the static table tells each port
-inline constexpr uint8_t kSingles = 0xfd;      // never granted: each port has an owner of its own
+inline constexpr uint8_t kHasStatics = 0xfe;  // never granted: the static table tells each port
+inline constexpr uint8_t kSingles = 0xfd;     // never granted: each port has an owner of its own
 
 // The numbers of a pool's blocks: those with a usable port. Port 0 is never one.
 struct BlockSpan {
@@ -150,6 +154,49 @@ class ExternalDirectory {
         uint16_t last;
     };
     const std::vector<Reserved>& reserved() const { return reserved_; }
+
+    // What static mappings become by other settings; made beside, by whoever changes them.
+    struct StaticPlan {
+        StaticTable statics;
+        TriggerRules triggers;
+        bool is_empty() const { return statics.empty() && triggers.rules.empty(); }
+    };
+    Result<StaticPlan> plan_statics(const NatSettings& next) const;
+    // Puts it in the place of what was, and lets former entries go; `settings` are by now those that it was made of. While no
+    // turn runs, behind follow(). What it has changed stands below until the next time.
+    void follow_statics(const NatSettings& settings, StaticPlan&& next, Tick now);
+    // What follow_statics() has changed. Single ports are those of entries, each with its address's place.
+    struct StaticRun {
+        ExternalIndex external;
+        StaticEntry entry;
+    };
+    struct StaticChange {
+        bool is_any = false;
+        std::vector<Reserved> fixed;    // to be granted to nobody from now on
+        std::vector<Reserved> unfixed;  // no longer so
+        std::vector<StaticRun> added;
+        std::vector<StaticRun> let_go;
+    };
+    const StaticChange& static_change() const { return static_change_; }
+    // Whether there are former entries or rules; whether follow_statics() would let some go. `uses`: of how many sessions
+    // one is, by the `block` of its mappings.
+    bool have_former() const;
+    bool have_rested(
+        const NatSettings& settings, const std::function<uint32_t(uint32_t)>& uses, Tick now
+    );
+    // Whether a port of an external address is a static mapping's or a forward's, former ones included.
+    bool is_fixed(Ipv4Addr external, Port port, Protocol protocol) const;
+    // Who holds a block that is fixed: SharedBlocks.
+    uint8_t holder_of(ExternalIndex index, uint16_t block) const {
+        const uint8_t byte = owner_byte(index, block);
+        return byte == kHasStatics ? shared_.holder_of(index, block) : byte;
+    }
+    bool is_fixed_block(ExternalIndex index, uint16_t block) const {
+        return owner_byte(index, block) == kHasStatics;
+    }
+    bool are_any_shared() const { return !shared_.empty(); }
+    // A block goes home.
+    void give_up(ExternalIndex index, uint16_t block);
     // Whether there are blocks of an address that may be granted, taken or not.
     bool grants_blocks(ExternalIndex index) const {
         return is_full_.empty() || is_full_[index.value] == 0;
@@ -168,6 +215,23 @@ class ExternalDirectory {
     void add_missing(PoolId pool, const PoolSettings& settings, std::span<const uint32_t> gone);
     void index_addresses();
     void reserve_statics(const NatSettings& settings);
+    Reserved reserve(const StaticEntry& entry, ExternalIndex index);
+    void mark_full(const NatSettings& settings, ExternalIndex index);
+    bool has_fixed_port(ExternalIndex index, uint16_t block) const;
+    bool is_of_whole(const StaticEntry& entry) const;
+    void fix(ExternalIndex index, uint16_t block, const StaticEntry& entry);
+    void unfix(ExternalIndex index, uint16_t block);
+    // `block`: of its mappings.
+    StaticEntry entry_of(uint32_t block) const;
+    EntryState state_of(uint32_t block) const;
+    ExternalIndex& place_of(uint32_t block);
+    std::vector<uint32_t> blocks_of_all() const;
+    void let_rested_go(const NatSettings& settings, const std::vector<uint32_t>& all, Tick now);
+    void begin_entry(uint32_t block);
+    bool has_rested(const NatSettings& settings, uint32_t block, Tick now);
+    static void add_runs(
+        std::vector<StaticRun>& runs, ExternalIndex index, const StaticEntry& entry
+    );
     void mark_singles(const NatSettings& settings);
     ShardId owner_by_flow(const ExternalAddress& address, const FlowKey& inbound) const;
     ShardId owner_of_port(const ExternalAddress& address, const FlowKey& inbound) const;
@@ -190,8 +254,17 @@ class ExternalDirectory {
     // By address, protocol_slot() and port; none where one shard has all.
     std::vector<std::atomic<uint8_t>> port_owners_;
     std::vector<uint16_t> last_single_;  // by PoolId; 0: none
+    ShardOfSubscriber shard_of_;
+    HashSecret secret_;
     StaticTable statics_;
     TriggerTable triggers_;
+    SharedBlocks shared_;
+    StaticChange static_change_;
+    // Of the addresses of entries and rules, by number; kNoIndex: nothing is reserved.
+    std::vector<ExternalIndex> places_;
+    std::vector<ExternalIndex> trigger_places_;
+    // Former ones without a session, by the `block` of their mappings.
+    std::map<uint32_t, Tick> empty_since_;
     std::unique_ptr<RemoteClaims> claims_;
     std::unique_ptr<RemoteClaims> forwarded_;
     std::vector<Reserved> reserved_;

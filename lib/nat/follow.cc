@@ -94,6 +94,7 @@ void ExternalDirectory::add_missing(
 }
 
 void ExternalDirectory::follow(const NatSettings& settings, std::span<const Ipv4Addr> lost) {
+    static_change_ = {};
     std::vector<SortedRanges> wanted;
     wanted.reserve(settings.pools.size());
     for (const PoolSettings& pool : settings.pools) {

@@ -188,6 +188,9 @@ void NatShard::release_port(const Mapping& m, bool rests, Tick now) {
         rests && may_rest(pool_id, now),
         clock_of(pool_id, now)
     );
+    if (directory_->are_any_shared()) [[unlikely]] {
+        withhold_fixed(m);
+    }
     if (blocks_.is_empty(m.block)) {
         note_empty(m.block, now);
     }
@@ -308,10 +311,11 @@ bool NatShard::is_awaited(const ShardMessage& answer) const {
            s.wait != BlockWait::kNone;
 }
 
-// What was granted while its address was taken away goes back: the address may be gone by now, and found no more.
+// What was granted while its address was taken away, or while a static mapping came to lie in it, goes back.
 void NatShard::take_in(const ShardMessage& grant, Tick now) {
     const bool is_wanted = is_awaited(grant);
-    const bool serves = directory_->is_serving(grant.external);
+    const bool serves = directory_->is_serving(grant.external) &&
+                        !directory_->is_fixed_block(grant.external, grant.block);
     const uint32_t block =
         is_wanted && serves
             ? blocks_.allocate(
@@ -496,7 +500,7 @@ void NatShard::give_up_block(uint32_t block, Tick now) {
     blocks_.release(block);
     const ExternalAddress& address = (*directory_)[{b.external}];
     --pools_[address.pool.value].held;
-    directory_->set_owner({b.external}, b.number, kOwnedByHome);
+    directory_->give_up({b.external}, b.number);
     ShardMessage back;
     back.kind = MessageKind::kBlockReturn;
     back.from = shard_;

@@ -47,7 +47,7 @@ HomeBlocks::HomeBlocks(
     withhold_reserved(settings, 0);
     for (const ExternalDirectory::Reserved& r : directory.reserved()) {
         if (directory[r.external].home == home) {
-            reserve(r);
+            reserve(r, true);
         }
     }
     // The last linked comes first in its list: so the lowest address is given first.
@@ -61,6 +61,8 @@ void HomeBlocks::add(PoolId pool) {
     const auto words = static_cast<uint32_t>(span.last / 64 + 1);
     const auto first_word = static_cast<uint32_t>(free_bits_.size());
     free_bits_.resize(first_word + words, 0);
+    fixed_bits_.resize(first_word + words, 0);
+    kept_bits_.resize(first_word + words, 0);
     for (uint32_t b = span.first; b <= span.last; ++b) {
         free_bits_[first_word + b / 64] |= uint64_t{1} << (b % 64);
     }
@@ -108,6 +110,86 @@ void HomeBlocks::follow(const NatSettings& settings, const ExternalDirectory& di
             link(static_cast<uint32_t>(a));
         }
     }
+    follow_statics(directory);
+}
+
+void HomeBlocks::follow_statics(const ExternalDirectory& directory) {
+    const auto is_mine = [&](const ExternalDirectory::Reserved& blocks) {
+        return blocks.external.value % shards_ == home_;
+    };
+    for (const ExternalDirectory::Reserved& blocks : directory.static_change().unfixed) {
+        if (is_mine(blocks)) {
+            unfix(blocks);
+        }
+    }
+    for (const ExternalDirectory::Reserved& blocks : directory.static_change().fixed) {
+        if (is_mine(blocks)) {
+            fix(blocks);
+        }
+    }
+}
+
+bool HomeBlocks::is_of_pool(const Address& address, uint16_t block) const {
+    const BlockSpan span = pools_[address.pool.value].span;
+    return block >= span.first && block <= span.last;
+}
+
+// What is out is kept when it comes back.
+void HomeBlocks::fix(const ExternalDirectory::Reserved& reserved) {
+    const uint32_t address = reserved.external.value / shards_;
+    Address& a = addresses_[address];
+    for (uint32_t b = reserved.first; b <= reserved.last; ++b) {
+        const uint64_t bit = uint64_t{1} << (b % 64);
+        const size_t word = a.first_word + b / 64;
+        if (!is_of_pool(a, static_cast<uint16_t>(b))) {
+            continue;
+        }
+        fixed_bits_[word] |= bit;
+        if ((free_bits_[word] & bit) == 0) {
+            continue;
+        }
+        free_bits_[word] &= ~bit;
+        kept_bits_[word] |= bit;
+        if (a.is_open) {
+            unlink(address);
+            --pools_[a.pool.value].free;
+        }
+        --a.free;
+        if (a.is_open) {
+            link(address);
+            lower_most(pools_[a.pool.value]);
+        }
+    }
+}
+
+void HomeBlocks::unfix(const ExternalDirectory::Reserved& reserved) {
+    const uint32_t address = reserved.external.value / shards_;
+    const Address& a = addresses_[address];
+    for (uint32_t b = reserved.first; b <= reserved.last; ++b) {
+        const uint64_t bit = uint64_t{1} << (b % 64);
+        const size_t word = a.first_word + b / 64;
+        if (!is_of_pool(a, static_cast<uint16_t>(b))) {
+            continue;
+        }
+        fixed_bits_[word] &= ~bit;
+        if ((kept_bits_[word] & bit) != 0) {
+            kept_bits_[word] &= ~bit;
+            make_free(address, static_cast<uint16_t>(b));
+        }
+    }
+}
+
+void HomeBlocks::make_free(uint32_t address, uint16_t block) {
+    Address& a = addresses_[address];
+    free_bits_[a.first_word + block / 64U] |= uint64_t{1} << (block % 64);
+    if (!a.is_open) {
+        ++a.free;
+        return;
+    }
+    unlink(address);
+    ++a.free;
+    ++pools_[a.pool.value].free;
+    link(address);
 }
 
 uint32_t HomeBlocks::draining(PoolId pool, const ExternalDirectory& directory) const {
@@ -127,19 +209,23 @@ void HomeBlocks::withhold_reserved(const NatSettings& settings, uint32_t first) 
     }
     for (uint32_t a = first; a < addresses_.size(); ++a) {
         for (const uint16_t number : withheld[addresses_[a].pool.value]) {
-            reserve({ExternalIndex{a * shards_ + home_}, number, number});
+            reserve({ExternalIndex{a * shards_ + home_}, number, number}, false);
         }
     }
 }
 
-// Before the address is linked.
-void HomeBlocks::reserve(const ExternalDirectory::Reserved& reserved) {
+// Before the address is linked. `is_static`: they may be let go.
+void HomeBlocks::reserve(const ExternalDirectory::Reserved& reserved, bool is_static) {
     Address& a = addresses_[reserved.external.value / shards_];
     Pool& pool = pools_[a.pool.value];
     const uint32_t last = std::min(reserved.last, pool.span.last);
     for (uint32_t b = std::max(reserved.first, pool.span.first); b <= last; ++b) {
-        if (is_free(reserved.external, static_cast<uint16_t>(b))) {
-            free_bits_[a.first_word + b / 64] &= ~(uint64_t{1} << (b % 64));
+        const uint64_t bit = uint64_t{1} << (b % 64);
+        const size_t word = a.first_word + b / 64;
+        fixed_bits_[word] |= is_static ? bit : 0;
+        if ((free_bits_[word] & bit) != 0) {
+            free_bits_[word] &= ~bit;
+            kept_bits_[word] |= is_static ? bit : 0;
             --a.free;
             --pool.free;
         }
@@ -209,25 +295,27 @@ bool HomeBlocks::is_free(ExternalIndex external, uint16_t block) const {
     return (free_bits_[a.first_word + block / 64U] >> (block % 64) & 1) != 0;
 }
 
+bool HomeBlocks::is_kept(ExternalIndex external, uint16_t block) const {
+    const Address& a = addresses_[external.value / shards_];
+    return (kept_bits_[a.first_word + block / 64U] >> (block % 64) & 1) != 0;
+}
+
 bool HomeBlocks::give_back(ExternalIndex external, uint16_t block) {
     const uint32_t address = external.value / shards_;
     if (external.value % shards_ != home_ || address >= addresses_.size()) {
         return false;
     }
-    Address& a = addresses_[address];
-    Pool& pool = pools_[a.pool.value];
-    if (block < pool.span.first || block > pool.span.last || is_free(external, block)) {
+    const Address& a = addresses_[address];
+    if (!is_of_pool(a, block) || is_free(external, block) || is_kept(external, block)) {
         return false;
     }
-    free_bits_[a.first_word + block / 64U] |= uint64_t{1} << (block % 64);
-    if (!a.is_open) {
-        ++a.free;
-        return true;
+    const uint64_t bit = uint64_t{1} << (block % 64);
+    const size_t word = a.first_word + block / 64U;
+    if ((fixed_bits_[word] & bit) != 0) {
+        kept_bits_[word] |= bit;
+    } else {
+        make_free(address, block);
     }
-    unlink(address);
-    ++a.free;
-    ++pool.free;
-    link(address);
     return true;
 }
 

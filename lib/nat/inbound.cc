@@ -34,6 +34,9 @@ AdmitResult NatShard::admit_inbound(
             find_mapping_by_external(key.destination(), key.destination_port(), Protocol::kUdp)
                 .value;
     }
+    if (mapping != kNoIndex && directory_->statics().has_followed()) [[unlikely]] {
+        mapping = mapping_in_force(key, mapping);
+    }
     if (mapping == kNoIndex && !port_uses_.is_empty() && is_shared(key)) [[unlikely]] {
         return refused(DropReason::kFiltered);  // only what has a session
     }

@@ -307,8 +307,10 @@ void NatShard::advance_leases(Tick now, uint32_t budget) {
     const uint32_t end = std::min(sweeps_.lease + budget, leases_.high_water());
     for (; sweeps_.lease < end; ++sweeps_.lease) {
         const Lease& lease = leases_[sweeps_.lease];
-        const bool is_lost = lease.state != 0 &&
-                             directory_->is_withdrawn({mappings_[lease.mapping].external_address});
+        const bool is_lost =
+            lease.state != 0 &&
+            (directory_->is_withdrawn({mappings_[lease.mapping].external_address}) ||
+             (sweeps_.ends_displaced && is_displaced(mappings_[lease.mapping], {})));
         if (is_lost) {
             // RFC 6887 8.5: so that clients ask anew, not at half their lifetimes.
             lease_epoch_ = LeaseEpoch(now);

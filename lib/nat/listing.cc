@@ -51,25 +51,37 @@ bool NatShard::list_sessions(
     });
 }
 
-// The static ones come first, in use or not: their number never changes, so that a cursor stays right.
+// The static ones come first, in use or not, then trigger forwards: each kind at a place of its own, so that a cursor stays right
+// when their number changes.
 bool NatShard::list_mappings(
     uint32_t& cursor, uint32_t limit, std::span<MappingView> out, size_t& filled
 ) const {
     const std::vector<StaticEntry>& statics = directory_->statics().entries();
-    const auto tabled = static_cast<uint32_t>(statics.size());
-    const uint32_t before = tabled + static_cast<uint32_t>(trigger_entries_.size());
-    const uint32_t end = before + mappings_.high_water();
+    constexpr uint32_t kTriggers = uint32_t{1} << 30;
+    constexpr uint32_t kMappings = uint32_t{1} << 31;
+    if (cursor < kTriggers && cursor >= statics.size()) {
+        cursor = kTriggers;
+    }
+    if (cursor < kMappings && cursor >= kTriggers + trigger_entries_.size()) {
+        cursor = kMappings;
+    }
+    if (cursor < kTriggers) {
+        const auto end = static_cast<uint32_t>(statics.size());
+        (void)walk({cursor, end, limit, out.size()}, filled, [&](uint32_t at) {
+            return show_static(statics[at], out[filled]);
+        });
+        return true;
+    }
+    if (cursor < kMappings) {
+        const auto end = kTriggers + static_cast<uint32_t>(trigger_entries_.size());
+        (void)walk({cursor, end, limit, out.size()}, filled, [&](uint32_t at) {
+            return show_trigger(at - kTriggers, out[filled]);
+        });
+        return true;
+    }
+    const uint32_t end = kMappings + mappings_.high_water();
     return walk({cursor, end, limit, out.size()}, filled, [&](uint32_t at) {
-        if (at < tabled) {
-            out[filled] = view_of(statics[at]);
-            const bool is_told =
-                !is_address_only(statics[at].protocol) || out[filled].mapping.sessions != 0;
-            return statics[at].shard == shard_ && is_told;
-        }
-        if (at < before) {
-            return show_trigger(at - tabled, out[filled]);
-        }
-        const uint32_t i = at - before;
+        const uint32_t i = at - kMappings;
         const Mapping& m = mappings_[i];
         if (m.state != 1) {
             return false;
@@ -77,7 +89,7 @@ bool NatShard::list_mappings(
         out[filled] = {m, i, pool_of_mapping(m).value, shard_, remote_of({i})};
         out[filled].mapping.external_port = shown_external_port(m);
         out[filled].mapping.policy = numbers_.policy_of(m.policy);
-        out[filled].kind = has_static_entry(m) ? MappingView::kStaticUse : MappingView::kDynamic;
+        out[filled].kind = is_in_force(m) ? MappingView::kStaticUse : MappingView::kDynamic;
         if (const uint32_t lease = leases_.find(i); lease != kNoIndex) [[unlikely]] {
             out[filled].is_leased = true;
             out[filled].lease_ms = leases_.left_ms(lease);
@@ -85,6 +97,16 @@ bool NatShard::list_mappings(
         }
         return true;
     });
+}
+
+// Those in force at an address that the appliance has by now.
+bool NatShard::show_static(const StaticEntry& entry, MappingView& view) const {
+    if (!entry.is_in_force() || entry.shard != shard_ ||
+        directory_->find(entry.external).value == kNoIndex) {
+        return false;
+    }
+    view = view_of(entry);
+    return !is_address_only(entry.protocol) || view.mapping.sessions != 0;
 }
 
 // As a mapping of its first port.
@@ -97,7 +119,7 @@ MappingView NatShard::view_of(const StaticEntry& entry) const {
     view.mapping.protocol = static_cast<uint8_t>(entry.protocol);
     view.mapping.realm = entry.realm.value;
     view.mapping.policy = policy_of(entry.internal, entry.realm).value;
-    view.mapping.sessions = static_sessions_[static_id(entry)];
+    view.mapping.sessions = static_cast<uint32_t>(sessions_of(block_of(entry)).read());
     view.index = kNoIndex;
     view.pool = pool_at(entry.external).value;
     view.shard = shard_;
@@ -182,6 +204,11 @@ PoolView NatShard::pool_view(PoolId pool, Tick /*now*/) const {
 
 bool NatShard::is_free_at_home(ExternalIndex external, uint16_t block) const {
     return (*directory_)[external].home == shard_ && home_.is_free(external, block);
+}
+
+bool NatShard::is_at_home(ExternalIndex external, uint16_t block) const {
+    return is_free_at_home(external, block) ||
+           ((*directory_)[external].home == shard_ && home_.is_kept(external, block));
 }
 
 }  // namespace sekisho::nat

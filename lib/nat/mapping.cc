@@ -211,10 +211,14 @@ NatShard::Sought NatShard::seek_mapping(const FlowKey& key, const Newcomer& newc
     }
     Sought sought;
     sought.hash = newcomer.mapping_hash;
-    const bool by_endpoint = remotes_.empty() || find_static(key, Direction::kOutbound) != nullptr;
+    const bool may_be_former = directory_->statics().has_followed();
+    const StaticEntry* const entry =
+        remotes_.empty() && !may_be_former ? nullptr : find_static(key, Direction::kOutbound);
+    const bool by_endpoint = remotes_.empty() || entry != nullptr;
     if (by_endpoint) {
-        sought.mapping =
-            find_mapping(sought.hash, tagged(endpoint_key(key), newcomer.tag), kInternal);
+        const FlowKey wanted = tagged(endpoint_key(key), newcomer.tag);
+        sought.mapping = entry != nullptr ? find_static_mapping(*entry, wanted, kInternal)
+                                          : find_mapping(sought.hash, wanted, kInternal);
         take_away_mapping(key, sought);
         if (sought.mapping != kNoIndex) {
             sought.subscriber = Outcome::made(mappings_[sought.mapping].subscriber);

@@ -45,6 +45,11 @@ inline constexpr uint32_t kForwarded = 0xfffffffe;
 inline bool has_static_entry(const Mapping& m) {
     return is_static(m) && m.block < kForwarded;
 }
+// Of a trigger forward: the rest is the rule.
+inline constexpr uint32_t kTriggerBlock = kStaticBlock | 0x40000000;
+inline bool has_trigger_entry(const Mapping& m) {
+    return has_static_entry(m) && m.block >= kTriggerBlock;
+}
 inline bool is_forwarded(const Mapping& m) {
     return m.block == kForwarded;
 }

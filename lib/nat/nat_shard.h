@@ -9,14 +9,13 @@
 //             even before its timer fires.
 //   Memory    everything is allocated by create(); nothing on a packet's route allocates, locks or
 //             calls the system.
-//   Files     create.cc, outbound.cc, inbound.cc, mapping.cc, session.cc (expiry), track.cc, overload.cc (shared ports),
-//             lease.cc (asked for by PCP), subscriber.cc, holder.cc (blocks that we hold), recall.cc (blocks homed here), listing.cc.
+//   Files     as the groups of functions below.
 //   Source    RFC 4787, 5382, 5508, 6888, 7857; ARCHITECTURE 2 and 3.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <cstring>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -25,6 +24,7 @@
 #include <vector>
 
 #include "base/arena.h"
+#include "base/counters.h"
 #include "base/drop_reason.h"
 #include "base/keyed_hash.h"
 #include "base/mutation.h"
@@ -69,7 +69,7 @@ class NatShard {
     // Waiting requests a shard, so that messages under way are bounded; beyond: kHeldOverflow.
     static constexpr uint32_t kMaxWaits = 1024;
 
-    // Messages kept for the return of blocks that nobody has asked back; beyond: returned later.
+    // Messages kept for the return of blocks that nobody has asked back.
     static constexpr size_t kReturnRoom = 1024;
 
     // Settings and directory must outlive the shard.
@@ -92,20 +92,17 @@ class NatShard {
     bool has_expired(const Session& s, Tick now) const {
         return elapsed_ms(Tick{s.last_activity}, now) >= timeout_ms(s, s.state);
     }
-    // Hash under which a key is indexed. The direction is part of it through the realm byte.
+    // Under which a key is indexed. The direction is part of it through the realm byte.
     uint64_t hash_of(const FlowKey& key) const {
         return keyed_hash(secret_, key.addresses, key.rest);
     }
 
-    // Whether an index's value is the flow of a key: flow::is_flow(), and those with kRedirected.
     bool is_flow_of(uint32_t value, const FlowKey& key) const;
-    // Under which a session is indexed.
     FlowKey key_of(uint32_t session, Direction direction) const;
     // Of a session with kRedirected: the remote endpoint that its subscriber sees.
     RemoteEndpoint original_of(uint32_t session) const {
         return {{originals_[session].address}, {originals_[session].port}};
     }
-    // nullptr where no rule translates a destination.
     const Redirects* redirects() const { return redirects_ ? &*redirects_ : nullptr; }
 
     // A packet of a session: activity, counts, TCP state (`tcp`: its header, bounds checked by parse; nullptr otherwise). Moves the timer at
@@ -130,15 +127,13 @@ class NatShard {
     }
 
     // --- misses ----------------------------------------------------------------------------------
-    // Foresight: what a burst's new outbound flows will need is asked for in three passes over the
-    // burst, so that memory is waited for once and not at every step of each. Decides nothing.
+    // Foresight: what a burst's new outbound flows will need is asked for in three passes. Decides nothing.
     static constexpr unsigned kInternalSide = 0;  // of a mapping, in the mapping index's values
     static constexpr unsigned kExternalSide = 1;
     using Newcomer = nat::Newcomer;
     Newcomer foresee(const FlowKey& key, uint64_t session_hash) const;
     void foresee_subscriber(Newcomer& newcomer) const;
     void foresee_port(const Newcomer& newcomer, Protocol protocol) const;
-    // The same for an inbound packet: its mapping.
     void foresee_inbound(const FlowKey& key) const;
 
     // An outbound packet without session: policy, limits, mapping, port, session; builds whole, then publishes. Looks again first: an earlier
@@ -159,14 +154,12 @@ class NatShard {
             settle_all();
         }
     }
-    // Entries that an index has not taken since the shard was made: bugs (STYLE 9). What belongs to them is found by
-    // is_indexed(), and ended by clear_session().
+    // Entries that an index has not taken: bugs (STYLE 9). What belongs to them is_indexed() finds, clear_session() ends.
     uint64_t failed_inserts() const { return late_.failed(); }
     // Whether a session and its mapping can be found from either side.
     bool is_indexed(SessionIndex index) const;
-    // An inbound packet without session: mapping, filtering behaviour; a TCP SYN may make a session within the bounds: no
-    // more than limits.inbound_openings a mapping without a handshake, none if the mapping has nothing else, and a quarter
-    // of the session table and of the subscriber's limits is kept for outbound ones.
+    // An inbound packet without session: mapping, filtering behaviour; a TCP SYN may make a session within the bounds: so many
+    // a mapping without a handshake, and a quarter of the session table and of the subscriber's limits is kept for outbound ones.
     //   Refused   kStaleOwner (the block is another shard's now), kNoMapping, kIcmpNoSession (the same, of ICMP), kFiltered,
     //             kNoSession (TCP but no SYN), kTcpUnsolicited, kSubscriberSessionLimit, kSubscriberHalfOpen,
     //             kSessionTableFull.
@@ -177,8 +170,7 @@ class NatShard {
     );
     bool may_forward(const FlowKey& inbound) const;
     Session scratch_forwarded(const FlowKey& inbound, const Forward& to) const;
-    // The mapping that translates a packet with this key, or kNoIndex; for ICMP errors whose session
-    // is gone. One made for another remote endpoint is none.
+    // The mapping that translates a packet with this key, or kNoIndex; for ICMP errors whose session is gone.
     MappingIndex find_mapping_of_inbound(const FlowKey& key) const;
     MappingIndex find_mapping_of_outbound(const FlowKey& key) const;
     PoolId pool_of_link(LinkId link) const { return numbers_.pool_of_link(link); }
@@ -198,28 +190,24 @@ class NatShard {
     bool has_static(const FlowKey& key, Direction direction) const {
         return find_static(key, direction) != nullptr;
     }
-    // Nothing: whoever had it is gone.
     std::optional<Session> scratch_static(const FlowKey&, Direction, PacketKind kind) const;
     // A session-shaped value that translates from a mapping alone (deltas included); in no table.
     Session scratch_session(MappingIndex index, Ipv4Addr remote, Port remote_port) const;
 
     // --- between bursts --------------------------------------------------------------------------
-    // Fires timers, at most `budget` entries of each kind; releases empty blocks; sends messages
-    // that had to wait.
+    // Fires timers, at most `budget` entries of each kind; releases empty blocks; sends messages that had to wait.
     void advance(Tick now, uint32_t budget);
     // Entries freed during the burst may be reused from here on.
     void end_of_burst();
     // Then the packets of those whose wait is over must run, before the next message is handled.
     void handle(const ShardMessage& message, Tick now);
     void connect(MessageSink* sink, WaitListener* listener);
-    // The settings that it was made with have changed in what config/change.h lets change (change.cc). Called while no turn
-    // runs. Sessions that a lowered timeout ends do so at once for whoever asks for them, and are given up by advance().
-    // What sits at an address that is withdrawn ends a moment later, too. `routes_changed`: no session believes its next hop.
+    // The settings have changed in what config/change.h lets change, and the directory has followed (change.cc). While no turn
+    // runs. What ends by that does so at once for whoever asks for it, or a moment later. `routes_changed`: no session believes its next hop.
     void change_settings(const TableShares& shares, Tick now, bool routes_changed = false);
 
     // --- control, in bounded slices --------------------------------------------------------------
-    // Fills `out` from entry `cursor` on and moves the cursor; looks at no more than `limit`
-    // entries. False at the end.
+    // Fills `out` from entry `cursor` on and moves it; looks at no more than `limit` entries. False at the end.
     bool list_sessions(
         uint32_t& cursor, uint32_t limit, Tick now, std::span<SessionView> out, size_t& filled
     ) const;
@@ -230,35 +218,33 @@ class NatShard {
     ) const;
     bool list_blocks(uint32_t& cursor, uint32_t limit, std::span<BlockView> out, size_t& filled)
         const;
-    // Of a block's owner (BlockView).
     Ipv4Addr subscriber_address(SubscriberIndex s) const { return {subscribers_[s.value].address}; }
     RealmId subscriber_realm(SubscriberIndex s) const { return {subscribers_[s.value].realm}; }
-    // Ends one session, its mapping with it if it was the last. A mapping is cleared by clearing
-    // its sessions, found by a walk in slices.
+    // Ends one session, its mapping with it if it was the last.
     void clear_session(SessionIndex index, Tick now);
     PoolView pool_view(PoolId pool, Tick now) const;
     bool answers_unsolicited_syns(PoolId pool) const;
     const NatSettings& settings() const { return *settings_; }
     // Whether a block lies free at its home here.
     bool is_free_at_home(ExternalIndex external, uint16_t block) const;
+    bool is_at_home(ExternalIndex external, uint16_t block) const;  // or kept for static mappings
+    uint32_t sessions_of_static(uint32_t block) const;  // of an entry's mappings; by any thread
+    bool has_originals() const { return !originals_.empty(); }  // room for trigger forwards
+    void give_originals(std::vector<OriginalDestination> originals);
     const RemoteClaims& claims() const { return directory_->claims(); }  // of all shards
     size_t session_count() const { return sessions_.size(); }
-    // Sessions that nobody had answered, ended to make room.
-    uint64_t made_room() const { return made_room_; }
+    uint64_t made_room() const { return made_room_; }          // unanswered sessions ended for that
     uint64_t sessions_made() const { return sessions_made_; }  // since the shard was made
     size_t mapping_count() const { return mappings_.size(); }
     size_t subscriber_count() const { return subscribers_.size(); }
     size_t session_capacity() const { return sessions_.capacity(); }
-    // Every session there is has a smaller index.
-    uint32_t session_high_water() const { return sessions_.high_water(); }
+    uint32_t session_high_water() const { return sessions_.high_water(); }  // above every index
     TableShares table_limits() const {
         return {sessions_.limit(), mappings_.limit(), subscribers_.limit()};
     }
     size_t arena_bytes() const { return arena_.bytes(); }
     const Arena& arena() const { return arena_; }
-    // What the log knows of this shard; its ring is the logger's to read.
-    const EventLog& log() const { return log_; }
-    // Between bursts: tells the log what has waited for room in its ring.
+    const EventLog& log() const { return log_; }  // its ring is the logger's to read
     void flush_log(Tick now) { write_pending(now, kNoIndex); }
     EventReader event_reader() const;
 
@@ -278,8 +264,7 @@ class NatShard {
     int32_t timeout_ms(const Session& s, SessionState state) const {
         return timeouts_.ms(s.flags, state);
     }
-    // Evenly spread below `end`, but for less than one part in 2^32 / end.
-    uint32_t random_below(uint32_t end);
+    uint32_t random_below(uint32_t end);  // evenly, but for less than one part in 2^32 / end
 
     // session.cc
     uint32_t find_session(const FlowKey& key, uint64_t hash, Direction direction) const;
@@ -373,10 +358,13 @@ class NatShard {
     void build_triggers();
     const StaticEntry* find_trigger(const FlowKey& key, Direction direction) const;
     static bool is_trigger(const StaticEntry& entry);
-    uint32_t static_id(const StaticEntry& entry) const;
+    uint32_t block_of(const StaticEntry& entry) const;  // of its mappings
+    const Counter& sessions_of(uint32_t block) const;
+    void count_session(uint32_t block, int change);
     bool admits_remote(const StaticEntry& entry, Ipv4Addr remote) const;
     bool show_trigger(uint32_t rule, MappingView& view) const;
     void note_trigger(uint32_t session);
+    void mark_control(uint32_t session);
     bool is_from_control(const FlowKey& inbound, const Mapping& m) const;
     void take_triggers(SessionIndex index, Tick now);
     void log_trigger(EventKind kind, size_t rule, Ipv4Addr host, Tick now);
@@ -452,6 +440,15 @@ class NatShard {
     bool hold_own_block(uint32_t subscriber, Tick now);
     PoolId pool_to_ask(const Subscriber& s) const;
     ExternalIndex external_to_ask(const Subscriber& s) const;
+    // statics.cc
+    void follow_statics(Tick now);
+    void withhold_fixed_of(uint32_t block);
+    void withhold_fixed(const Mapping& m);
+    bool is_fixed_single(const SingleGrant& port) const;
+    bool is_in_force(const Mapping& m) const;
+    bool is_displaced(const Mapping& m, const RemoteEndpoint& remote) const;
+    uint32_t find_static_mapping(const StaticEntry& entry, const FlowKey& key, unsigned side) const;
+    uint32_t mapping_in_force(const FlowKey& inbound, uint32_t found) const;
     // static.cc
     const StaticEntry* find_static(const FlowKey& key, Direction direction) const;
     Outcome make_static(const StaticEntry& entry, Port internal_port, uint32_t subscriber);
@@ -459,6 +456,7 @@ class NatShard {
     AdmitResult open_static(const StaticEntry& entry, const FlowKey& key, Tick now);
     bool is_admitted_by_access(const Mapping& m, Ipv4Addr remote) const;
     MappingView view_of(const StaticEntry& entry) const;
+    bool show_static(const StaticEntry& entry, MappingView& view) const;
     PoolId pool_at(Ipv4Addr external) const;
     PoolId pool_of_mapping(const Mapping& m) const;
     ExternalIndex external_of(const Mapping& m) const;
@@ -466,6 +464,7 @@ class NatShard {
     // overload.cc
     bool overloads(uint32_t subscriber, Protocol protocol) const;
     Outcome share_port(uint32_t subscriber, const FlowKey& key, Tick now);
+    bool is_withheld(Ipv4Addr external, Port port, const FlowKey& key) const;
     uint32_t find_sharable(uint32_t block, Ipv4Addr external, const FlowKey& key);
     void count_use(const Mapping& m);
     bool end_use(const Mapping& m);
@@ -557,8 +556,9 @@ class NatShard {
     uint32_t syns_to_clamp_ = 0;
     std::optional<Redirects> redirects_;
     std::span<OriginalDestination> originals_;  // by session; empty without redirects_
-    std::span<TcpWindow> windows_;              // by session; empty where no policy tracks them
-    uint32_t invalid_told_at_ = 0;              // Tick
+    std::vector<OriginalDestination> late_originals_;
+    std::span<TcpWindow> windows_;  // by session; empty where no policy tracks them
+    uint32_t invalid_told_at_ = 0;  // Tick
     bool picks_up_any_ = false;
     Lingering lingering_;
     std::optional<Tick> none_left_at_;  // the latest of all pools
@@ -576,7 +576,8 @@ class NatShard {
     uint64_t port_draws_ = 0;
     mutable std::vector<StaticEntry> trigger_entries_;  // find_trigger() fills in the holder
     std::vector<uint32_t> outdated_;                    // sessions of former holders
-    std::vector<uint32_t> static_sessions_;             // by entry of the static table
+    std::deque<Counter> static_sessions_;               // by entry of the static table
+    std::deque<Counter> trigger_sessions_;              // by rule
 
     HomeBlocks home_;
     SinglePorts singles_;

@@ -35,6 +35,15 @@ NatShard::Outcome NatShard::share_port(uint32_t subscriber, const FlowKey& key, 
     return Outcome::refused(DropReason::kPoolExhausted);
 }
 
+// A static mapping's, or one that was: then nobody has it, though it counts as taken until its block goes home.
+bool NatShard::is_withheld(Ipv4Addr external, Port port, const FlowKey& key) const {
+    const auto protocol = static_cast<uint8_t>(key.protocol());
+    return directory_->statics().has_followed() &&
+           (directory_->is_fixed(external, port, key.protocol()) ||
+            (port_uses_.count(external.raw, endpoint_word(protocol, port.raw)) == 0 &&
+             find_mapping_by_external(external, port, key.protocol()).value == kNoIndex));
+}
+
 uint32_t NatShard::find_sharable(uint32_t block, Ipv4Addr external, const FlowKey& key) {
     const uint32_t size = 1U << (*directory_)[{blocks_[block].external}].block_shift;
     const uint32_t first = uint32_t{blocks_[block].number} * size;
@@ -42,14 +51,15 @@ uint32_t NatShard::find_sharable(uint32_t block, Ipv4Addr external, const FlowKe
     unsigned looked = 0;
     bool is_found = false;
     const auto ends_search = [&](uint32_t bit) {
-        if (is_reserved(pool.reserved, first + bit)) {
+        const Port port = Port::from_host(static_cast<uint16_t>(first + bit));
+        if (is_reserved(pool.reserved, first + bit) || is_withheld(external, port, key)) {
             return false;
         }
         const FlowKey inbound = FlowKey::of(
             key.destination(),
             external,
             key.destination_port(),
-            Port::from_host(static_cast<uint16_t>(first + bit)),
+            port,
             key.protocol(),
             kExternalRealm
         );

@@ -68,6 +68,10 @@ void PortBlockTable::reserve(uint32_t block, std::span<const uint64_t> ports) {
     }
 }
 
+void PortBlockTable::withhold(uint32_t block, unsigned slot, uint32_t bit) {
+    bitmaps_of(block, slot).in_use[bit / 64] |= uint64_t{1} << (bit % 64);
+}
+
 void PortBlockTable::release(uint32_t block) {
     pool_[block].state = 0;
     std::atomic_signal_fence(std::memory_order_release);

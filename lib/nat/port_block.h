@@ -133,6 +133,8 @@ class PortBlockTable {
     uint32_t allocate(ExternalIndex external, uint16_t number, uint32_t subscriber, uint8_t epoch);
     // Ports of it that nobody gets: a bit each, from its first on. Just after allocate().
     void reserve(uint32_t block, std::span<const uint64_t> ports);
+    // One of them, later on: whoever has it keeps it, nobody gets it anew until the block is released.
+    void withhold(uint32_t block, unsigned slot, uint32_t bit);
     void release(uint32_t block);
 
     // Takes the first free port's bit at or after `start`, going round; kNoPort if there is none.

@@ -14,10 +14,10 @@ constexpr uint8_t kServiceRealm = 0x80;  // no realm's number has it
 }  // namespace
 
 bool NatShard::is_of_service(const Mapping& m) const {
-    const std::vector<StaticEntry>& statics = directory_->statics().entries();
-    const uint32_t entry = m.block & ~kStaticBlock;
     return is_forwarded(m) ||
-           (has_static_entry(m) && (entry >= statics.size() || statics[entry].is_member()));
+           (has_static_entry(m) &&
+            (has_trigger_entry(m) ||
+             directory_->statics().entries()[m.block & ~kStaticBlock].is_member()));
 }
 
 FlowKey NatShard::member_key(const StaticEntry& entry, Port internal_port) const {

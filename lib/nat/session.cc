@@ -93,7 +93,7 @@ uint32_t NatShard::make_session(
     }
     ++m.sessions;
     if (has_static_entry(m)) [[unlikely]] {
-        ++static_sessions_[m.block & ~kStaticBlock];
+        count_session(m.block, 1);
     }
     Subscriber& subscriber = subscribers_[m.subscriber];
     ++subscriber.sessions[protocol_slot(static_cast<Protocol>(m.protocol))];
@@ -167,7 +167,7 @@ void NatShard::expire_session(uint32_t session, EndCause cause, Tick now) {
     }
     end_session(session, cause, now);
     if (has_static_entry(m)) [[unlikely]] {
-        --static_sessions_[m.block & ~kStaticBlock];
+        count_session(m.block, -1);
     }
     if (--m.sessions == 0) {
         release_mapping(mapping, !was_closed, cause, now);

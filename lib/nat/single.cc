@@ -116,6 +116,13 @@ void NatShard::take_in_single(const ShardMessage& grant, Tick now) {
         give_back_single(port, false, now);
         return;
     }
+    // A static mapping has come to have it: whoever waits asks anew.
+    if (is_fixed_single(port)) [[unlikely]] {
+        give_back_single(port, false, now);
+        end_wait(grant.subscriber);
+        release_subscriber_if_idle(grant.subscriber);
+        return;
+    }
     Subscriber& s = subscribers_[grant.subscriber];
     if (s.external == kNoIndex) {
         s.external = grant.external.value;

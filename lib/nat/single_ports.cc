@@ -40,7 +40,7 @@ SinglePorts::SinglePorts(
     for (const StaticEntry& entry : entries) {
         const ExternalIndex external = directory.find(entry.external);
         if (has_any && external.value != kNoIndex && directory[external].home == home) {
-            exclude(directory, entry);
+            fix(external, entry);
         }
     }
 }
@@ -66,14 +66,85 @@ void SinglePorts::mark_range_free(
     }
 }
 
-// Ports of static mappings are nobody else's.
-void SinglePorts::exclude(const ExternalDirectory& directory, const StaticEntry& entry) {
-    const Address& address = address_of(directory.find(entry.external));
-    const uint32_t last = uint32_t{entry.external_first} + entry.more;
-    const Maps maps = maps_of(address, protocol_slot(entry.protocol));
-    for (uint32_t port = entry.external_first; port <= last && port / 64 < maps.words; ++port) {
-        mark_taken(maps, port);
+void SinglePorts::follow_statics(const ExternalDirectory& directory) {
+    const auto is_mine = [&](ExternalIndex external) {
+        return !addresses_.empty() && external.value % shards_ == home_ &&
+               external.value / shards_ < addresses_.size();
+    };
+    for (const auto& [external, entry] : directory.static_change().let_go) {
+        if (is_mine(external)) {
+            unfix(directory, external, entry);
+        }
     }
+    for (const auto& [external, entry] : directory.static_change().added) {
+        if (is_mine(external)) {
+            fix(external, entry);
+        }
+    }
+}
+
+void SinglePorts::fix(ExternalIndex external, const StaticEntry& entry) {
+    Address& address = address_of(external);
+    const auto [first, last] = entry.external_ports();
+    for (uint32_t port = first; port <= last && port / 64 < address.words; ++port) {
+        fix_port(address, protocol_slot(entry.protocol), port);
+    }
+}
+
+// What is free or rests is here; the rest is out, or reserved.
+void SinglePorts::fix_port(Address& address, unsigned slot, uint32_t port) {
+    const auto number = static_cast<uint32_t>(&address - addresses_.data());
+    Fixed& fixed = fixed_[number * kProtocolSlots + slot];
+    fixed.fixed.resize(address.words);
+    fixed.kept.resize(address.words);
+    const Maps maps = maps_of(address, slot);
+    const uint64_t bit = uint64_t{1} << (port % 64);
+    const size_t word = port / 64;
+    fixed.fixed[word] |= bit;
+    if (((maps.free[word] | maps.now[word] | maps.before[word]) & bit) != 0) {
+        fixed.kept[word] |= bit;
+        mark_taken(maps, port);
+        maps.now[word] &= ~bit;
+        maps.before[word] &= ~bit;
+    }
+}
+
+// But for ports that another entry has.
+void SinglePorts::unfix(
+    const ExternalDirectory& directory, ExternalIndex external, const StaticEntry& entry
+) {
+    Address& address = address_of(external);
+    const unsigned slot = protocol_slot(entry.protocol);
+    const uint32_t number = external.value / shards_;
+    const auto found = fixed_.find(number * kProtocolSlots + slot);
+    if (found == fixed_.end()) {
+        return;
+    }
+    const Maps maps = maps_of(address, slot);
+    const auto [first, last] = entry.external_ports();
+    for (uint32_t port = first; port <= last && port / 64 < address.words; ++port) {
+        const uint64_t bit = uint64_t{1} << (port % 64);
+        const Port external_port = Port::from_host(static_cast<uint16_t>(port));
+        if (directory.is_fixed(entry.external, external_port, entry.protocol)) {
+            continue;
+        }
+        found->second.fixed[port / 64] &= ~bit;
+        if ((found->second.kept[port / 64] & bit) != 0) {
+            found->second.kept[port / 64] &= ~bit;
+            mark_free(maps, port);
+            may_have_[kind_of(slot, port)][number / 64] |= uint64_t{1} << (number % 64);
+        }
+    }
+}
+
+bool SinglePorts::keep(ExternalIndex external, unsigned slot, uint16_t port) {
+    const auto found = fixed_.find(external.value / shards_ * kProtocolSlots + slot);
+    const uint64_t bit = uint64_t{1} << (port % 64);
+    if (found == fixed_.end() || (found->second.fixed[port / 64U] & bit) == 0) {
+        return false;
+    }
+    found->second.kept[port / 64U] |= bit;
+    return true;
 }
 
 SinglePorts::Maps SinglePorts::maps_of(const Address& address, unsigned slot) {
@@ -247,6 +318,9 @@ void SinglePorts::release(
 ) {
     Address& address = address_of(external);
     look(address, clock);
+    if (!fixed_.empty() && keep(external, slot, port)) [[unlikely]] {
+        return;
+    }
     const Maps maps = maps_of(address, slot);
     if (rests) {
         maps.now[port / 64U] |= uint64_t{1} << (port % 64);

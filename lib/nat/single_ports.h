@@ -10,12 +10,15 @@
 //   Cost      take, release: O(1). take_any: O(words of the summary), until the last port; next_address:
 //             O(addresses / 64), and an address that is full is met once an epoch (PITFALLS 1, 4). Once an
 //             epoch (a quarantine) the first look at an address goes through its bitmaps.
+//   Fixed     a static mapping's port is nobody else's. One that a subscriber has when the static mapping comes stays out until it comes
+//             back; what came back, or was here, is kept until the static mapping is let go.
 //   Owner     the home shard. Derived state: what no mapping has is free.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "base/types.h"
@@ -46,6 +49,8 @@ class SinglePorts {
     SinglePorts() = default;
     SinglePorts(const NatSettings& settings, const ExternalDirectory& directory, ShardId home);
 
+    // Static mappings that have come and gone: ExternalDirectory::static_change().
+    void follow_statics(const ExternalDirectory& directory);
     // False if the port is in use, rests, or is none that is given out alone.
     bool take(ExternalIndex external, unsigned slot, uint16_t port, const RestClock& clock);
     // The first that will do at or after `start`, going round; 0: there is none.
@@ -95,7 +100,17 @@ class SinglePorts {
     Address& address_of(ExternalIndex external) { return addresses_[external.value / shards_]; }
     Maps maps_of(const Address& address, unsigned slot);
     void add(const PoolSettings& pool, Address& address);
-    void exclude(const ExternalDirectory& directory, const StaticEntry& entry);
+    struct Fixed {
+        std::vector<uint64_t> fixed;  // a bit each port
+        std::vector<uint64_t> kept;   // the same: those of them that are here
+    };
+    void fix(ExternalIndex external, const StaticEntry& entry);
+    void unfix(
+        const ExternalDirectory& directory, ExternalIndex external, const StaticEntry& entry
+    );
+    void fix_port(Address& address, unsigned slot, uint32_t port);
+    // Whether one that comes back is kept.
+    bool keep(ExternalIndex external, unsigned slot, uint16_t port);
     void look(Address& address, const RestClock& clock);
     static void mark_free(const Maps& maps, uint32_t port);
     static void mark_range_free(
@@ -108,7 +123,8 @@ class SinglePorts {
     unsigned home_ = 0;
     std::vector<Address> addresses_;  // by ExternalIndex / shards
     std::vector<uint64_t> bits_;
-    std::vector<Part> parts_;  // by PoolId
+    std::map<uint32_t, Fixed> fixed_;  // by address and slot, where there are any
+    std::vector<Part> parts_;          // by PoolId
     // By kind: which of addresses_ may have a free port of it, a bit each.
     std::array<std::vector<uint64_t>, kKinds> may_have_;
 };

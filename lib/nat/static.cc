@@ -58,8 +58,7 @@ NatShard::Outcome NatShard::make_static(
     }
     const FlowKey key =
         FlowKey::of(entry.internal, {}, internal_port, {}, entry.protocol, entry.realm);
-    const Outcome port =
-        Outcome::of_port(kStaticBlock | static_id(entry), entry.external_of(internal_port).host());
+    const Outcome port = Outcome::of_port(block_of(entry), entry.external_of(internal_port).host());
     const uint32_t mapping = make_mapping(key, subscriber, entry.external, port);
     ++subscribers_[subscriber].mappings;
     const uint64_t internal = hash_of(mapping_key(mapping, kInternalSide));

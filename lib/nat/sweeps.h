@@ -2,6 +2,7 @@
 //
 //   Sessions  those whose timer stands where a former timeout has put it; those whose remote port has another timeout than
 //             the others now, or no longer; those at an external address that the appliance has no more; and what all of them remember of the way to their next hop.
+//             And those whose external port has become a static mapping's (statics.cc).
 //   Blocks    empty ones of addresses that were taken away.
 //   Owner     the shard's worker; begun while no turn runs.
 #pragma once
@@ -21,6 +22,8 @@ struct Sweeps {
     bool sets_classes = false;  // of timeouts; then timers too
     bool ends_withdrawn =
         false;  // and until then nothing new is made at an address that is withdrawn
+    bool ends_displaced = false;
+    bool marks_triggers = false;  // which sessions go to a control port
     bool forgets_hops = false;
 
     bool are_done() const { return (session & block & lease) == kNoIndex; }
@@ -31,7 +34,8 @@ struct Sweeps {
     }
     void end_sessions() {
         session = kNoIndex;
-        sets_timers = sets_classes = ends_withdrawn = forgets_hops = false;
+        sets_timers = sets_classes = ends_withdrawn = ends_displaced = false;
+        marks_triggers = forgets_hops = false;
     }
 };
 

@@ -15,9 +15,9 @@
 namespace sekisho::nat {
 namespace {
 
-// OriginalDestination::trigger: the rule whose control port the session's packets go to, and the one whose ports they use;
-// each one more than its number, or 0.
-constexpr unsigned kControlShift = 8;
+// OriginalDestination::trigger: whether the session's packets go to the control port of a rule, and, one more than its number, the rule
+// whose ports they use.
+constexpr uint16_t kControl = 0x100;
 constexpr uint16_t kForwardNumber = 0xff;
 
 // No block of theirs is logged, so either class tells of them.
@@ -26,9 +26,13 @@ constexpr auto kTriggerEvents = static_cast<EventClass>(kLogMappings | kLogBlock
 }  // namespace
 
 void NatShard::build_triggers() {
-    for (size_t i = 0; i < directory_->triggers().size(); ++i) {
-        trigger_entries_.push_back(directory_->triggers().entry(i));
+    const TriggerTable& triggers = directory_->triggers();
+    trigger_entries_.clear();
+    for (size_t i = 0; i < triggers.size(); ++i) {
+        trigger_entries_.push_back(triggers.entry(i));
     }
+    trigger_sessions_.resize(triggers.size());
+    outdated_.reserve(triggers.are_any() ? 64 : 0);
 }
 
 // The entry as its holder's; nullptr: nobody holds it.
@@ -51,10 +55,21 @@ bool NatShard::is_trigger(const StaticEntry& entry) {
     return entry.service == kTriggerService;
 }
 
-uint32_t NatShard::static_id(const StaticEntry& entry) const {
-    const StaticTable& statics = directory_->statics();
-    return is_trigger(entry) ? static_cast<uint32_t>(statics.entries().size()) + entry.setting
-                             : statics.id_of(entry);
+uint32_t NatShard::block_of(const StaticEntry& entry) const {
+    return is_trigger(entry) ? kTriggerBlock | entry.setting
+                             : kStaticBlock | directory_->statics().id_of(entry);
+}
+
+const Counter& NatShard::sessions_of(uint32_t block) const {
+    return block >= kTriggerBlock ? trigger_sessions_[block & ~kTriggerBlock]
+                                  : static_sessions_[block & ~kStaticBlock];
+}
+
+// Down: modulo 2^64.
+void NatShard::count_session(uint32_t block, int change) {
+    Counter& counter = block >= kTriggerBlock ? trigger_sessions_[block & ~kTriggerBlock]
+                                              : static_sessions_[block & ~kStaticBlock];
+    counter.set(counter.read() + static_cast<uint64_t>(int64_t{change}));
 }
 
 bool NatShard::admits_remote(const StaticEntry& entry, Ipv4Addr remote) const {
@@ -94,9 +109,8 @@ bool NatShard::is_from_control(const FlowKey& inbound, const Mapping& m) const {
 // Marks a session whose packets say who holds a rule's ports, or use them.
 void NatShard::note_trigger(uint32_t session) {
     Session& s = sessions_[session];
-    const auto entries = static_cast<uint32_t>(directory_->statics().entries().size());
-    const uint32_t entry = mappings_[s.mapping].block & ~kStaticBlock;
-    const bool is_forwarded = has_static_entry(mappings_[s.mapping]) && entry >= entries;
+    const uint32_t block = mappings_[s.mapping].block;
+    const bool is_forwarded = has_trigger_entry(mappings_[s.mapping]);
     const bool is_begun_inside = s.state != SessionState::kTcpOpenInbound &&
                                  (is_forwarded || !has_static_entry(mappings_[s.mapping]));
     const auto control =
@@ -109,9 +123,30 @@ void NatShard::note_trigger(uint32_t session) {
         s.flags = static_cast<uint16_t>(s.flags | flow::kRedirected);
         originals_[session] = {s.remote_address, s.remote_port, 0};
     }
-    const size_t rule = control ? *control + 1 : 0;
-    const size_t forwarded = is_forwarded ? entry - entries + 1 : 0;
-    originals_[session].trigger = static_cast<uint16_t>(rule << kControlShift | forwarded);
+    const uint32_t forwarded = is_forwarded ? (block & ~kTriggerBlock) + 1 : 0;
+    originals_[session].trigger = static_cast<uint16_t>((control ? kControl : 0U) | forwarded);
+}
+
+// Of a session that stood before the rules were those that they are. Of TCP nothing tells any more who began it, so what had no mark
+// gets none; and who answers an outsider makes nobody a holder.
+void NatShard::mark_control(uint32_t session) {
+    Session& s = sessions_[session];
+    const bool is_marked = (s.flags & flow::kRedirected) != 0;
+    const bool may_call = static_cast<Protocol>(s.protocol) == Protocol::kUdp &&
+                          !has_static_entry(mappings_[s.mapping]) &&
+                          !is_forwarded(mappings_[s.mapping]);
+    const bool was_control = is_marked && (originals_[session].trigger & kControl) != 0;
+    const bool is_control =
+        (may_call || was_control) &&
+        directory_->triggers().find_control(key_of(session, Direction::kOutbound)).has_value();
+    if (is_control == was_control) {
+        return;
+    }
+    if (!is_marked) {
+        s.flags = static_cast<uint16_t>(s.flags | flow::kRedirected);
+        originals_[session] = {s.remote_address, s.remote_port, 0};
+    }
+    originals_[session].trigger = static_cast<uint16_t>(originals_[session].trigger ^ kControl);
 }
 
 bool NatShard::touch_trigger(SessionIndex index, Direction direction, Tick now) {
@@ -121,10 +156,9 @@ bool NatShard::touch_trigger(SessionIndex index, Direction direction, Tick now) 
     }
     const Session& s = sessions_[index.value];
     TriggerTable& triggers = directory_->triggers();
-    const size_t control = mark >> kControlShift;
     const size_t forwarded = mark & kForwardNumber;
     const Ipv4Addr host{s.internal_address};
-    if (control != 0 && direction == Direction::kOutbound) {
+    if ((mark & kControl) != 0 && direction == Direction::kOutbound) {
         take_triggers(index, now);
     }
     if (forwarded == 0) {
@@ -148,9 +182,7 @@ void NatShard::take_triggers(SessionIndex index, Tick now) {
     const Session& s = sessions_[index.value];
     const FlowKey key = key_of(index.value, Direction::kOutbound);
     const Ipv4Addr host{s.internal_address};
-    for (size_t rule = (originals_[index.value].trigger >> kControlShift) - 1U;
-         rule < triggers.size();
-         ++rule) {
+    for (const size_t rule : triggers.in_force()) {
         const bool is_new = triggers.holder(rule) != host;
         if (!triggers.is_control(rule, key) ||
             (is_new && !log_.may_start(kTriggerEvents, waits_))) {

@@ -19,6 +19,13 @@ Ipv4Addr host_of(uint64_t who) {
     return {static_cast<uint32_t>(who)};
 }
 
+// Whether they are one rule, whatever it is called and whatever its holder may do.
+bool are_one(const TriggerForwardSettings& a, const TriggerForwardSettings& b) {
+    return a.realm == b.realm && a.external == b.external && a.tcp == b.tcp && a.udp == b.udp &&
+           a.ports == b.ports && a.trigger_protocol == b.trigger_protocol &&
+           a.trigger_port == b.trigger_port;
+}
+
 Tick tick_of(uint64_t since) {
     return {static_cast<uint32_t>(since)};
 }
@@ -26,28 +33,81 @@ Tick tick_of(uint64_t since) {
 }  // namespace
 
 TriggerTable::TriggerTable(const NatSettings& settings, const ShardOfSubscriber& shard_of)
-    : settings_(&settings), count_(settings.trigger_forwards.size()), shard_of_(shard_of) {
-    holders_ = std::make_unique<Holder[]>(count_);
+    : shard_of_(shard_of), holders_(std::make_unique<Holder[]>(kMost)) {
+    if (auto rules = plan(settings)) {
+        follow(std::move(*rules));
+    }
+}
+
+// Those in force are former first; what is the same but for its name and what its holder may do goes on.
+Result<TriggerRules> TriggerTable::plan(const NatSettings& next) const {
+    TriggerRules planned = all_;
+    planned.order.clear();
+    for (TriggerRule& rule : planned.rules) {
+        rule.state = rule.state == EntryState::kInForce ? EntryState::kFormer : rule.state;
+    }
+    for (const TriggerForwardSettings& setting : next.trigger_forwards) {
+        auto place = std::ranges::find_if(planned.rules, [&](const TriggerRule& rule) {
+            return rule.state == EntryState::kFormer && are_one(rule.setting, setting);
+        });
+        if (place == planned.rules.end()) {
+            place = std::ranges::find(planned.rules, EntryState::kFree, &TriggerRule::state);
+        }
+        if (place == planned.rules.end() && planned.rules.size() >= kMost) {
+            return failure("too many former trigger forwards are still in use");
+        }
+        if (place == planned.rules.end()) {
+            place = planned.rules.emplace(planned.rules.end());
+        }
+        *place = {setting, EntryState::kInForce};
+        planned.order.push_back(static_cast<uint8_t>(place - planned.rules.begin()));
+    }
+    return planned;
+}
+
+void TriggerTable::follow(TriggerRules&& next) {
+    all_ = std::move(next);
+    note_any();
+}
+
+void TriggerTable::note_any() {
+    are_any_ = std::ranges::any_of(all_.rules, [](const TriggerRule& rule) {
+        return rule.state != EntryState::kFree;
+    });
+}
+
+void TriggerTable::let_go(size_t rule) {
+    all_.rules[rule] = {};
+    holders_[rule].who.store(0, std::memory_order_release);
+    holders_[rule].since.store(0, std::memory_order_release);
+    note_any();
+}
+
+bool TriggerTable::has_port(size_t rule, const FlowKey& inbound) const {
+    const TriggerForwardSettings& s = setting(rule);
+    return s.external == inbound.destination() && has_protocol(s, inbound.protocol()) &&
+           holds(s.ports, inbound.destination_port());
 }
 
 std::optional<size_t> TriggerTable::find_forwarded(const FlowKey& inbound) const {
-    for (size_t i = 0; i < count_; ++i) {
-        const TriggerForwardSettings& rule = setting(i);
-        if (rule.external == inbound.destination() && has_protocol(rule, inbound.protocol()) &&
-            holds(rule.ports, inbound.destination_port())) {
-            return i;
+    const auto found =
+        std::ranges::find_if(all_.order, [&](uint8_t rule) { return has_port(rule, inbound); });
+    return found == all_.order.end() ? std::nullopt : std::optional<size_t>(*found);
+}
+
+std::optional<size_t> TriggerTable::find_former(const FlowKey& inbound) const {
+    for (size_t rule = 0; rule < size(); ++rule) {
+        if (state(rule) == EntryState::kFormer && has_port(rule, inbound)) {
+            return rule;
         }
     }
     return std::nullopt;
 }
 
 std::optional<size_t> TriggerTable::find_control(const FlowKey& outbound) const {
-    for (size_t i = 0; i < count_; ++i) {
-        if (is_control(i, outbound)) {
-            return i;
-        }
-    }
-    return std::nullopt;
+    const auto found =
+        std::ranges::find_if(all_.order, [&](uint8_t rule) { return is_control(rule, outbound); });
+    return found == all_.order.end() ? std::nullopt : std::optional<size_t>(*found);
 }
 
 bool TriggerTable::is_control(size_t rule, const FlowKey& outbound) const {
@@ -61,14 +121,12 @@ bool TriggerTable::is_control(size_t rule, const FlowKey& outbound) const {
 }
 
 std::optional<size_t> TriggerTable::find_held(const FlowKey& outbound) const {
-    for (size_t i = 0; i < count_; ++i) {
+    const auto found = std::ranges::find_if(all_.order, [&](uint8_t i) {
         const TriggerForwardSettings& rule = setting(i);
-        if (rule.realm == outbound.realm() && has_protocol(rule, outbound.protocol()) &&
-            holds(rule.ports, outbound.source_port()) && holder(i) == outbound.source()) {
-            return i;
-        }
-    }
-    return std::nullopt;
+        return rule.realm == outbound.realm() && has_protocol(rule, outbound.protocol()) &&
+               holds(rule.ports, outbound.source_port()) && holder(i) == outbound.source();
+    });
+    return found == all_.order.end() ? std::nullopt : std::optional<size_t>(*found);
 }
 
 StaticEntry TriggerTable::entry(size_t rule) const {
@@ -81,6 +139,19 @@ StaticEntry TriggerTable::entry(size_t rule) const {
     entry.setting = static_cast<uint32_t>(rule);
     entry.service = kTriggerService;
     return entry;
+}
+
+bool TriggerTable::has_external(Ipv4Addr external, Port port, Protocol protocol) const {
+    const FlowKey inbound = FlowKey::of({}, external, {}, port, protocol, {});
+    return find_forwarded(inbound).has_value() || find_former(inbound).has_value();
+}
+
+bool TriggerTable::has_any_of(Ipv4Addr external, PortRange ports) const {
+    return std::ranges::any_of(all_.rules, [&](const TriggerRule& rule) {
+        const PortRange& own = rule.setting.ports;
+        return rule.state != EntryState::kFree && rule.setting.external == external &&
+               own.first <= ports.last && ports.first <= own.last;
+    });
 }
 
 Ipv4Addr TriggerTable::holder(size_t rule) const {
@@ -117,17 +188,21 @@ void TriggerTable::refresh(size_t rule, Tick now) {
     }
 }
 
+bool TriggerTable::is_over(size_t rule, uint64_t since, Tick now) const {
+    return (since & kHeld) != 0 &&
+           (state(rule) != EntryState::kInForce ||
+            elapsed_ms(tick_of(since), now) >= static_cast<int32_t>(setting(rule).idle.ms()));
+}
+
 bool TriggerTable::is_idle(size_t rule, ShardId shard, Tick now) const {
     const uint64_t since = holders_[rule].since.load(std::memory_order_acquire);
-    return (since & kHeld) != 0 && shard_of(last_holder(rule)) == shard &&
-           elapsed_ms(tick_of(since), now) >= static_cast<int32_t>(setting(rule).idle.ms());
+    return is_over(rule, since, now) && shard_of(last_holder(rule)) == shard;
 }
 
 bool TriggerTable::release(size_t rule, Tick now) {
     uint64_t since = holders_[rule].since.load(std::memory_order_acquire);
-    const bool is_idle = (since & kHeld) != 0 && elapsed_ms(tick_of(since), now) >=
-                                                     static_cast<int32_t>(setting(rule).idle.ms());
-    return is_idle && holders_[rule].since.compare_exchange_strong(since, since & ~kHeld);
+    return is_over(rule, since, now) &&
+           holders_[rule].since.compare_exchange_strong(since, since & ~kHeld);
 }
 
 }  // namespace sekisho::nat

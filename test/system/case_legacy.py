@@ -66,7 +66,7 @@ def mistakes(world):
                 ("ipchains -A input -s no.such.host.invalid -j DENY", 2, "no.such.host.invalid"),
                 ("ipfwadm -I -a deny -S 10.0.0.0/33", 2, "ipfwadm: "),
                 ("iptables -A INPUT -m nothing", 2, "nothing"),
-                ("ipportfw -A -t10.0.0.1/80 -R 10.0.0.2/80", 255, "restart"),
+                ("ipportfw -A -t10.0.0.1/80 -R 10.0.0.2/80", 255, "no pool has"),
                 ("modprobe ne2k-pci", 1, "none of this appliance's")):
             given, output, errors = tools.attempt(line)
             assert given == status and words in errors and not output, (line, given, output, errors)

@@ -5,6 +5,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "config/recheck.h"
+
 using namespace sekisho;
 using config::Change;
 using config::Config;
@@ -292,6 +294,95 @@ TEST_CASE("an address with something static stays in its pool", "[config][change
             {Ipv4Addr::of(203, 0, 113, 1), Ipv4Addr::of(203, 0, 113, 9)}};
         CHECK(config::compare(running, grown, running).after_restart.empty());
     }
+}
+
+TEST_CASE("what is static comes and goes at once", "[config][change]") {
+    struct Row {
+        const char* more;
+        const char* setting;  // a part of what is told
+    };
+    const Row rows[] = {
+        {"static-mappings:\n  - {internal-src-address: 100.64.0.9, external-src-address: "
+         "203.0.113.1, "
+         "internal-src-port: 80}\n",
+         "static-mappings.1."},
+        {"trigger-forwards:\n  - {name: t, external-src-address: 203.0.113.1, ports: 7000-7010, "
+         "trigger-port: 7000}\n",
+         "trigger-forwards.t."},
+        {"destination-nat:\n  - {name: shop, realm: external, destination: [203.0.113.1/32], "
+         "ports: "
+         "80, targets: [100.64.0.9]}\n",
+         "destination-nat.shop."},
+    };
+    for (const Row& row : rows) {
+        INFO(row.more);
+        const Config without = masquerade();
+        const Config with_it = masquerade("", "", row.more);
+        for (const bool comes : {true, false}) {
+            Config running = comes ? without : with_it;
+            const Config at_start = running;
+            const Config& wanted = comes ? with_it : without;
+            const Change change = config::compare(running, wanted, at_start);
+            CHECK(change.after_restart.empty());
+            REQUIRE_FALSE(change.at_once.empty());
+            for (const Difference& each : change.at_once) {
+                CHECK(each.setting.starts_with(row.setting));
+            }
+            config::adopt(wanted, at_start, running);
+            CHECK(running == wanted);
+        }
+    }
+    // What leads subscribers elsewhere does not.
+    const Config inside = masquerade(
+        "",
+        "",
+        "destination-nat:\n  - {name: dns, destination: [0.0.0.0/0], ports: 53, targets: "
+        "[192.0.2.53]}\n"
+    );
+    const Change change = config::compare(masquerade(), inside, masquerade());
+    CHECK(change.at_once.empty());
+    CHECK_FALSE(change.after_restart.empty());
+}
+
+TEST_CASE("something static goes with a link's address", "[config][change]") {
+    const auto forward = [](const std::string& address) {
+        return masquerade(
+            "198.51.100.2/24",
+            address + "/24",
+            "static-mappings:\n  - {internal-src-address: 100.64.0.9, external-src-address: " +
+                address + ", internal-src-port: 80}\n"
+        );
+    };
+    Config running = forward("198.51.100.2");
+    const Config at_start = running;
+    const Config wanted = forward("198.51.100.3");
+    CHECK(config::compare(running, wanted, at_start).after_restart.empty());
+    config::adopt(wanted, at_start, running);
+    CHECK(running == wanted);
+}
+
+TEST_CASE("a configuration that was changed is checked as if it had been read", "[config]") {
+    Config config = masquerade();
+    CHECK_FALSE(config::find_mistake(config));
+    CHECK(config::usual_external_address(config) == Ipv4Addr::of(198, 51, 100, 2));
+    nat::StaticMappingSettings mapping;
+    mapping.internal = Ipv4Addr::of(100, 64, 0, 9);
+    mapping.external = Ipv4Addr::of(203, 0, 113, 1);
+    mapping.internal_ports = mapping.external_ports = {80, 80};
+    config.nat.static_mappings = {mapping};
+    CHECK_FALSE(config::find_mistake(config));
+    config.nat.static_mappings.push_back(mapping);
+    const auto mistake = config::find_mistake(config);
+    REQUIRE(mistake);
+    CHECK(mistake->starts_with("found 100.64.0.9:80, of which the static mapping has a part"));
+    config.nat.static_mappings = {mapping};
+    config.nat.static_mappings[0].external = Ipv4Addr::of(203, 0, 114, 1);
+    CHECK(
+        config::find_mistake(config) ==
+        "found 203.0.114.1, which no pool has, wanted an address of a pool"
+    );
+    config.nat.pools.erase(config.nat.pools.begin());
+    CHECK(config::usual_external_address(config) == Ipv4Addr::of(203, 0, 113, 0));
 }
 
 TEST_CASE("a limit goes up again as far as the tables go", "[config][change]") {

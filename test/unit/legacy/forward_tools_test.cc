@@ -241,6 +241,14 @@ TEST_CASE("mfw sends marked packets to hosts, by preference", "[legacy][mfw]") {
     REQUIRE(outcome.disposition == rules::Disposition::kDnat);
     const rules::Dnat wanted{{{kOther, 0, 20}, {kHost, 8080, 10}}, false};
     CHECK(*outcome.action == rules::Action{wanted});
+    // From outside, where the links are known by which that comes.
+    const std::vector<rules::Rule> outside =
+        rules_of_marks(bed.forwards, rules::ByteSet::of(uint8_t{1}));
+    CHECK(outside[1].conditions.size() == 2);
+    CHECK(
+        std::get<rules::LinkTest>(outside[1].conditions[1].test).links ==
+        rules::ByteSet::of(uint8_t{1})
+    );
     bed.set("ipmasqadm mfw -E -m 7 -r 192.168.0.10 -p 0");
     CHECK(std::get<rules::Dnat>(rules_of_marks(bed.forwards)[1].actions[0]).targets.size() == 1);
     CHECK(

@@ -83,6 +83,16 @@ TEST_CASE("a chain, a rule or a policy is enough to be in force", "[legacy][kern
     }
 }
 
+TEST_CASE("forwards are cleared with the rules", "[legacy][kernel]") {
+    Bed bed;
+    bed.say("ipportfw -A -t203.0.113.5/80 -R 192.168.0.9/80");
+    bed.say("ipmasqadm autofw -A -r udp 7648 7649 -c udp 7648");
+    bed.say("ipmasqadm mfw -A -m 5 -r 192.168.0.9");
+    CHECK_FALSE(bed.kernel.in_force());
+    bed.say("sekisho-legacy clear");
+    CHECK(bed.kernel.forwards() == Forwards{});
+}
+
 TEST_CASE("what was cleared gives no number of a rule again", "[legacy][kernel]") {
     Bed bed;
     bed.say("ipchains -N user");

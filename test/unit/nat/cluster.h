@@ -51,7 +51,15 @@ class Cluster {
     explicit Cluster(
         nat::NatSettings settings, unsigned shards = 1, TableSizes sizes = {}, Tick start = {1000}
     )
-        : settings_(std::move(settings)), directory_(settings_, shards), now(start) {
+        : settings_(std::move(settings)),
+          directory_(
+              settings_,
+              shards,
+              [shards](Ipv4Addr internal) {
+                  return ShardId{static_cast<uint8_t>(internal.host() % shards)};
+              }
+          ),
+          now(start) {
         for (unsigned i = 0; i < shards; ++i) {
             nat::NatShardPlan plan;
             plan.shard = ShardId{static_cast<uint8_t>(i)};
@@ -83,6 +91,14 @@ class Cluster {
     ) {
         change(settings_);
         directory_.follow(settings_, lost);
+        if (auto planned = directory_.plan_statics(settings_); planned && !planned->is_empty()) {
+            directory_.follow_statics(settings_, std::move(*planned), now);
+        }
+        for (auto& s : shards_) {
+            if (!settings_.trigger_forwards.empty() && !s->has_originals()) {
+                s->give_originals(std::vector<nat::OriginalDestination>(s->session_capacity()));
+            }
+        }
         for (auto& s : shards_) {
             s->change_settings(limits, now, !lost.empty());
         }
@@ -178,7 +194,22 @@ class Cluster {
         return all;
     }
 
-    // Nothing if every block of the pools is in exactly one place: free at home, held by one shard
+    // Whether former static mappings may be let go by the next change.
+    bool have_rested() {
+        return directory_.have_rested(
+            settings_,
+            [this](uint32_t block) {
+                uint32_t sessions = 0;
+                for (auto& s : shards_) {
+                    sessions += s->sessions_of_static(block);
+                }
+                return sessions;
+            },
+            now
+        );
+    }
+
+    // Nothing if every block of the pools is in exactly one place: at home, free or kept for static mappings, held by one shard
     // whose owner byte says so, or under way; else what is wrong.
     std::string audit();
 
@@ -219,7 +250,7 @@ inline std::string Cluster::audit() {
     for (size_t s = 0; s < shards_.size(); ++s) {
         for (const nat::BlockView& b : blocks(s)) {
             ++seen[b.external.value][b.number];
-            if (directory_.owner_byte(b.external, b.number) != s) {
+            if (directory_.holder_of(b.external, b.number) != s) {
                 return "a held block's owner byte names another shard";
             }
         }
@@ -234,7 +265,7 @@ inline std::string Cluster::audit() {
         const auto& address = directory_[ExternalIndex{e}];
         const nat::BlockSpan span = nat::block_span(settings_.pools[address.pool.value]);
         for (uint16_t b = span.first; b <= span.last; ++b) {
-            seen[e][b] += shards_[address.home.value]->is_free_at_home({e}, b);
+            seen[e][b] += shards_[address.home.value]->is_at_home({e}, b);
             if (seen[e][b] != 1) {
                 return "block " + std::to_string(b) + " of address " + std::to_string(e) +
                        " is in " + std::to_string(seen[e][b]) + " places";

@@ -11,8 +11,6 @@
 namespace sekisho::daemon {
 namespace {
 
-using config::RulesSettings;
-
 // What is in force, with counters that the test sets.
 struct FakeRules final : control::RulesAccess {
     explicit FakeRules(config::Config& config)
@@ -50,8 +48,15 @@ struct FakeRules final : control::RulesAccess {
     int puts = 0;
 };
 
-struct Bed {
+// As a file could have it.
+config::Config checked_config() {
     config::Config config = test::small_config();
+    config.system.shards = 1;
+    return config;
+}
+
+struct Bed {
+    config::Config config = checked_config();
     test::FakeInspector inspector{config};
     FakeRules rules{config};
     std::vector<nat::NatSettings> changed;
@@ -87,12 +92,13 @@ struct Bed {
     }
     // A reload whose file has one more chain, before all others: jumps have other numbers.
     void reload_with_chain(const std::string& name) {
-        RulesSettings wanted;
-        REQUIRE(wanted.set.add_chain(name));
-        REQUIRE(tools.add_to(wanted.set));
-        wanted.set.take_over(config.rules.set);
-        config.rules = wanted;
-        rules.totals.resize(wanted.set.id_bound());
+        config::Config wanted = config;
+        wanted.rules = {};
+        REQUIRE(wanted.rules.set.add_chain(name));
+        REQUIRE(tools.add_to(wanted));
+        wanted.rules.set.take_over(config.rules.set);
+        config.rules = wanted.rules;
+        rules.totals.resize(config.rules.set.id_bound());
         tools.settle();
     }
     const rules::Chain* chain(const std::string& name) const {
@@ -206,9 +212,9 @@ TEST_CASE("rules that name links follow a reload", "[legacy]") {
 
 TEST_CASE("names of the tools' chains are not a file's", "[legacy]") {
     Bed bed;
-    rules::RuleSet wanted;
-    REQUIRE(wanted.add_chain("iptables:mine"));
-    bed.config.rules.set = wanted;
+    config::Config wanted = bed.config;
+    REQUIRE(wanted.rules.set.add_chain("iptables:mine"));
+    bed.config.rules = wanted.rules;
     const legacy::Answer answer = bed.run("iptables -P INPUT DROP");
     CHECK(answer.status == 1);
     CHECK(answer.err.find("iptables:mine") != std::string::npos);
@@ -252,12 +258,117 @@ TEST_CASE("timeouts and the limit of sessions are the appliance's", "[legacy]") 
     CHECK(bed.changed.back().timeouts.tcp_established == bed.config.nat.timeouts.tcp_established);
 }
 
-TEST_CASE("what a running appliance does not change is refused in the tool's name", "[legacy]") {
+TEST_CASE("forwards stand behind the file's, and go as they came", "[legacy][portfw][ipautofw]") {
     Bed bed;
-    const legacy::Answer answer = bed.run("ipautofw -A -r udp 7648 7649 -c udp 7648 -u");
-    CHECK(answer.status == 255);
-    CHECK(answer.err.starts_with("ipautofw: "));
+    nat::StaticMappingSettings own;
+    own.internal = Ipv4Addr::of(100, 64, 0, 20);
+    own.external = Ipv4Addr::of(203, 0, 113, 9);
+    own.internal_ports = own.external_ports = {80, 80};
+    bed.config.nat.static_mappings = {own};
+    const nat::NatSettings before = bed.config.nat;
+    bed.set("ipportfw -A -t203.0.113.9/8080 -R 100.64.0.21/80");
+    bed.set("ipmasqadm autofw -A -r udp 7648 7649 -c udp 7648 -u");
+    bed.set("redir --lport=2525 --caddr=100.64.0.21 --cport=25");
+    REQUIRE(bed.config.nat.static_mappings.size() == 3);
+    CHECK(bed.config.nat.static_mappings[0] == own);
+    // Where no address is named: no pool has the link's own.
+    CHECK(bed.config.nat.static_mappings[1].external == Ipv4Addr::of(203, 0, 113, 0));
+    CHECK(bed.config.nat.trigger_forwards.size() == 1);
+    CHECK(bed.changed.size() == 3);
+    CHECK(bed.run("ipportfw -L").out.find("8080") != std::string::npos);
+    CHECK(bed.changed.size() == 3);
+    bed.set("ipportfw -D -t203.0.113.9/8080");
+    CHECK(bed.config.nat.static_mappings.size() == 2);
+    // Two hosts share a port.
+    bed.set("ipmasqadm portfw -a -P tcp -L 203.0.113.9 81 -R 100.64.0.21 80");
+    bed.set("ipmasqadm portfw -a -P tcp -L 203.0.113.9 81 -R 100.64.0.22 80");
+    CHECK(bed.config.nat.destination_nat.size() == 1);
+    bed.set("sekisho-legacy clear");
+    CHECK(bed.config.nat == before);
+}
+
+TEST_CASE(
+    "a forward that the file could not have is refused in the tool's name",
+    "[legacy][portfw][ipautofw]"
+) {
+    Bed bed;
+    nat::StaticMappingSettings own;
+    own.internal = Ipv4Addr::of(100, 64, 0, 20);
+    own.external = Ipv4Addr::of(203, 0, 113, 9);
+    own.internal_ports = own.external_ports = {80, 80};
+    bed.config.nat.static_mappings = {own};
+    struct Row {
+        const char* line;
+        const char* reason;
+    };
+    for (const auto& [line, reason] : {
+             Row{"ipportfw -A -t203.0.113.9/80 -R 100.64.0.21/80",
+                 "ipportfw: found 203.0.113.9:80, of which the static mapping has a part"},
+             {"ipportfw -A -t203.0.114.9/80 -R 100.64.0.21/80", "203.0.114.9, which no pool has"},
+             {"ipmasqadm portfw -a -P udp -L 203.0.113.9 81 -R 10.0.0.1 80", "no policy covers"},
+             {"ipautofw -A -r tcp 79 80 -h 203.0.113.9", "ipautofw: "},
+             {"ipmasqadm mfw -A -m 5 -r 100.64.0.21", "ipmasqadm: "},
+         }) {
+        INFO(line);
+        const legacy::Answer answer = bed.run(line);
+        INFO(answer.err);
+        CHECK(answer.status == 255);
+        CHECK(answer.err.find(reason) != std::string::npos);
+    }
+    CHECK(bed.changed.empty());
+    CHECK(bed.config.nat.static_mappings.size() == 1);
+    const std::string listed = bed.run("ipportfw -L").out;
+    CHECK(std::ranges::count(listed, '\n') == 1);
     CHECK(bed.run("modprobe ip_masq_ftp").status == 0);
+}
+
+TEST_CASE("forwards by marks are rules for what comes from outside", "[legacy][mfw]") {
+    Bed bed;
+    bed.config.nat.has_destination_rules = true;
+    bed.set("ipmasqadm mfw -A -m 5 -r 100.64.0.21 80");
+    const rules::Chain* chain = bed.chain("ipmasqadm:mfw");
+    REQUIRE(chain != nullptr);
+    CHECK(chain->hook == rules::Hook::kNatDestination);
+    REQUIRE(chain->rules.size() == 1);
+    const rules::RuleId id = chain->rules[0]->id;
+    // The rules of others change: it stays the rule that it was.
+    bed.set("ipchains -A input -p tcp -m 5");
+    CHECK(bed.chain("ipmasqadm:mfw")->rules.at(0)->id == id);
+    config::Config wanted = bed.config;
+    wanted.rules = {};
+    REQUIRE(bed.tools.add_to(wanted));
+    const auto there = wanted.rules.set.find_chain("ipmasqadm:mfw");
+    REQUIRE(there);
+    CHECK(wanted.rules.set.chain(*there)->rules.size() == 1);
+    bed.set("ipmasqadm mfw -D -m 5");
+    CHECK(bed.chain("ipmasqadm:mfw")->rules.empty());
+    // A chain of that name that the file has is not ours.
+    Bed other;
+    other.config.nat.has_destination_rules = true;
+    REQUIRE(other.config.rules.set.add_chain("ipmasqadm:mfw"));
+    CHECK(other.run("ipmasqadm mfw -A -m 5 -r 100.64.0.21 80").status == 255);
+}
+
+TEST_CASE("a reload keeps the tools' forwards, where the outside is by then", "[legacy][portfw]") {
+    Bed bed;
+    bed.set("ipautofw -A -r tcp 80 81 -h 100.64.0.21");
+    config::Config wanted = bed.config;
+    wanted.nat.static_mappings.clear();
+    wanted.nat.pools[0].addresses = {{Ipv4Addr::of(203, 0, 114, 0), Ipv4Addr::of(203, 0, 114, 0)}};
+    REQUIRE(bed.tools.add_to(wanted));
+    REQUIRE(wanted.nat.static_mappings.size() == 1);
+    CHECK(wanted.nat.static_mappings[0].external == Ipv4Addr::of(203, 0, 114, 0));
+    bed.config = wanted;
+    bed.tools.settle();
+    bed.set("ipautofw -F");
+    CHECK(bed.config.nat.static_mappings.empty());
+    // One that the file has come to forbid.
+    bed.set("ipautofw -A -r tcp 80 81 -h 100.64.0.21");
+    wanted.nat.policies[0].source = {{Ipv4Addr::of(10, 0, 0, 0), 8}};
+    wanted.nat.static_mappings.clear();
+    const auto added = bed.tools.add_to(wanted);
+    REQUIRE_FALSE(added);
+    CHECK(added.error().message.find("no policy covers") != std::string::npos);
 }
 
 }  // namespace sekisho::daemon

@@ -1,0 +1,169 @@
+// Trigger forwards that come and go while sessions stand (LEGACY F1 to F4).
+#include <catch2/catch.hpp>
+
+#include "cluster.h"
+
+using namespace sekisho;
+using namespace sekisho::test;
+using nat::AdmitResult;
+using nat::MakeResult;
+
+namespace {
+
+constexpr uint32_t kSecond = 1000;
+constexpr nat::TableShares kAll{4096, 4096, 1024};
+const Ipv4Addr kExternal = addr(203, 0, 113, 1);
+constexpr uint16_t kControl = 7648;
+
+nat::TriggerForwardSettings forward(uint16_t first, uint16_t last, uint16_t control = kControl) {
+    nat::TriggerForwardSettings s;
+    s.name = "t" + std::to_string(first);
+    s.external = kExternal;
+    s.ports = {first, last};
+    s.trigger_port = control;
+    s.access = nat::TriggerAccess::kAnyone;
+    return s;
+}
+
+void set(Cluster& c, std::vector<nat::TriggerForwardSettings> forwards) {
+    c.change([&](nat::NatSettings& s) { s.trigger_forwards = std::move(forwards); }, kAll);
+    c.pass(2 * kSecond);
+}
+
+// A datagram of a session of its host; false: it is not the holder's any more.
+bool send(Cluster& c, const MakeResult& made, Ipv4Addr host) {
+    nat::NatShard& shard = c.shard(c.shard_of(host));
+    const Session& s = shard.session(made.session);
+    shard.track(made.session, Direction::kOutbound, nullptr, c.now);
+    return (s.flags & flow::kRedirected) == 0 ||
+           shard.touch_trigger(made.session, Direction::kOutbound, c.now);
+}
+
+AdmitResult call(Cluster& c, Protocol protocol, uint16_t external_port, uint16_t from = 999) {
+    const FlowKey key =
+        FlowKey::of(kRemote, kExternal, port(from), port(external_port), protocol, kExternalRealm);
+    const ShardId owner = c.directory().owner_of(c.directory().find(kExternal), key);
+    return c.shard(owner.value).admit_inbound(key, Cluster::kind_of(protocol), packet::kSyn, c.now);
+}
+
+uint32_t free_blocks(Cluster& c) {
+    uint32_t sum = 0;
+    for (unsigned s = 0; s < c.shards(); ++s) {
+        sum += c.shard(s).pool_view({0}, c.now).free_blocks;
+    }
+    return sum;
+}
+
+void pass(Cluster& c, uint32_t seconds) {
+    for (uint32_t i = 0; i < seconds; ++i) {
+        c.pass(kSecond);
+        if (c.have_rested()) {
+            c.change([](nat::NatSettings&) {}, kAll);
+        }
+    }
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a trigger forward that comes is taken by whoever goes on calling", "[nat][change][trigger]"
+) {
+    for (const unsigned shards : {1U, 3U}) {
+        INFO(shards);
+        Cluster c(lab(), shards);
+        const uint32_t blocks = free_blocks(c);
+        const MakeResult before = c.open(Protocol::kUdp, subscriber(4), 6000, kRemote, kControl);
+        REQUIRE(before.kind == MakeResult::kMade);
+        CHECK(send(c, before, subscriber(4)));
+        set(c, {forward(7000, 7001)});
+        CHECK(c.audit() == "");
+        CHECK(call(c, Protocol::kUdp, 7000).kind == AdmitResult::kRefused);
+        CHECK(send(c, before, subscriber(4)));
+        CHECK(c.directory().triggers().holder(0) == subscriber(4));
+        CHECK(call(c, Protocol::kUdp, 7000).kind == AdmitResult::kStaticOnly);
+        // Who calls later has it.
+        const MakeResult later = c.open(Protocol::kUdp, subscriber(5), 6000, kRemote, kControl);
+        CHECK(send(c, later, subscriber(5)));
+        CHECK(c.directory().triggers().holder(0) == subscriber(5));
+        set(c, {});
+        CHECK(call(c, Protocol::kUdp, 7000).kind == AdmitResult::kRefused);
+        CHECK(send(c, later, subscriber(5)));
+        CHECK(c.directory().triggers().holder(0) == Ipv4Addr{});
+        pass(c, 1000);
+        CHECK(free_blocks(c) == blocks);
+        CHECK_FALSE(c.directory().triggers().are_any());
+        CHECK(c.audit() == "");
+    }
+}
+
+TEST_CASE(
+    "connections of a trigger forward that goes stay, and its ports are kept for them",
+    "[nat][change][trigger]"
+) {
+    for (const unsigned shards : {1U, 3U}) {
+        INFO(shards);
+        Cluster c(lab(), shards);
+        const uint32_t blocks = free_blocks(c);
+        set(c, {forward(7000, 7001), forward(8000, 8000)});
+        const MakeResult caller = c.open(Protocol::kUdp, subscriber(4), 6000, kRemote, kControl);
+        REQUIRE(send(c, caller, subscriber(4)));
+        const AdmitResult first = call(c, Protocol::kTcp, 7001);
+        REQUIRE(first.kind == AdmitResult::kSession);
+        // The other one stays, under its number, and its holder with it.
+        set(c, {forward(8000, 8000)});
+        CHECK(c.directory().triggers().holder(1) == subscriber(4));
+        CHECK(call(c, Protocol::kTcp, 7001).session.value == first.session.value);
+        CHECK(call(c, Protocol::kTcp, 7001, 1000).kind == AdmitResult::kRefused);
+        nat::NatShard& shard = c.shard(c.shard_of(subscriber(4)));
+        CHECK(shard.touch_trigger(first.session, Direction::kInbound, c.now));
+        CHECK(free_blocks(c) == blocks - 3);  // those of 7000 and 8000, and the caller's
+        pass(c, 500);
+        CHECK(shard.session_count() == 0);
+        CHECK(c.directory().triggers().state(0) == nat::EntryState::kFree);
+        // A number is given again.
+        set(c, {forward(8000, 8000), forward(9000, 9000)});
+        CHECK(c.directory().triggers().size() == 2);
+        CHECK(c.directory().triggers().holder(0) == Ipv4Addr{});
+        set(c, {});
+        pass(c, 200);
+        CHECK(free_blocks(c) == blocks);
+        CHECK(c.audit() == "");
+    }
+}
+
+TEST_CASE(
+    "a trigger forward stays the one that it was, whatever it is called and may do",
+    "[nat][change][trigger]"
+) {
+    Cluster c(lab());
+    set(c, {forward(7000, 7001)});
+    const MakeResult caller = c.open(Protocol::kUdp, subscriber(4), 6000, kRemote, kControl);
+    REQUIRE(send(c, caller, subscriber(4)));
+    auto other = forward(7000, 7001);
+    other.name = "other";
+    other.access = nat::TriggerAccess::kContacted;
+    set(c, {forward(5000, 5000, 99), other});
+    CHECK(c.directory().triggers().holder(0) == subscriber(4));
+    const FlowKey key = FlowKey::of(
+        addr(192, 0, 2, 9), kExternal, port(1), port(7000), Protocol::kUdp, kExternalRealm
+    );
+    CHECK(c.shard().admit_inbound(key, PacketKind::kUdp, 0, c.now).kind == AdmitResult::kRefused);
+    CHECK(call(c, Protocol::kUdp, 7000).kind == AdmitResult::kStaticOnly);
+}
+
+TEST_CASE("no more trigger forwards come and go than sessions can name", "[nat][change][trigger]") {
+    nat::NatSettings settings = lab();
+    nat::ExternalDirectory directory(settings, 1);
+    for (uint16_t n = 0; n < nat::TriggerTable::kMost; ++n) {
+        settings.trigger_forwards.push_back(
+            forward(static_cast<uint16_t>(2000 + n), static_cast<uint16_t>(2000 + n))
+        );
+    }
+    auto planned = directory.plan_statics(settings);
+    REQUIRE(planned);
+    directory.follow_statics(settings, std::move(*planned), {1000});
+    settings.trigger_forwards = {forward(1, 1)};
+    CHECK_FALSE(directory.plan_statics(settings));
+    settings.trigger_forwards.clear();
+    REQUIRE(directory.plan_statics(settings));
+}
