@@ -5,6 +5,16 @@
 #include "nat/nat_shard.h"
 
 namespace sekisho::nat {
+namespace {
+
+// Whether a flow's packets are led to this shard whatever the static table says of them.
+bool is_claimed(RemoteClaims* claims, const FlowKey& inbound, ShardId shard) {
+    return claims != nullptr &&
+           (claims->find_flow(inbound) == shard ||
+            claims->claim_flow(inbound, shard) == RemoteClaims::Answer::kGranted);
+}
+
+}  // namespace
 
 // What of a pool's settings may change.
 void NatShard::tune(Pool& pool, const PoolSettings& p) const {
@@ -123,7 +133,12 @@ bool NatShard::sweep_session(uint32_t session, Tick now) {
     }
     if (sweeps_.ends_displaced &&
         is_displaced(mappings_[s.mapping], {{s.remote_address}, {s.remote_port}})) {
-        expire_session(session, EndCause::kWithdrawn, now);
+        const FlowKey inbound = key_of(session, Direction::kInbound);
+        const bool stays = has_static_entry(mappings_[s.mapping]) &&
+                           is_claimed(directory_->forwarded(), inbound, shard_);
+        if (!stays) {
+            expire_session(session, EndCause::kWithdrawn, now);
+        }
         return true;
     }
     if (sweeps_.marks_triggers) {

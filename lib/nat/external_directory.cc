@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 #include <span>
 
 #include "base/mutation.h"
@@ -177,6 +178,10 @@ ShardId ExternalDirectory::owner_by_flow(const ExternalAddress& address, const F
 ShardId ExternalDirectory::owner_of_port(const ExternalAddress& address, const FlowKey& inbound)
     const {
     const Port port = inbound.destination_port();
+    const bool are_claimed = forwarded_ != nullptr && forwarded_->size() != 0;
+    if (const auto claimed = are_claimed ? forwarded_->find_flow(inbound) : std::nullopt) {
+        return *claimed;
+    }
     const auto* const entry = statics_.find_external(
         {address.address, port}, inbound.protocol(), {inbound.source(), inbound.source_port()}
     );

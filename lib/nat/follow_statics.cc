@@ -142,6 +142,10 @@ void ExternalDirectory::follow_statics(const NatSettings& settings, StaticPlan&&
     const bool had_any = !is_full_.empty() || !statics_.empty() || triggers_.are_any();
     is_full_.resize(had_any ? addresses_.size() : 0);
     const std::vector<uint32_t> all = blocks_of_all();
+    // Of one that has come back into force nothing is known when it goes again.
+    std::erase_if(empty_since_, [&](const auto& each) {
+        return state_of(each.first) != EntryState::kFormer;
+    });
     let_rested_go(settings, all, now);
     for (const uint32_t block : all) {
         if (state_of(block) == EntryState::kInForce && place_of(block).value == kNoIndex) {
@@ -268,13 +272,9 @@ bool ExternalDirectory::has_rested(const NatSettings& settings, uint32_t block, 
            elapsed_ms(empty->second, now) >= static_cast<int32_t>(rest);
 }
 
-// One that came back into force meanwhile is none of them.
 bool ExternalDirectory::have_rested(
     const NatSettings& settings, const std::function<uint32_t(uint32_t)>& uses, Tick now
 ) {
-    std::erase_if(empty_since_, [&](const auto& each) {
-        return state_of(each.first) != EntryState::kFormer;
-    });
     bool have_any = false;
     for (const uint32_t block : have_former() ? blocks_of_all() : std::vector<uint32_t>{}) {
         if (state_of(block) != EntryState::kFormer) {

@@ -184,7 +184,9 @@ NatShard::Outcome NatShard::open_new(
         }
         mapping = outcome.index();
     }
-    const bool may_be_taken = way.redirected || (redirects_ && is_static(mappings_[mapping]));
+    // Where a former static mapping's sessions go on, one may be with the same host outside.
+    const bool are_several = redirects_ || directory_->statics().has_former();
+    const bool may_be_taken = way.redirected || (are_several && is_static(mappings_[mapping]));
     if (may_be_taken && is_taken(mapping, way)) {
         if (mappings_[mapping].sessions == 0) {
             release_mapping(mapping, false, EndCause::kUndone, now);

@@ -156,7 +156,8 @@ void NatShard::expire_session(uint32_t session, EndCause cause, Tick now) {
         --m.inbound_openings;
     }
     release_remote(m, {s.remote_address});
-    if (is_forwarded(m) && directory_->forwarded() != nullptr) [[unlikely]] {
+    const bool may_be_claimed = is_forwarded(m) || has_static_entry(m);
+    if (may_be_claimed && directory_->forwarded() != nullptr) [[unlikely]] {
         directory_->forwarded()->release_flow(inbound_key, shard_);
     }
     Subscriber& subscriber = subscribers_[m.subscriber];

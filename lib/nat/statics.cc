@@ -2,8 +2,9 @@
 //
 //   Former    the sessions of an entry that was taken away go on, as those of a dynamic mapping do: what its internal endpoint begins
 //             meanwhile uses it too (RFC 4787 REQ-1), and nobody new comes in. With the last of them it is over.
-//   Displaced what had the external port that is a static mapping's now ends within moments (Sweeps). So do sessions of
-//             a former entry whose port another one has, if that is another shard's: nothing would lead their packets here.
+//   Displaced what had the external port that is a static mapping's now ends within moments (Sweeps). Sessions of an entry, former
+//             or not, whose packets the table leads to another shard by now are claimed (remote_claims.h), where there is room for
+//             that; where there is none they end.
 #include "nat/nat_shard.h"
 
 namespace sekisho::nat {

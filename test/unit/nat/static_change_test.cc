@@ -126,6 +126,72 @@ TEST_CASE("a static mapping that comes back is the one that went", "[nat][change
 }
 
 TEST_CASE(
+    "a port goes to another shard's host, and connections to the former one go on where they can "
+    "be "
+    "claimed",
+    "[nat][change][static]"
+) {
+    for (const bool is_room : {true, false}) {
+        INFO(is_room);
+        nat::NatSettings settings = lab();
+        settings.has_destination_rules = is_room;
+        Cluster c(settings, 3);
+        const uint32_t before = 5;
+        const uint32_t next = c.shard_of(subscriber(6)) != c.shard_of(subscriber(5)) ? 6 : 7;
+        set(c, {forward(before, 80, 8080)});
+        REQUIRE(is_let_in(c, 8080));
+        set(c, {forward(next, 80, 8080)});
+        c.pass(2 * kSecond);
+        nat::NatShard& old_shard = c.shard(c.shard_of(subscriber(before)));
+        CHECK(old_shard.session_count() == (is_room ? 1 : 0));
+        REQUIRE(is_let_in(c, 8080, 1000));
+        CHECK(c.shard(c.shard_of(subscriber(next))).session_count() == 1);
+        CHECK(is_let_in(c, 8080));
+        CHECK(sessions(c) == 2);
+        CHECK(old_shard.session_count() == (is_room ? 1 : 0));
+        // Another change leaves it so, and with the session its claim goes.
+        set(c, {forward(next, 80, 8080), forward(20, 80, 8081)});
+        c.pass(2 * kSecond);
+        CHECK(sessions(c) == 2);
+        pass(c, 400);
+        CHECK(sessions(c) == 0);
+        CHECK((!is_room || c.directory().forwarded()->size() == 0));
+        CHECK(c.audit() == "");
+    }
+}
+
+TEST_CASE(
+    "what has come back into use has not rested when it goes again", "[nat][change][static]"
+) {
+    Cluster c(lab());
+    set(c, {forward(5, 80, 8080)});
+    set(c, {});
+    CHECK_FALSE(c.have_rested());
+    c.pass(100 * kSecond);
+    set(c, {forward(5, 80, 8080)});
+    REQUIRE(is_let_in(c, 8080));
+    c.pass(100 * kSecond);
+    set(c, {});
+    CHECK(c.directory().statics().former().size() == 2);
+    CHECK(sessions(c) == 1);
+    CHECK_FALSE(c.have_rested());
+    pass(c, 250);  // the session ends behind 140 of them
+    CHECK(c.directory().statics().former().size() == 1);
+    pass(c, 130);
+    CHECK(c.directory().statics().former().empty());
+}
+
+TEST_CASE("two hosts that had a port do not have the same flow", "[nat][change][static]") {
+    Cluster c(lab());
+    set(c, {forward(5, 80, 8080)});
+    REQUIRE(is_let_in(c, 8080, 999));
+    set(c, {forward(6, 80, 8080)});
+    // To the very host outside to which the former one's connection is.
+    CHECK(c.open(Protocol::kTcp, subscriber(6), 80, kRemote, 999).kind == MakeResult::kRefused);
+    CHECK(c.open(Protocol::kTcp, subscriber(6), 80, kRemote, 998).kind == MakeResult::kMade);
+}
+
+TEST_CASE(
     "a port goes to another host, and connections to the former one go on", "[nat][change][static]"
 ) {
     Cluster c(lab());
