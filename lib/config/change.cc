@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
-#include <span>
 
 #include "config/rules_difference.h"
 #include "config/rules_to_yaml.h"
@@ -167,37 +166,18 @@ void adopt_network(const Config& wanted, Config& next) {
     next.routes = wanted.routes;
 }
 
-template <class Thing>
-bool has(const std::vector<Thing>& all, const Thing& one) {
-    return std::ranges::find(all, one) != all.end();
-}
-
-// Of the addresses where something static comes or goes. What a formula gives is told nobody of, so nothing can be taken back there.
+// Whether what is static is the same at addresses that go by a formula: nobody is told of what that gives, so nothing can be taken
+// back there. `is_there`: whether a thing stands at an address of which `is_formulas` says so.
+template <class Thing, class IsThere>
 bool may_fix(
-    const nat::NatSettings& wanted, const nat::NatSettings& next, std::span<const Ipv4Addr> changed
+    const std::vector<Thing>& wanted, const std::vector<Thing>& next, const IsThere& is_there
 ) {
-    const auto is_formulas = [&](const nat::PoolSettings& pool) {
-        return pool.port_selection == nat::PortSelection::kDeterministic &&
-               std::ranges::any_of(changed, [&](Ipv4Addr address) { return pool.has(address); });
+    const auto of_formulas = [&](const std::vector<Thing>& all) {
+        std::vector<Thing> found;
+        std::ranges::copy_if(all, std::back_inserter(found), is_there);
+        return found;
     };
-    return std::ranges::none_of(wanted.pools, is_formulas) &&
-           std::ranges::none_of(next.pools, is_formulas);
-}
-
-template <class Thing>
-std::vector<Ipv4Addr> changed_addresses(
-    const std::vector<Thing>& a, const std::vector<Thing>& b, Ipv4Addr Thing::*external
-) {
-    std::vector<Ipv4Addr> changed;
-    for (const auto* all : {&a, &b}) {
-        const auto& others = all == &a ? b : a;
-        for (const Thing& one : *all) {
-            if (!has(others, one)) {
-                changed.push_back(one.*external);
-            }
-        }
-    }
-    return changed;
+    return of_formulas(wanted) == of_formulas(next);
 }
 
 std::vector<nat::DestinationNatSettings> rules_from_inside(const nat::NatSettings& settings) {
@@ -208,33 +188,28 @@ std::vector<nat::DestinationNatSettings> rules_from_inside(const nat::NatSetting
     return rules;
 }
 
-std::vector<Ipv4Addr> service_addresses(const nat::NatSettings& settings) {
-    std::vector<Ipv4Addr> addresses;
-    for (const nat::DestinationNatSettings& rule : settings.destination_nat) {
-        for (size_t i = 0; rule.is_inbound && i < rule.destination.size(); ++i) {
-            addresses.push_back(rule.destination[i].address);
-        }
-    }
-    return addresses;
-}
-
 // Of destination-nat those from outside; what subscribers are led by stays as it is until a restart.
 void adopt_statics(const nat::NatSettings& wanted, nat::NatSettings& next) {
-    const std::vector<Ipv4Addr> changed = changed_addresses(
-        wanted.static_mappings, next.static_mappings, &nat::StaticMappingSettings::external
-    );
-    if (may_fix(wanted, next, changed)) {
+    const auto is_formulas = [&](Ipv4Addr address) {
+        const auto has = [address](const nat::PoolSettings& pool) {
+            return pool.port_selection == nat::PortSelection::kDeterministic && pool.has(address);
+        };
+        return std::ranges::any_of(wanted.pools, has) || std::ranges::any_of(next.pools, has);
+    };
+    const auto is_there = [&](const auto& one) { return is_formulas(one.external); };
+    const auto is_service_there = [&](const nat::DestinationNatSettings& rule) {
+        return rule.is_inbound && std::ranges::any_of(rule.destination, [&](const Ipv4Prefix& at) {
+                   return is_formulas(at.address);
+               });
+    };
+    if (may_fix(wanted.static_mappings, next.static_mappings, is_there)) {
         next.static_mappings = wanted.static_mappings;
     }
-    std::vector<Ipv4Addr> services = service_addresses(wanted);
-    std::ranges::copy(service_addresses(next), std::back_inserter(services));
-    const std::vector<Ipv4Addr> triggers = changed_addresses(
-        wanted.trigger_forwards, next.trigger_forwards, &nat::TriggerForwardSettings::external
-    );
-    if (may_fix(wanted, next, triggers)) {
+    if (may_fix(wanted.trigger_forwards, next.trigger_forwards, is_there)) {
         next.trigger_forwards = wanted.trigger_forwards;
     }
-    if (rules_from_inside(wanted) == rules_from_inside(next) && may_fix(wanted, next, services)) {
+    if (rules_from_inside(wanted) == rules_from_inside(next) &&
+        may_fix(wanted.destination_nat, next.destination_nat, is_service_there)) {
         next.destination_nat = wanted.destination_nat;
     }
 }

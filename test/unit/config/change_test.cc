@@ -344,6 +344,20 @@ TEST_CASE("what is static comes and goes at once", "[config][change]") {
     CHECK_FALSE(change.after_restart.empty());
 }
 
+TEST_CASE("what is static where ports go by a formula wants a restart", "[config][change]") {
+    Config before = masquerade();
+    before.nat.pools[1].port_selection = nat::PortSelection::kDeterministic;
+    Config wanted = before;
+    nat::StaticMappingSettings mapping;
+    mapping.internal = Ipv4Addr::of(100, 64, 0, 9);
+    mapping.external = Ipv4Addr::of(203, 0, 113, 1);
+    mapping.internal_ports = mapping.external_ports = {80, 80};
+    wanted.nat.static_mappings = {mapping};
+    const Change change = config::compare(before, wanted, before);
+    CHECK(change.at_once.empty());
+    CHECK_FALSE(change.after_restart.empty());
+}
+
 TEST_CASE("something static goes with a link's address", "[config][change]") {
     const auto forward = [](const std::string& address) {
         return masquerade(
