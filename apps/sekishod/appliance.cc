@@ -101,7 +101,7 @@ unsigned Appliance::buffers_per_worker() const {
     );
     const size_t per_shard = (shards_count_ - 1) * rings.hand_off +
                              dataplane::kPuntClasses * rings.punt + rings.back + kHeldPackets +
-                             fragments;
+                             fragments + dataplane::ScannedFlows::Sizes{}.held;
     const size_t wanted = devices * (dpdk::kRxDescriptors + dpdk::kTxDescriptors + kSendRing) +
                           shards * per_shard + kHeldForNeighbours + kPoolCaches;
     return static_cast<unsigned>(std::min<size_t>(wanted, kMostBuffers));

@@ -35,6 +35,7 @@
 #include "nat/external_directory.h"
 #include "sekishod/limit_watch.h"
 #include "sekishod/opened_device.h"
+#include "sekishod/payload_search.h"
 #include "sekishod/rule_teller.h"
 
 namespace sekisho::daemon {
@@ -150,6 +151,7 @@ class Appliance {
     std::vector<std::unique_ptr<dataplane::Worker>> workers_;
     std::vector<std::unique_ptr<dataplane::Shard>> shards_;
     std::unique_ptr<dataplane::RulesInForce> rules_;
+    std::unique_ptr<PayloadSearch> payload_search_;
     std::unique_ptr<RuleTeller> rule_teller_;
     std::unique_ptr<dataplane::DataplaneInspector> inspector_;
     std::unique_ptr<eventlog::Logger> logger_;  // empty: no log

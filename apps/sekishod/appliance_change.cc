@@ -91,7 +91,7 @@ Result<std::chrono::nanoseconds> Appliance::change(
     }
     const auto change_with_rules = [&] {
         change();
-        prepared->put();
+        prepared->put(shards_);
     };
     auto rested = change_locked(renumbering, change_with_rules);
     prepared->settle(rested.has_value());

@@ -100,10 +100,18 @@ Result<void> Appliance::make_rules() {
     rule_teller_->publish(sites_of(config_.rules));
     rules_ = std::make_unique<InForce>(std::move(shards), *secret);
     tell_time();
-    auto judges = rules_->prepare(compile(config_.rules, *secret));
+    payload_search_ = std::make_unique<PayloadSearch>(shards_count_, config_.payload_search);
+    auto patterns = payload_search_->prepare(config_.rules);
+    if (!patterns) {
+        return tl::unexpected(patterns.error());
+    }
+    InForce::Rules rules = compile(config_.rules, *secret);
+    rules.patterns = patterns->names;
+    auto judges = rules_->prepare(rules);
     if (!judges) {
         return tl::unexpected(judges.error());
     }
+    payload_search_->put(*patterns, shards_);
     rules_->put(*judges);
     return {};
 }
@@ -121,8 +129,14 @@ Result<Appliance::NewRules> Appliance::prepare_rules(
     if (!secret) {
         return tl::unexpected(secret.error());
     }
+    auto patterns = payload_search_->prepare(next.rules);
+    if (!patterns) {
+        return tl::unexpected(patterns.error());
+    }
     made.before = rules_->rules();
-    auto judges = rules_->prepare(follow(made.before, config_.rules, next.rules, *secret));
+    InForce::Rules rules = follow(made.before, config_.rules, next.rules, *secret);
+    rules.patterns = patterns->names;
+    auto judges = rules_->prepare(rules);
     if (!judges) {
         return tl::unexpected(judges.error());
     }
@@ -130,6 +144,8 @@ Result<Appliance::NewRules> Appliance::prepare_rules(
     made.judges = std::move(*judges);
     made.teller = rule_teller_.get();
     made.sites = sites_of(next.rules);
+    made.search = payload_search_.get();
+    made.patterns = std::move(*patterns);
     return made;
 }
 

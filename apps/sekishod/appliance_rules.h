@@ -14,10 +14,13 @@ struct Appliance::NewRules {
     Judges judges;
     RuleTeller* teller = nullptr;
     std::shared_ptr<const eventlog::RuleSites> sites{};  // of what is to be
+    PayloadSearch* search = nullptr;
+    PayloadSearch::Next patterns{};
 
     // While everybody rests.
-    void put() {
+    void put(std::span<const std::unique_ptr<dataplane::Shard>> shards) {
         if (in_force != nullptr) {
+            search->put(patterns, shards);
             in_force->put(judges);
             teller->publish(std::move(sites));
         }

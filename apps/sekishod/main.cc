@@ -23,6 +23,7 @@
 #include "sekishod/leftovers.h"
 #include "sekishod/legacy_tools.h"
 #include "sekishod/log.h"
+#include "sekishod/payload_search.h"
 #include "sekishod/reloader.h"
 #include "sekishod/rules_control.h"
 #include "sekishod/tell_past.h"
@@ -166,7 +167,8 @@ int tell_who(const std::string& file, const std::string& whom) {
 
 int main_with(const std::string& file, bool check_only) {
     const config::MachineFacts machine = config::MachineFacts::of_this_machine();
-    config::Checked checked = config::load(file, machine, config::Purpose::kRun);
+    config::Checked checked = config::load(file, machine);
+    refuse_patterns(checked, file);
     print_mistakes(checked);
     if (!checked.config) {
         return 1;

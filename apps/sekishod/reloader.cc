@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "sekishod/log.h"
+#include "sekishod/payload_search.h"
 
 namespace sekisho::daemon {
 namespace {
@@ -23,7 +24,8 @@ std::string told(const config::Difference& change) {
 }  // namespace
 
 control::Reloaded Reloader::reload(control::ReloadKind kind) {
-    config::Checked wanted = config::load(file_, machine_, config::Purpose::kRun);
+    config::Checked wanted = config::load(file_, machine_);
+    refuse_patterns(wanted, file_);
     if (!wanted.config) {
         return failure(lines_of(wanted.mistakes));
     }

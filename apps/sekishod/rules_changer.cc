@@ -11,9 +11,6 @@ Result<std::chrono::nanoseconds> RulesChanger::change(const control::MakeRules& 
     if (!made) {
         return tl::unexpected(made.error());
     }
-    if (const auto missing = config::find_not_available(made->set)) {
-        return failure(*missing);
-    }
     if (const auto unfit = config::find_unfit(running_, made->set)) {
         return failure(*unfit);
     }

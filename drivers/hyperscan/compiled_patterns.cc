@@ -177,6 +177,30 @@ Result<std::shared_ptr<const CompiledPatterns>> CompiledPatterns::compile(
     return compiled;
 }
 
+std::vector<CompiledPatterns::Fault> CompiledPatterns::faults(
+    const PatternSet& set, size_t state_bytes
+) {
+    std::vector<Fault> faults;
+    for (const PatternId id : ids_of(set)) {
+        const Compiled alone = compile_patterns(set, {id});
+        size_t bytes = 0;
+        if (alone.database == nullptr) {
+            faults.push_back({id, alone.refusal});
+        } else if (hs_stream_size(alone.database, &bytes) == HS_SUCCESS && bytes > state_bytes) {
+            faults.push_back(
+                {id,
+                 fmt::format(
+                     "it needs {} bytes of state for each stream, and there are {}",
+                     bytes,
+                     state_bytes
+                 )}
+            );
+        }
+        hs_free_database(alone.database);
+    }
+    return faults;
+}
+
 Result<void> CompiledPatterns::measure(const PatternSet& set, size_t there) {
     if (database_ == nullptr) {
         return {};

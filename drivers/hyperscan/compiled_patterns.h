@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -25,6 +26,12 @@ class CompiledPatterns {
     static Result<std::shared_ptr<const CompiledPatterns>> compile(
         const rules::PatternSet& set, size_t state_bytes
     );
+    // Why a set is refused, pattern by pattern; none: only all together need too much. Cost: compiles each by itself.
+    struct Fault {
+        rules::PatternId pattern;
+        std::string reason;
+    };
+    static std::vector<Fault> faults(const rules::PatternSet& set, size_t state_bytes);
     ~CompiledPatterns();
     CompiledPatterns(const CompiledPatterns&) = delete;
     CompiledPatterns& operator=(const CompiledPatterns&) = delete;

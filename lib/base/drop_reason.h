@@ -35,14 +35,14 @@
     X(kOversizedDatagram,  "oversized-datagram",   "the fragment ends behind the last byte that a datagram can have", "RFC 791") \
     X(kOverlappingFragment,"overlapping-fragment", "fragments of the datagram overlap or contradict each other", "RFC 5722, RFC 1858") \
     X(kDuplicateFragment,  "duplicate-fragment",   "what the fragment brings is there already", "RFC 791")            \
-    X(kFragmentTimeout,    "fragment-timeout",     "the datagram's first fragment did not come in time", "RFC 4787 REQ-14a") \
+    X(kFragmentTimeout,    "fragment-timeout",     "the datagram's first fragment, or one of those that are to be searched together, did not come in time", "RFC 4787 REQ-14a") \
     X(kFragmentOverflow,   "fragment-overflow",    "too many datagrams are incomplete, or too many of one's fragments wait", "RFC 4787 REQ-14a") \
     X(kFragmentOrphan,     "fragment-orphan",      "the session of the datagram's first fragment is gone", "RFC 4787 REQ-14") \
     X(kUnknownProtocol,    "unknown-protocol",     "the IPv4 protocol is none that is translated", "RFC 3022")      \
     /* TCP, UDP, ICMP */                                                                                              \
     X(kTruncatedTransport, "truncated-transport",  "the packet ends before its TCP, UDP or ICMP header does", "RFC 793, 768, 792") \
     X(kBadTransportLength, "bad-transport-length", "the TCP data offset or the UDP length is impossible", "RFC 793, 768") \
-    X(kBadTransportChecksum,"bad-transport-checksum","the NIC found the transport checksum wrong", "RFC 1122")        \
+    X(kBadTransportChecksum,"bad-transport-checksum","the transport checksum is wrong, as the NIC says or, of TCP, the search of payloads", "RFC 1122")        \
     X(kBadTcpFlags,        "bad-tcp-flags",        "a combination of TCP flags that no stack sends", "RFC 793")       \
     X(kPortZero,           "port-zero",            "source or destination port is zero", "RFC 6335")                  \
     X(kIcmpUnsupported,    "icmp-unsupported",     "an ICMP message that a NAT does not carry", "RFC 5508 REQ-10")    \
@@ -79,6 +79,7 @@
     X(kStreamHeldOverflow, "stream-held-overflow", "too many segments of scanned streams wait for those before them, or it lies too far ahead", "ARCHITECTURE 5") \
     X(kStreamHeldTimeout,  "stream-held-timeout",  "the bytes before those of the segment did not come in time", "ARCHITECTURE 5") \
     X(kStreamInFlight,     "stream-in-flight",     "too much of a scanned stream is under way without being acknowledged", "ARCHITECTURE 5") \
+    X(kScanOverload,       "scan-overload",        "rules ask for its payload, and too many flows are scanned already, or it is too large to be searched", "ARCHITECTURE 5") \
     X(kStreamOrphan,       "stream-orphan",        "the session ended while the segment waited for those before it", "ARCHITECTURE 5") \
     /* routing and transmission */                                                                                    \
     X(kNotForwarded,       "not-forwarded",        "neither the appliance nor a pool has this address, and nothing is routed between two links of a side", "RFC 3022") \

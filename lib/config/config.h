@@ -135,6 +135,7 @@ struct Config {
     std::vector<MulticastSettings> multicast;
     nat::NatSettings nat;
     RulesSettings rules;
+    PayloadSearchSettings payload_search;
     LogSettings log;
     SyslogSettings syslog;
     ControlSettings control;
@@ -170,19 +171,9 @@ struct MachineFacts {
     static MachineFacts of_any_machine();
 };
 
-// What for: an appliance that is to do what the file says refuses what it cannot do yet.
-enum class Purpose : uint8_t { kRead, kRun };
-
 // Reads and checks a whole file; touches nothing. Cost: start-up. Thread: any.
-Checked load(
-    const std::string& path, const MachineFacts& machine, Purpose purpose = Purpose::kRead
-);
-Checked parse(
-    const std::string& text,
-    const std::string& file_name,
-    const MachineFacts& machine,
-    Purpose purpose = Purpose::kRead
-);
+Checked load(const std::string& path, const MachineFacts& machine);
+Checked parse(const std::string& text, const std::string& file_name, const MachineFacts& machine);
 
 // The configuration in effect, defaults included, in the language of the file: parse(to_yaml(c))
 // gives c again (but for source_text).

@@ -158,6 +158,7 @@ void read_trigger_forwards(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_sets(const Node& node, const MachineFacts& machine, Draft& draft, Mistakes& mistakes);
 void read_groups(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_patterns(const Node& node, Draft& draft, Mistakes& mistakes);
+void read_payload_search(const Node& node, Draft& draft, Mistakes& mistakes);
 // Chains and rules; links, realms, pools, sets and what else they name have been read.
 void read_rules(const Node& node, Draft& draft, Mistakes& mistakes);
 void read_rules_change(const Node& node, Draft& draft, Mistakes& mistakes);

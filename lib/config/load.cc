@@ -6,7 +6,6 @@
 
 #include "config/draft.h"
 #include "config/read_file.h"
-#include "config/rule_text.h"
 #include "config/values.h"
 #include "config/yaml_tree.h"
 
@@ -48,6 +47,7 @@ void read_sections(const Map& top, const MachineFacts& machine, Draft& draft, Mi
         {"trigger-forwards", read_trigger_forwards},
         {"groups", read_groups},
         {"patterns", read_patterns},
+        {"payload-search", read_payload_search},
         {"rules", read_rules},
         {"rules-change", read_rules_change},
         {"timeouts", read_timeouts},
@@ -95,36 +95,6 @@ void check_whole(Draft& draft, Mistakes& mistakes) {
     check_translations(draft, mistakes);
 }
 
-// What rules may say and no worker does yet.
-const char* not_done_yet(const rules::Rule& rule) {
-    for (const rules::Condition& condition : rule.conditions) {
-        if (std::holds_alternative<rules::PayloadTest>(condition.test)) {
-            return "a payload condition";
-        }
-    }
-    return nullptr;
-}
-
-void refuse_rules_of(const rules::Chain& chain, Place place, Mistakes& mistakes) {
-    size_t number = 0;
-    for (const rules::RulePtr& rule : chain.rules) {
-        ++number;
-        if (const char* what = not_done_yet(*rule)) {
-            const std::string found = fmt::format(
-                "rule {} of chain {} with {}, which is not available yet", number, chain.name, what
-            );
-            mistakes.add(place, found, "a rule without it");
-        }
-    }
-}
-
-// The one place for what the language has and no worker does yet.
-void refuse_what_is_not_done_yet(const rules::RuleSet& set, Place place, Mistakes& mistakes) {
-    for (const rules::ChainId id : set.chains()) {
-        refuse_rules_of(*set.chain(id), place, mistakes);
-    }
-}
-
 Checked refuse(std::string file, std::string found) {
     return {
         std::nullopt,
@@ -167,19 +137,7 @@ MachineFacts MachineFacts::of_any_machine() {
     return facts;
 }
 
-std::optional<std::string> find_not_available(const rules::RuleSet& set) {
-    Mistakes mistakes({});
-    refuse_what_is_not_done_yet(set, {}, mistakes);
-    const std::vector<Mistake> found = std::move(mistakes).in_file_order();
-    return found.empty() ? std::nullopt : std::optional(found[0].found);
-}
-
-Checked parse(
-    const std::string& text,
-    const std::string& file_name,
-    const MachineFacts& machine,
-    Purpose purpose
-) {
+Checked parse(const std::string& text, const std::string& file_name, const MachineFacts& machine) {
     const auto tree = read_tree(text, file_name);
     if (!tree) {
         return {std::nullopt, {tree.error()}, {}};
@@ -192,10 +150,6 @@ Checked parse(
         read_sections(*top, machine, draft, mistakes);
         settle_workers(machine, draft, mistakes);
         check_whole(draft, mistakes);
-        const Node* const rules = top->find("rules");
-        if (purpose == Purpose::kRun && rules != nullptr) {
-            refuse_what_is_not_done_yet(draft.config.rules.set, rules->place, mistakes);
-        }
     }
     Checked checked;
     if (mistakes.empty()) {
@@ -207,9 +161,9 @@ Checked parse(
     return checked;
 }
 
-Checked load(const std::string& path, const MachineFacts& machine, Purpose purpose) {
+Checked load(const std::string& path, const MachineFacts& machine) {
     const auto text = read_regular_file(path, kMaxTextBytes);
-    return text ? parse(*text, path, machine, purpose) : refuse(path, text.error().message);
+    return text ? parse(*text, path, machine) : refuse(path, text.error().message);
 }
 
 }  // namespace sekisho::config

@@ -1,4 +1,4 @@
-// The sections groups and patterns: what rules call subscribers and payloads by.
+// The sections groups and patterns, what rules call subscribers and payloads by, and payload-search.
 #include <map>
 
 #include <fmt/format.h>
@@ -82,6 +82,8 @@ void read_pattern(const Map& map, PatternSettings& pattern, Mistakes& mistakes) 
         return;
     }
     pattern.text = text.text;
+    pattern.line = text.place.line;
+    pattern.column = text.place.column;
     read_number(map, "first-bytes", kFirstBytes, pattern.first_bytes, mistakes);
 }
 
@@ -102,6 +104,15 @@ void read_groups(const Node& node, Draft& draft, Mistakes& mistakes) {
             read_group(*map, draft, group, known, mistakes);
         }
         groups.push_back(std::move(group));
+    }
+}
+
+void read_payload_search(const Node& node, Draft& draft, Mistakes& mistakes) {
+    constexpr Choice<bool> kWhenFull[] = {{"drop", true}, {"pass", false}};
+    if (const auto map = Map::open(node, kPayloadSearch, mistakes)) {
+        PayloadSearchSettings& search = draft.config.payload_search;
+        read_number(*map, "streams", kScannedStreams, search.streams, mistakes);
+        read_choice(*map, "when-full", kWhenFull, search.drops_when_full, mistakes);
     }
 }
 

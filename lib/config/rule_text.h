@@ -28,9 +28,7 @@ FromText<rules::Action> parse_policy(
     const std::string& text, const Config& config, std::optional<rules::Hook> hook
 );
 
-// The first that these rules ask for and no worker does yet, as a sentence; nothing: they can be in force.
-std::optional<std::string> find_not_available(const rules::RuleSet& set);
-// The same of what rules that translate want around them, and this configuration, which runs, has not.
+// What rules that translate want around them, and this configuration, which runs, has not, as a sentence; nothing: they can be in force.
 std::optional<std::string> find_unfit(const Config& config, const rules::RuleSet& set);
 
 }  // namespace sekisho::config

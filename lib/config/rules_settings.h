@@ -49,7 +49,20 @@ struct PatternSettings {
     std::string text;
     bool is_regex = false;     // otherwise just these bytes
     uint32_t first_bytes = 0;  // of a direction, in which it must end; 0: anywhere
-    friend bool operator==(const PatternSettings&, const PatternSettings&) = default;
+    int line = 0;              // of its text in the file, from 1; no part of what it says
+    int column = 0;
+    friend bool operator==(const PatternSettings& a, const PatternSettings& b) {
+        return a.name == b.name && a.text == b.text && a.is_regex == b.is_regex &&
+               a.first_bytes == b.first_bytes;
+    }
+};
+
+// How payloads are searched.
+struct PayloadSearchSettings {
+    uint32_t streams = 4096;  // directions at the same time, over all shards
+    bool drops_when_full =
+        true;  // what would have to be searched beyond that; else it passes unsearched
+    friend bool operator==(const PayloadSearchSettings&, const PayloadSearchSettings&) = default;
 };
 
 struct RulesSettings {

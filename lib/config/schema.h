@@ -50,6 +50,7 @@ inline constexpr Key kTopKeys[] = {
     {"sets"},
     {"groups"},
     {"patterns"},
+    {"payload-search"},
     {"rules"},
     {"rules-change"},
     {"timeouts"},
@@ -189,6 +190,7 @@ inline constexpr Key kTableLimitKeys[] = {
 inline constexpr Key kSetKeys[] = {{"name", true}, {"addresses"}, {"file"}};
 inline constexpr Key kGroupKeys[] = {{"name", true}, {"realm"}, {"prefixes", true}};
 inline constexpr Key kPatternKeys[] = {{"name", true}, {"literal"}, {"regex"}, {"first-bytes"}};
+inline constexpr Key kPayloadSearchKeys[] = {{"streams"}, {"when-full"}};
 inline constexpr Key kChainKeys[] = {{"name", true}, {"hook"}, {"priority"}, {"policy"}, {"rules"}};
 inline constexpr Key kRuleKeys[] = {
     {"action"},
@@ -306,6 +308,7 @@ inline constexpr Section kPcp{"pcp", kPcpKeys};
 inline constexpr Section kSet{"a set", kSetKeys};
 inline constexpr Section kGroup{"a group", kGroupKeys};
 inline constexpr Section kPattern{"a pattern", kPatternKeys};
+inline constexpr Section kPayloadSearch{"payload-search", kPayloadSearchKeys};
 inline constexpr Section kChain{"a chain", kChainKeys};
 inline constexpr Section kRule{"a rule", kRuleKeys};
 inline constexpr Section kRuleConditions{"further conditions", kRuleConditionKeys};
@@ -351,6 +354,7 @@ inline constexpr const Section* kSections[] = {
     &kSet,
     &kGroup,
     &kPattern,
+    &kPayloadSearch,
     &kChain,
     &kRule,
     &kRuleConditions,
@@ -387,7 +391,7 @@ inline constexpr size_t kMaxSetAddresses = size_t{1} << 20;  // in the file, and
 inline constexpr size_t kMaxSetFile = size_t{64} << 20;      // bytes
 inline constexpr size_t kMaxSetPath = 4095;
 inline constexpr size_t kMaxGroups = 4096;
-inline constexpr size_t kMaxPatterns = 65535;
+inline constexpr size_t kMaxPatterns = 16384;
 inline constexpr size_t kMaxPatternBytes = 4096;
 inline constexpr size_t kMaxChains = 4096;
 inline constexpr size_t kMaxDnatTargets = 256;
@@ -450,6 +454,7 @@ inline constexpr NumberRule kRatePeriod{1, 604800, Unit::kSeconds};
 inline constexpr NumberRule kRateBurst{1, 1000000, Unit::kCount};
 inline constexpr NumberRule kLogLines{0, UINT32_MAX, Unit::kCount};
 inline constexpr NumberRule kFirstBytes{1, 1073741824, Unit::kCount};
+inline constexpr NumberRule kScannedStreams{64, 1048576, Unit::kCount};
 inline constexpr uint64_t kMaxIcmpCode = 15;  // of destination unreachable
 inline constexpr uint64_t kMaxDscp = 63;      // RFC 2474
 inline constexpr NumberRule kRulePort{1, 65535};

@@ -485,6 +485,12 @@ void write_rest(const Config& config, Out out) {
         l.unreplied_make_room
     );
     write_pcp(config.nat.pcp, out);
+    fmt::format_to(
+        out,
+        "\npayload-search:\n  streams: {}\n  when-full: {}\n",
+        config.payload_search.streams,
+        config.payload_search.drops_when_full ? "drop" : "pass"
+    );
     if (!config.log.file.empty()) {
         write_log(config, out);
     }

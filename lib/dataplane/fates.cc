@@ -7,9 +7,10 @@ namespace sekisho::dataplane {
 
 Fates::Fates(uint32_t room, const HashSecret& secret)
     : secret_(secret),
-      fates_(std::clamp<uint32_t>(room, 4, kMost)),
+      fates_(std::clamp<uint32_t>(room, 2 * kFirst, kMost)),
       slots_(std::bit_ceil(fates_.size() * 2)) {
     fates_[kWalkExcused].is_excused = true;
+    fates_[kScannedExcused].is_excused = true;
 }
 
 size_t Fates::slot_of(const FateWays& ways, bool is_excused) const {

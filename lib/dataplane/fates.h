@@ -4,7 +4,8 @@
 //             bytes, and a tag that says of which packets it holds: those of one arriving link, while the other end
 //             has or has not been heard. A session names its fate in Session::verdict, with the generation of the rules.
 //   Law       fates are never taken away: a table belongs to one generation of the rules and goes with it.
-//   Full      kWalk, kWalkExcused: the session's packets walk through the rules one by one.
+//   Full      kWalk, kWalkExcused: the session's packets walk through the rules one by one. kScanned, kScannedExcused: besides,
+//             the payload of all of them is looked at (scanned_flows.h).
 //   Cost      find_or_make: one hash and one probe, usually; allocates nothing after it is made.
 //   Thread    one writer; counts and paths of those below size() may be read by anybody.
 //   Source    ARCHITECTURE 5.
@@ -55,6 +56,9 @@ class Fates {
   public:
     static constexpr uint32_t kWalk = 0;
     static constexpr uint32_t kWalkExcused = 1;
+    static constexpr uint32_t kScanned = 2;
+    static constexpr uint32_t kScannedExcused = 3;
+    static constexpr uint32_t kFirst = 4;  // from here on they say something
     static constexpr uint32_t kMost = uint32_t{1} << 20;
 
     // At most kMost.
@@ -72,7 +76,7 @@ class Fates {
     HashSecret secret_;
     std::vector<Fate> fates_;
     std::vector<uint32_t> slots_;  // 0: free
-    std::atomic<uint32_t> size_{2};
+    std::atomic<uint32_t> size_{kFirst};
 };
 
 }  // namespace sekisho::dataplane

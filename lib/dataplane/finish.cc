@@ -18,7 +18,7 @@ void Shard::finish(Burst& burst) {
     if (any_hand_off) {
         hand_off_all(batch);
     }
-    free_ended_fragments();
+    free_ended();
     free_now();
 }
 
@@ -176,9 +176,14 @@ void Shard::punt_error(Burst& burst, uint32_t i) {
     free_later(ref);
 }
 
-void Shard::free_ended_fragments() {
+void Shard::free_ended() {
     while (fragments_.has_ended()) {
         const FragmentTable::Ended ended = fragments_.take_ended();
+        counters_.drop(ended.reason);
+        free_later(ended.packet);
+    }
+    while (scanned_ != nullptr && scanned_->has_ended()) {
+        const auto ended = scanned_->take_ended();
         counters_.drop(ended.reason);
         free_later(ended.packet);
     }

@@ -165,6 +165,8 @@ void bind(Burst& burst, const StageTables& tables, Tick now) {
         }
         if (meta.verdict == Verdict::kPending) {
             bind_one(ref, meta, tables, now);
+        } else if (meta.verdict == Verdict::kKept) {  // it waits for the others, to be searched
+            (void)tables.fragments->bind(facts_of(ref, meta), {meta.key.ports(), false, {}}, now);
         } else if (meta.verdict == Verdict::kDrop || meta.verdict == Verdict::kPuntError) {
             tables.fragments->refuse(facts_of(ref, meta), meta.reason, now);
         } else if (meta.verdict == Verdict::kPuntNeighbour) {  // the appliance's own: the first one is enough for it

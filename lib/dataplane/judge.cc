@@ -66,6 +66,8 @@ Judge::Judge(const JudgePlan& plan)
       nat_trail_(&Judge::spill, this),
       targets_(plan.targets),
       secret_(plan.secret),
+      patterns_(plan.patterns),
+      leads_to_payload_(rules::chains_that_ask_for_payload(plan.rules->rules())),
       log_(plan.log) {
     for (unsigned hook = 0; hook < rules::kHooks; ++hook) {
         chains_[hook] = rules_->rules().chains_at(static_cast<Hook>(hook));
@@ -81,6 +83,9 @@ Judge::Judge(const JudgePlan& plan)
                      does_any<rules::Masquerade>(rules_->rules());
     if (log_ != nullptr) {
         find_rules_that_log();
+    }
+    if (std::ranges::find(leads_to_payload_, true) == leads_to_payload_.end()) {
+        patterns_ = nullptr;
     }
 }
 
@@ -100,9 +105,13 @@ void Judge::change_compiled(const std::shared_ptr<const rules::CompiledRules>& c
     rules_ = compiled;
 }
 
-void Judge::begin(const rules::RulePacket& packet, const PacketBytes& bytes) {
+void Judge::begin(
+    const rules::RulePacket& packet, const PacketBytes& bytes, PayloadFinder* finder
+) {
     packet_ = packet;
     bytes_ = bytes;
+    finder_ = finder;
+    is_stopped_ = has_met_payload_ = false;
     logged_.clear();
     trail_.clear();
     nat_trail_.clear();
@@ -123,6 +132,31 @@ void Judge::note(const rules::Outcome& outcome) {
     ruling_.tos_keep &= outcome.tos_keep;
     ruling_.tos_flip =
         static_cast<uint8_t>((ruling_.tos_flip & outcome.tos_keep) ^ outcome.tos_flip);
+}
+
+// Whether some packet of the flow, whatever varies, comes to a rule that asks for a payload.
+bool Judge::may_meet_payload(rules::ChainId chain) {
+    if (!chain_residue_.make(*rules_, chain, packet_, *sets_, scratch_.match)) {
+        return true;
+    }
+    for (uint16_t at = 0; at < chain_residue_.size(); ++at) {
+        const rules::Step* const step = chain_residue_.step(at);
+        if (step != nullptr && rules::asks_for_payload(*step->rule)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// False: the packet goes no further.
+bool Judge::look_for_payload(rules::ChainId chain) {
+    if (finder_ == nullptr || !leads_to_payload_[chain.value] || !may_meet_payload(chain)) {
+        return true;
+    }
+    has_met_payload_ = true;
+    is_stopped_ = !finder_->find(packet_);
+    finder_ = nullptr;
+    return !is_stopped_;
 }
 
 rules::Outcome Judge::walk(rules::ChainId chain) {
@@ -161,6 +195,9 @@ void Judge::gather(rules::ChainId chain, size_t path_before) {
 bool Judge::ask(Hook hook) {
     asked_ = hook;
     for (const rules::ChainId chain : chains_[static_cast<size_t>(hook)]) {
+        if (is_stopped_ || !look_for_payload(chain)) [[unlikely]] {
+            return false;
+        }
         const size_t before = trail_.rules().size();
         const rules::Outcome outcome = walk(chain);
         note_logged(outcome, trail_.rules().subspan(before));
@@ -196,6 +233,9 @@ rules::Outcome Judge::walk_once(rules::ChainId chain) {
 const rules::Action* Judge::translation(Hook hook) {
     asked_ = hook;
     for (const rules::ChainId chain : chains_[static_cast<size_t>(hook)]) {
+        if (is_stopped_ || !look_for_payload(chain)) [[unlikely]] {
+            return nullptr;
+        }
         const size_t before = nat_trail_.rules().size();
         const rules::Outcome outcome = walk_once(chain);
         note_logged(outcome, nat_trail_.rules().subspan(before));
@@ -332,6 +372,10 @@ void Judge::keep(flow::Session& session, const Of& of, uint32_t bytes) {
         tell_logged();
     }
     count_translation(bytes);
+    if (of.is_scanned) {
+        session.verdict = mark_ | (of.is_excused ? Fates::kScannedExcused : Fates::kScanned);
+        return end(bytes);
+    }
     const auto direction = static_cast<size_t>(of.direction);
     FateWays ways = fates_.at(fate_of(session)).ways();
     FateWay& way = ways[direction];
@@ -345,7 +389,7 @@ void Judge::keep(flow::Session& session, const Of& of, uint32_t bytes) {
     const uint32_t none = of.is_excused ? Fates::kWalkExcused : Fates::kWalk;
     const uint32_t fate = is_kept ? fates_.find_or_make(ways, of.is_excused) : none;
     session.verdict = mark_ | fate;
-    if (fate <= Fates::kWalkExcused || way.path == rules::kNoPath) {
+    if (fate < Fates::kFirst || way.path == rules::kNoPath) {
         return end(bytes);
     }
     if ((way.tag & kFateResidue) != 0) {
@@ -386,7 +430,7 @@ void Judge::add_path(
 
 std::vector<rules::RuleTotal> Judge::totals() const {
     std::vector<rules::RuleTotal> totals = rules::total_by_rule(paths_, counts_);
-    for (uint32_t k = 2 * (Fates::kWalkExcused + 1); k < 2 * fates_.size(); ++k) {
+    for (uint32_t k = 2 * Fates::kFirst; k < 2 * fates_.size(); ++k) {
         const Fate::Half& half = fates_.at(k / 2).half[k % 2];
         if (half.way.path != rules::kNoPath && (half.way.tag & kFateResidue) == 0) {
             add_path(totals, half.way.path, half.count);

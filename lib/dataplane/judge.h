@@ -10,6 +10,8 @@
 //             most kMostLogged of one packet.
 //   Time      a judge belongs to one generation of the rules: another takes its place while the worker rests (base/rest_gate.h), and takes
 //             over its rates. Its counts are summed up by whoever gets it back.
+//   Payload   where a rule may ask for it, whoever searches payloads (payload_finder.h) is asked first. He may stop the packet: then
+//             the question has no answer.
 //   Memory    all of it is taken when it is made.
 //   Thread    the shard's worker; totals() by anybody.
 //   Source    ARCHITECTURE 5.
@@ -25,6 +27,7 @@
 
 #include "base/keyed_hash.h"
 #include "dataplane/fates.h"
+#include "dataplane/payload_finder.h"
 #include "dataplane/residues.h"
 #include "dataplane/rule_log.h"
 #include "dataplane/target_tables.h"
@@ -34,6 +37,7 @@
 #include "rules/flow_residue.h"
 #include "rules/groups.h"
 #include "rules/paths.h"
+#include "rules/pattern_names.h"
 #include "rules/rates.h"
 
 namespace sekisho::dataplane {
@@ -76,6 +80,7 @@ struct JudgePlan {
     std::shared_ptr<const rules::AddressSets> sets;
     std::shared_ptr<const rules::SubscriberGroups> groups;  // empty: none
     std::shared_ptr<const TargetTables> targets;            // empty: made by the judge
+    std::shared_ptr<const rules::PatternNames> patterns;    // empty: nobody searches payloads
     const WeekClock* clock = nullptr;
     uint32_t generation = 1;  // 1 to Judge::kGenerations - 1
     uint32_t shards = 1;
@@ -104,12 +109,24 @@ class Judge {
         return groups_ == nullptr ? rules::kNoGroup : groups_->group_of(realm, subscriber);
     }
 
-    // `bytes`: valid until the question ends; for the log.
-    void begin(const rules::RulePacket& packet, const PacketBytes& bytes = {});
+    // Whether some rule asks for a payload, and somebody searches them.
+    bool asks_for_payload() const { return patterns_ != nullptr; }
+    const std::shared_ptr<const rules::PatternNames>& patterns() const { return patterns_; }
+
+    // `bytes`: valid until the question ends; for the log. `finder`: as long; nullptr: nothing is found.
+    void begin(
+        const rules::RulePacket& packet,
+        const PacketBytes& bytes = {},
+        PayloadFinder* finder = nullptr
+    );
     rules::RulePacket& packet() { return packet_; }
     // Whether the packet goes on; if not, the ruling says how it ends.
     bool ask(rules::Hook hook);
     const Ruling& ruling() const { return ruling_; }
+    // Whether the finder has ended the question.
+    bool is_stopped() const { return is_stopped_; }
+    // Whether a rule may have asked what the payload has.
+    bool has_met_payload() const { return has_met_payload_; }
     // Of a new flow: the action that translates its destination, or its source, as the chains at that nat hook say; or a filter hook
     // before that has redirected or masqueraded it. nullptr: none. Valid for the burst.
     const rules::Action* translation(rules::Hook hook);
@@ -161,6 +178,7 @@ class Judge {
         FateTag tag;
         rules::VaryingFields fields;
         bool is_excused = false;
+        bool is_scanned = false;  // all packets of the session are to be looked at
     };
     void keep(flow::Session& session, const Of& of, uint32_t bytes);
     // Of a packet whose session has a fate: true: it passes, and is counted.
@@ -190,6 +208,8 @@ class Judge {
     std::vector<rules::RuleTotal> totals() const;
 
   private:
+    bool may_meet_payload(rules::ChainId chain);
+    bool look_for_payload(rules::ChainId chain);
     rules::Outcome walk(rules::ChainId chain);
     rules::Outcome walk_once(rules::ChainId chain);
     void count_translation(uint32_t bytes);
@@ -237,8 +257,11 @@ class Judge {
     const rules::Action* redirect_ = nullptr;  // what filter hooks have said of the question
     const rules::Action* masquerade_ = nullptr;
     rules::RuleId translated_by_ = rules::kNoRule;
+    std::shared_ptr<const rules::PatternNames> patterns_;
+    std::vector<bool> leads_to_payload_;  // by ChainId
     rules::RulePacket packet_;
     PacketBytes bytes_;
+    PayloadFinder* finder_ = nullptr;
     RuleLog* log_;
     std::unordered_map<uint32_t, uint32_t> log_rates_;  // by RuleId, of those that log
     std::vector<RuleLogRecord> logged_;                 // of this question
@@ -247,6 +270,8 @@ class Judge {
     bool is_asking_ = false;
     bool are_all_asked_ = false;
     bool is_overruled_ = false;
+    bool is_stopped_ = false;
+    bool has_met_payload_ = false;
 };
 
 }  // namespace sekisho::dataplane

@@ -80,7 +80,9 @@ void begin(const Burst& burst, uint32_t i, const StageTables& tables, Tick now) 
         .ip = ref.data + meta.l3_offset,
         .length = static_cast<uint16_t>(length),
         .ethernet = has_arrived ? ref.data : nullptr};
-    judge.begin(packet_of(ref, meta, judge, now), bytes);
+    const bool may_search = tables.scanned != nullptr && tables.scanned->is_about(ref);
+    PayloadFinder* const finder = may_search ? tables.scanned : nullptr;
+    judge.begin(packet_of(ref, meta, judge, now), bytes, finder);
 }
 
 bool is_second_half(const PacketRef& ref) {
@@ -195,6 +197,24 @@ bool ask_all(
            ask_departure(meta, tables);
 }
 
+// What is to be asked of its payload is asked of this packet. False: its verdict is there, as its stream wants it.
+bool take_up(
+    Burst& burst, uint32_t i, const flow::Session* session, const StageTables& tables, Tick now
+) {
+    if (tables.scanned == nullptr) [[likely]] {
+        return true;
+    }
+    PacketRef& ref = burst.batch.ref[i];
+    PacketMeta& meta = burst.batch.meta[i];
+    if ((ref.fragment & packet::kLaterFragment) != 0 &&
+        tables.scanned->take_fragment(ref, meta, now)) {
+        return false;
+    }
+    const bool is_miss = meta.verdict == Verdict::kMiss && packet::is_usual(meta.kind);
+    tables.scanned->take_up({&ref, &meta, session, is_miss, now});
+    return tables.scanned->scan_known();
+}
+
 // Does what the rules say.
 void obey(Burst& burst, uint32_t i, const Ruling& ruling) {
     PacketMeta& meta = burst.batch.meta[i];
@@ -243,29 +263,53 @@ rules::VaryingFields fields_of(const PacketRef& ref, const PacketMeta& meta) {
         .has_tcp = is_tcp});
 }
 
+// No packet of it has passed yet.
+bool is_unused(const flow::Session& session) {
+    return (session.flags & (flow::kSeenInbound | flow::kSeenOutbound)) == 0;
+}
+
 FateTag tag_of(const PacketRef& ref, const PacketMeta& meta) {
     return fate_tag(ref.in_link, is_answered(session_of(meta), meta.direction));
+}
+
+// Whether all packets of the session are to be looked at, once the rules were asked about one.
+bool is_still_scanned(const PacketMeta& meta, const StageTables& tables) {
+    if (tables.scanned == nullptr) {
+        return false;
+    }
+    tables.scanned->note_asked(tables.judge->has_met_payload());
+    return tables.scanned->needs_all({meta.session_index});
 }
 
 [[gnu::noinline]] void judge_anew(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
     PacketMeta& meta = burst.batch.meta[i];
     const PacketRef& ref = burst.batch.ref[i];
     Judge& judge = *tables.judge;
-    ask_all(burst, i, state_of(meta), tables, now);
     flow::Session& session = session_of(meta);
+    const bool is_for_session = is_kept(ref, meta);
+    const bool is_part = meta.kind == PacketKind::kLaterFragment && meta.session_index != kNoIndex;
+    if (!take_up(burst, i, is_for_session || is_part ? &session : nullptr, tables, now)) {
+        return;
+    }
+    ask_all(burst, i, state_of(meta), tables, now);
+    if (judge.is_stopped()) [[unlikely]] {
+        return judge.drop_question();
+    }
     const bool is_excused = meta.session_index != kNoIndex && judge.is_excused(session);
     const bool is_denied = judge.ruling().answer != Ruling::kPass && judge.is_for_flow();
     if (is_excused && is_denied) {
         judge.excuse();
     }
-    if (!is_kept(ref, meta)) {
+    if (!is_for_session) {
         judge.end(meta.l3_length);
         return obey(burst, i, judge.ruling());
     }
     // Only the subscriber's own packets end it: anybody outside may send what the rules forbid.
     const bool is_forbidden =
         is_denied && !is_excused && !judge.knows(session) && meta.direction == Direction::kOutbound;
-    const Judge::Of of{meta.direction, tag_of(ref, meta), fields_of(ref, meta), is_excused};
+    const bool is_scanned = is_still_scanned(meta, tables);
+    const Judge::Of of{
+        meta.direction, tag_of(ref, meta), fields_of(ref, meta), is_excused, is_scanned};
     judge.keep(session, of, meta.l3_length);
     obey(burst, i, judge.ruling());
     burst.forbidden |= is_forbidden ? uint32_t{1} << i : 0;
@@ -289,7 +333,13 @@ FateTag tag_of(const PacketRef& ref, const PacketMeta& meta) {
 ) {
     const PacketMeta& meta = burst.batch.meta[i];
     Judge& judge = *tables.judge;
+    if (!take_up(burst, i, &session_of(meta), tables, now)) {
+        return;
+    }
     ask_all(burst, i, ConnectionState::kInvalid, tables, now);
+    if (judge.is_stopped()) [[unlikely]] {
+        return judge.drop_question();
+    }
     const bool is_denied = judge.ruling().answer != Ruling::kPass && judge.is_for_flow();
     if (is_denied && judge.is_excused(session_of(meta))) {
         judge.excuse();
@@ -314,10 +364,16 @@ bool is_out_of_window(const Burst& burst, uint32_t i, const StageTables& tables)
     if (!judge.has(kArrival | mask_of(Hook::kLocalIn))) {
         return;
     }
+    if (!take_up(burst, i, nullptr, tables, now)) {
+        return;
+    }
     begin(burst, i, tables, now);
     if ((is_second_half(ref) || ask_arrival(judge)) && judge.ask(Hook::kLocalIn)) {
         judge.end(meta.l3_length);
         return;
+    }
+    if (judge.is_stopped()) [[unlikely]] {
+        return judge.drop_question();
     }
     judge.end(meta.l3_length);
     obey(burst, i, judge.ruling());
@@ -333,39 +389,6 @@ bool is_out_of_window(const Burst& burst, uint32_t i, const StageTables& tables)
     } else if (meta.verdict == Verdict::kPending && (burst.judged >> i & 1) == 0) {
         judge_anew(burst, i, tables, now);
     }
-}
-
-bool is_pending_with(const PacketMeta& meta, uint32_t session) {
-    return meta.verdict == Verdict::kPending && meta.session_index == session;
-}
-
-void drop_all_of(uint32_t session, Batch& batch) {
-    for (uint32_t k = 0; k < batch.count; ++k) {
-        if (is_pending_with(batch.meta[k], session)) {
-            batch.drop(k, DropReason::kDeniedByRule);
-        }
-    }
-}
-
-// Not before the whole burst has been judged: other packets of it may have the same session.
-[[gnu::cold]] [[gnu::noinline]] void end_sessions(
-    Burst& burst, const StageTables& tables, Tick now
-) {
-    Batch& batch = burst.batch;
-    for (uint32_t left = burst.forbidden | burst.made_in_vain; left != 0; left &= left - 1) {
-        const auto i = static_cast<uint32_t>(std::countr_zero(left));
-        const uint32_t session = batch.meta[i].session_index;
-        bool is_used = false;
-        for (uint32_t k = 0; k < batch.count; ++k) {
-            is_used |= is_pending_with(batch.meta[k], session);
-        }
-        if (is_used && (burst.forbidden >> i & 1) == 0) {
-            continue;
-        }
-        drop_all_of(session, batch);
-        tables.nat->clear_session({session}, now);
-    }
-    burst.forbidden = burst.made_in_vain = 0;
 }
 
 // As whose an inbound packet would pass, if it does: so that nothing is made of what the rules forbid.
@@ -403,6 +426,10 @@ bool ask_of_likely(Burst& burst, uint32_t i, const StageTables& tables) {
 
 // The packet ends here.
 bool forbid(Burst& burst, uint32_t i, const StageTables& tables) {
+    if (tables.judge->is_stopped()) [[unlikely]] {
+        tables.judge->drop_question();
+        return false;
+    }
     tables.judge->end(burst.batch.meta[i].l3_length);
     obey(burst, i, tables.judge->ruling());
     return false;
@@ -425,6 +452,9 @@ bool begin_asking(Burst& burst, uint32_t i, const StageTables& tables, Tick now)
     }
     const PacketRef& ref = burst.batch.ref[i];
     const ConnectionState state = state_of_miss(burst.batch.meta[i], tables, now);
+    if (!take_up(burst, i, nullptr, tables, now)) {
+        return false;
+    }
     begin(burst, i, tables, now);
     // While it may still become untracked, nobody knows.
     judge.packet().state = judge.may_untrack() ? ConnectionState::kNew : state;
@@ -476,19 +506,33 @@ void finish_asking(Burst& burst, uint32_t i, const StageTables& tables) {
     if (meta.verdict != Verdict::kPending) {
         return judge.end(meta.l3_length);
     }
+    const bool has_session = is_kept(ref, meta);
+    if (tables.scanned != nullptr && has_session &&
+        tables.scanned->is_scanned({meta.session_index})) {
+        return judge.drop_question();  // its turn comes among the packets of its session
+    }
     burst.judged |= uint32_t{1} << i;
     const bool is_forwarded = judge.are_all_asked() || meta.direction == Direction::kOutbound ||
                               ask_forward(ref, meta, tables);
     if (is_forwarded && !judge.are_all_asked()) {
         ask_departure(meta, tables);
     }
-    if (!is_kept(ref, meta)) {
+    if (judge.is_stopped()) [[unlikely]] {
+        burst.made_in_vain |= has_session && is_unused(session_of(meta)) ? uint32_t{1} << i : 0;
+        return judge.drop_question();
+    }
+    if (!has_session) {
         judge.end(meta.l3_length);
         return obey(burst, i, judge.ruling());
     }
     flow::Session& session = session_of(meta);
-    const bool is_new = (session.flags & (flow::kSeenInbound | flow::kSeenOutbound)) == 0;
-    const Judge::Of of{meta.direction, tag_of(ref, meta), fields_of(ref, meta)};
+    bool is_scanned = false;
+    if (tables.scanned != nullptr) {
+        tables.scanned->keep_for({meta.session_index});
+        is_scanned = tables.scanned->needs_all({meta.session_index});
+    }
+    const bool is_new = is_unused(session);
+    const Judge::Of of{meta.direction, tag_of(ref, meta), fields_of(ref, meta), false, is_scanned};
     judge.keep(session, of, meta.l3_length);
     obey(burst, i, judge.ruling());
     const bool is_in_vain = is_new && judge.ruling().answer != Ruling::kPass;
@@ -516,7 +560,7 @@ void judge(Burst& burst, const StageTables& tables, Tick now) {
         }
     }
     if ((burst.forbidden | burst.made_in_vain) != 0) [[unlikely]] {
-        end_sessions(burst, tables, now);
+        end_forbidden(burst, tables, now);
     }
 }
 
@@ -541,23 +585,6 @@ void judge_own(Burst& burst, const StageTables& tables, Tick now) {
             obey(burst, i, judge.ruling());
         }
     }
-}
-
-void set_tos(Burst& burst) {
-    for (uint32_t left = burst.changes_tos; left != 0; left &= left - 1) {
-        const auto i = static_cast<uint32_t>(std::countr_zero(left));
-        const PacketMeta& meta = burst.batch.meta[i];
-        if (meta.verdict != Verdict::kPending && meta.verdict != Verdict::kTransmit) {
-            continue;
-        }
-        uint8_t* const ip = burst.batch.ref[i].data + meta.l3_offset;
-        const auto before = packet::load<uint16_t>(ip);
-        ip[packet::offset::kIpTos] = burst.tos[i];
-        const uint16_t delta = packet::checksum_delta16(before, packet::load<uint16_t>(ip));
-        uint8_t* const checksum = ip + packet::offset::kIpChecksum;
-        packet::store(checksum, packet::apply_delta(packet::load<uint16_t>(checksum), delta));
-    }
-    burst.changes_tos = 0;
 }
 
 }  // namespace sekisho::dataplane

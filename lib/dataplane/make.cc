@@ -373,6 +373,13 @@ void foresee(const Batch& batch, const StageTables& tables, Newcomers& newcomers
 
 namespace {
 
+// A fragment whose datagram is put together, as its payload is to be searched.
+bool is_searched_whole(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+    PacketRef& ref = burst.batch.ref[i];
+    return (ref.fragment & packet::kLaterFragment) != 0 && tables.scanned != nullptr &&
+           tables.scanned->take_fragment(ref, burst.batch.meta[i], now);
+}
+
 // What passes without a session of its own, or goes elsewhere. True: there is no more to do.
 bool is_done_with(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
     const PacketMeta& meta = burst.batch.meta[i];
@@ -406,7 +413,8 @@ void make(Burst& burst, const StageTables& tables, Tick now) {
         if (meta.verdict != Verdict::kMiss) {
             continue;
         }
-        const bool is_done = is_done_with(burst, i, tables, now);
+        const bool is_done =
+            is_searched_whole(burst, i, tables, now) || is_done_with(burst, i, tables, now);
         if (is_done) {
             // Its verdict is there.
         } else if (is_newcomer(meta)) {

@@ -33,6 +33,9 @@ void Shard::run(Burst& burst, Tick now) {
     if (tables_.judge != nullptr) {
         judge(burst, tables_, now);
     }
+    if (tables_.scanned != nullptr) {
+        tables_.scanned->let_go();
+    }
     if (burst.batch.longest > tables_.smallest_mtu) {
         fit(burst, tables_);
     }

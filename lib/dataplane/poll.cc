@@ -24,8 +24,10 @@ unsigned Shard::poll(Tick now) {
     work += resume_held(now);
     work += answer_unsolicited_syns(now);
     work += fragments_.advance(now, kTimersAPoll);
-    free_ended_fragments();
+    work += scanned_ != nullptr ? scanned_->advance(now, kTimersAPoll) : 0;
+    free_ended();
     free_now();
+    work += resume_kept(now);
     sweep();
     gauges_.sessions.set(nat_->session_count());
     gauges_.mappings.set(nat_->mapping_count());
@@ -59,7 +61,7 @@ unsigned Shard::poll_hand_offs(Tick now) {
         }
         other_.batch.count = static_cast<uint32_t>(count);
         run_loaded(Origin::kHandedOff, now);
-        resume_fragments(now);
+        resume_kept(now);
         taken += static_cast<unsigned>(count);
         return true;
     };
@@ -78,14 +80,14 @@ unsigned Shard::resume_held(Tick now) {
         const unsigned count = held_.take_ready(std::span(other_.batch.ref));
         other_.batch.count = count;
         run_loaded(Origin::kResumed, now);
-        resume_fragments(now);
+        resume_kept(now);
         resumed += count;
     }
     return resumed;
 }
 
 // Those whose first fragment has come; none of them waits here again. A first one may come out of resume_held(), too.
-unsigned Shard::resume_fragments(Tick now) {
+unsigned Shard::resume_kept(Tick now) {
     unsigned resumed = 0;
     while (fragments_.has_ready()) {
         const unsigned count = fragments_.take_ready(std::span(other_.batch.ref));
@@ -93,7 +95,39 @@ unsigned Shard::resume_fragments(Tick now) {
         run_loaded(Origin::kResumed, now);
         resumed += count;
     }
+    return resumed + (scanned_ != nullptr ? resume_streams(now) : 0);
+}
+
+// Datagrams that are whole, and segments that follow what has passed now. Each may be what others wait for.
+unsigned Shard::resume_streams(Tick now) {
+    unsigned resumed = 0;
+    while (scanned_->fragments().has_complete() || scanned_->has_ready()) {
+        other_.batch.count = scanned_->take_ready(std::span(other_.batch.ref));
+        put_together();
+        resumed += other_.batch.count;
+        run_loaded(Origin::kResumed, now);
+    }
     return resumed;
+}
+
+// What is whole, as far as there is room in the burst.
+void Shard::put_together() {
+    Assembler& fragments = scanned_->fragments();
+    while (fragments.has_complete() && other_.batch.count < kBurst) {
+        const auto pieces = fragments.take_complete();
+        PacketRef whole = plan_.store->allocate();
+        if (whole.handle == nullptr) {
+            counters_.drop(DropReason::kNoBuffer, pieces.size());
+        } else {
+            join(pieces, whole);
+            counters_.consumed.add(pieces.size());
+            counters_.generated.add(1);
+            other_.batch.ref[other_.batch.count++] = whole;
+        }
+        for (const Assembler::Piece& piece : pieces) {
+            free_later(piece.packet);
+        }
+    }
 }
 
 unsigned Shard::poll_back(Tick now) {

@@ -55,6 +55,7 @@ Result<RulesInForce::Judges> RulesInForce::prepare(const Rules& rules) {
     plan.rules = rules.compiled;
     plan.sets = rules.sets != nullptr ? rules.sets : std::make_shared<rules::AddressSets>();
     plan.groups = rules.groups;
+    plan.patterns = rules.patterns;
     plan.targets = std::make_shared<TargetTables>(rules.compiled->rules());
     plan.clock = &clock_;
     plan.generation = generation;

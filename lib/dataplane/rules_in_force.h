@@ -30,6 +30,8 @@ class RulesInForce {
         std::shared_ptr<const rules::CompiledRules> compiled;  // empty: none
         std::shared_ptr<const rules::AddressSets> sets;
         std::shared_ptr<const rules::SubscriberGroups> groups;
+        // Empty: no rule asks for payloads. Else all shards scan (Shard::begin_scanning) before they are put, and the scanners look for these.
+        std::shared_ptr<const rules::PatternNames> patterns;
         bool cuts = true;  // judge.h
     };
     using Judges = std::vector<std::unique_ptr<Judge>>;  // by shard

@@ -46,6 +46,10 @@ Shard::Shard(const ShardPlan& plan, std::unique_ptr<nat::NatShard> nat)
 
 Shard::~Shard() = default;
 
+size_t Shard::held() const {
+    return held_.size() + fragments_.held() + (scanned_ != nullptr ? scanned_->held() : 0);
+}
+
 bool Shard::send(ShardId to, const nat::ShardMessage& message) {
     return plan_.fabric->message(tables_.self, to).push(message);
 }
@@ -72,7 +76,7 @@ void Shard::receive(std::span<const Fresh> bursts, Tick now) {
         run(fresh_[k], now);
         run_again(now);
         resume_held(now);
-        resume_fragments(now);
+        resume_kept(now);
     }
 }
 
@@ -110,7 +114,10 @@ void Shard::shut_down() {
         end(packet);
     }
     fragments_.end_all(DropReason::kShutdown);
-    free_ended_fragments();
+    if (scanned_ != nullptr) {
+        scanned_->end_all(DropReason::kShutdown);
+    }
+    free_ended();
     for (unsigned from = 0; from < tables_.shards; ++from) {
         auto& ring = plan_.fabric->hand_off(ShardId{static_cast<uint8_t>(from)}, tables_.self);
         while (ring.pop(packet)) {

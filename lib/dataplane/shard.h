@@ -94,6 +94,14 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     std::unique_ptr<Judge> change_rules(std::unique_ptr<Judge> judge);
     // The same rules, compiled anew. While the worker rests.
     void change_compiled(const std::shared_ptr<const rules::CompiledRules>& compiled);
+    // From now on it can search payloads, with sizes that stay: before rules that ask for them are put in force. While the worker rests.
+    void begin_scanning(
+        const ScannedFlows::Sizes& sizes, std::unique_ptr<rules::PayloadScanner> scanner
+    );
+    // What it has found is forgotten. While the worker rests.
+    void end_scanned();
+    ScannedFlows* scanned() { return scanned_.get(); }  // empty: it cannot
+    const ScannedFlows* scanned() const { return scanned_.get(); }
     RuleLog& rule_log() { return rule_log_; }
     const Judge* current_judge() const { return judge_.get(); }
     // No session that lives remembers rules of an older generation than this one.
@@ -105,13 +113,18 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     nat::NatShard& nat() { return *nat_; }
     PacketCounters& counters() { return counters_; }
     const PacketCounters& counters() const { return counters_; }
-    size_t held() const { return held_.size() + fragments_.held(); }  // may be read by anyone
+    size_t held() const;  // may be read by anyone
     const ShardGauges& gauges() const { return gauges_; }
     const UnsolicitedSyns& unsolicited_syns() const { return unsolicited_syns_; }
     const nat::PcpCounters& pcp_counters() const { return port_control_.counters; }
 
     bool send(ShardId to, const nat::ShardMessage& message) override;  // MessageSink
     void wait_is_over(SubscriberIndex subscriber) override;            // WaitListener
+    void session_ended(SessionIndex session) override {
+        if (scanned_ != nullptr) {
+            scanned_->end_of_session(session);
+        }
+    }
     void tcp_session_ended(const FlowKey& inbound, uint64_t hash) override {
         unsolicited_syns_.end_of_session(inbound, hash);
     }
@@ -138,7 +151,7 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     void end_cut(const PacketRef& frame, DropReason reason);
     bool allocate_all(std::span<PacketRef> buffers);
     Be16 id_of_pieces(const packet::Ipv4View& ip);
-    void free_ended_fragments();
+    void free_ended();
     void free_later(const PacketRef& packet);
     void free_now();
     // shard.cc: bursts that do not come from a device, in other_; and the end.
@@ -151,7 +164,9 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     unsigned poll_messages(Tick now);
     unsigned poll_hand_offs(Tick now);
     unsigned resume_held(Tick now);
-    unsigned resume_fragments(Tick now);
+    unsigned resume_kept(Tick now);
+    unsigned resume_streams(Tick now);
+    void put_together();
     unsigned poll_back(Tick now);
     void run_answers(Tick now);
     void take_back(const Back& back);
@@ -181,6 +196,7 @@ class Shard final : public nat::MessageSink, public nat::WaitListener {
     HopTable hops_;
     HeldList held_;
     FragmentTable fragments_;
+    std::unique_ptr<ScannedFlows> scanned_;  // outlives every judge
     FragmentIds fragment_ids_;
     UnsolicitedSyns unsolicited_syns_;
     PortControl port_control_;

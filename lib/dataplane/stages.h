@@ -19,6 +19,7 @@
 #include "dataplane/hop_table.h"
 #include "dataplane/judge.h"
 #include "dataplane/network.h"
+#include "dataplane/scanned_flows.h"
 #include "dataplane/unsolicited_syns.h"
 #include "nat/external_directory.h"
 #include "nat/nat_shard.h"
@@ -52,6 +53,7 @@ struct StageTables {
     Judge* judge = nullptr;                  // empty: there are no rules
     nat::RemoteClaims* forwarded = nullptr;  // ExternalDirectory::forwarded()
     UnsolicitedSyns* unsolicited_syns = nullptr;
+    ScannedFlows* scanned = nullptr;          // empty: no rule asks for payloads
     std::span<const packet::LinkView> links;  // by LinkId
     uint16_t smallest_mtu = 1500;             // of all links: what fits there fits everywhere
 
@@ -120,6 +122,10 @@ void make(Burst& burst, const StageTables& tables, Tick now);
 
 // Asks the rules about packets that make has not asked them about, and ends what they forbid. Only called when there are rules.
 void judge(Burst& burst, const StageTables& tables, Tick now);
+
+// Its last part: ends the sessions in made_in_vain and forbidden. Not before the whole burst has been judged: other packets of it
+// may have the same session.
+void end_forbidden(Burst& burst, const StageTables& tables, Tick now);
 
 // Of packets that the appliance itself sends.
 void judge_own(Burst& burst, const StageTables& tables, Tick now);

@@ -17,7 +17,30 @@ std::unique_ptr<Judge> Shard::change_rules(std::unique_ptr<Judge> judge) {
     }
     std::swap(judge, judge_);
     tables_.judge = judge_.get();
+    const bool scans = judge_ != nullptr && judge_->asks_for_payload() && scanned_ != nullptr;
+    tables_.scanned = scans ? scanned_.get() : nullptr;
+    if (scans) {
+        scanned_->follow(judge_->patterns());
+    } else {
+        end_scanned();
+    }
     return judge;
+}
+
+void Shard::end_scanned() {
+    if (scanned_ != nullptr) {
+        scanned_->end_all(DropReason::kStreamOrphan);
+        free_ended();
+        free_now();
+    }
+}
+
+void Shard::begin_scanning(
+    const ScannedFlows::Sizes& sizes, std::unique_ptr<rules::PayloadScanner> scanner
+) {
+    if (scanned_ == nullptr) {
+        scanned_ = std::make_unique<ScannedFlows>(sizes, std::move(scanner), nat_->secret());
+    }
 }
 
 void Shard::change_compiled(const std::shared_ptr<const rules::CompiledRules>& compiled) {

@@ -71,6 +71,8 @@ class WaitListener {
     virtual ~WaitListener() = default;
     virtual void wait_is_over(SubscriberIndex subscriber) = 0;
     // There was a TCP session, and it has ended. `hash`: the shard's, of the key of its inbound packets.
+    // The record is another's from the end of the burst on.
+    virtual void session_ended(SessionIndex /*session*/) {}
     virtual void tcp_session_ended(const FlowKey& /*inbound*/, uint64_t /*hash*/) {}
 };
 

@@ -148,6 +148,9 @@ void NatShard::expire_session(uint32_t session, EndCause cause, Tick now) {
     if (static_cast<Protocol>(s.protocol) == Protocol::kTcp && listener_ != nullptr) {
         listener_->tcp_session_ended(inbound_key, inbound_hash);
     }
+    if (listener_ != nullptr) {
+        listener_->session_ended(SessionIndex{session});
+    }
     session_wheel_.cancel(session);
     if ((s.flags & flow::kPermission) != 0) {
         permissions_.remove(mapping, s.remote_address);

@@ -27,7 +27,7 @@ enum class Verdict : uint8_t {
     kHold,           // waits for a port block
     kTransmit,       // routed; out on the link of its next hop
     kCut,            // the same, in pieces that fit
-    kKept,           // a fragment that the table of fragments owns now
+    kKept,           // a fragment, or a segment of a scanned stream, that a table owns now
 };
 
 // kAddressOnly: what has no ports that a NAT translates, all of its fragments too; ports and identifier of its key are 0.

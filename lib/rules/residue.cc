@@ -44,6 +44,37 @@ std::vector<std::string> varying_fields(const Rule& rule) {
     return fields;
 }
 
+bool asks_for_payload(const Rule& rule) {
+    return std::ranges::any_of(rule.conditions, [](const Condition& condition) {
+        return std::holds_alternative<PayloadTest>(condition.test);
+    });
+}
+
+// What a chain leads to is known once nothing more follows from what is.
+std::vector<bool> chains_that_ask_for_payload(const RuleSet& set) {
+    std::vector<bool> asks;
+    for (const ChainId id : set.chains()) {
+        asks.resize(std::max(asks.size(), size_t{id.value} + 1));
+    }
+    const auto leads_there = [&](const RulePtr& rule) {
+        const Action* const deciding = rule->deciding();
+        const ChainId* const to = deciding != nullptr ? chain_of(*deciding) : nullptr;
+        return asks_for_payload(*rule) || (to != nullptr && asks[to->value]);
+    };
+    const auto is_news = [&](ChainId id) {
+        return !asks[id.value] && std::ranges::any_of(set.chain(id)->rules, leads_there);
+    };
+    const auto chains = set.chains();
+    for (auto at = chains.begin(); at != chains.end();) {
+        const bool has_changed = is_news(*at);
+        if (has_changed) {
+            asks[at->value] = true;
+        }
+        at = has_changed ? chains.begin() : at + 1;
+    }
+    return asks;
+}
+
 std::vector<ResidueRule> residue_of(const RuleSet& set) {
     std::vector<ResidueRule> residue;
     for (const ChainId id : set.chains()) {

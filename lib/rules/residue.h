@@ -16,6 +16,11 @@ namespace sekisho::rules {
 // The fields for which a rule leaves a residue, as people call them ("ttl", "tcp-flags", "rate"), each once; empty: none.
 std::vector<std::string> varying_fields(const Rule& rule);
 
+// Whether it asks what was found in payloads.
+bool asks_for_payload(const Rule& rule);
+// By ChainId: whether a walk through the chain, and those that it leads to, can come to such a rule.
+std::vector<bool> chains_that_ask_for_payload(const RuleSet& set);
+
 struct ResidueRule {
     Place place;
     RuleId rule;

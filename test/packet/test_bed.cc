@@ -10,6 +10,7 @@
 #include "dataplane/inspector.h"
 #include "dataplane/shard_setup.h"
 #include "dataplane/shut_down.h"
+#include "naive_scanner.h"
 
 namespace sekisho::test {
 
@@ -270,8 +271,9 @@ void TestBed::build_shards() {
 void TestBed::put_rules(
     const rules::RuleSet& set, bool cuts, std::shared_ptr<const rules::AddressSets> sets
 ) {
-    auto judges =
-        rules_->prepare({rules::CompiledRules::build(set), std::move(sets), nullptr, cuts});
+    auto judges = rules_->prepare(
+        {rules::CompiledRules::build(set), std::move(sets), nullptr, patterns_, cuts}
+    );
     if (!judges) {
         throw std::runtime_error(judges.error().message);
     }
@@ -295,6 +297,28 @@ dataplane::InspectorPlan TestBed::inspector_plan() {
         plan.shards.push_back(shard.get());
     }
     return plan;
+}
+
+void TestBed::search_for(
+    const rules::PatternSet& patterns, const dataplane::ScannedFlows::Sizes& sizes
+) {
+    for (auto& shard : shards_) {
+        if (shard->scanned() == nullptr) {
+            shard->begin_scanning(sizes, std::make_unique<NaiveScanner>(sizes.streams, patterns));
+        } else {
+            static_cast<NaiveScanner&>(shard->scanned()->scanner()).follow(patterns);
+        }
+    }
+    patterns_ =
+        std::make_shared<const rules::PatternNames>(rules::PatternNames::same(patterns.id_bound()));
+}
+
+uint64_t TestBed::scanned() const {
+    uint64_t sum = 0;
+    for (const auto& shard : shards_) {
+        sum += shard->scanned() != nullptr ? shard->scanned()->size() : 0;
+    }
+    return sum;
 }
 
 void TestBed::push(LinkId link, const ByteVector& bytes) {

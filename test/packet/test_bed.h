@@ -27,6 +27,7 @@
 #include "nat/external_directory.h"
 #include "nat/nat_shard.h"
 #include "packet_builder.h"
+#include "rules/patterns.h"
 
 namespace sekisho::test {
 
@@ -172,6 +173,12 @@ class TestBed {
         bool cuts = true,
         std::shared_ptr<const rules::AddressSets> sets = nullptr
     );
+    // Patterns that the rules put from now on may ask for, by their PatternId; all shards search payloads.
+    void search_for(
+        const rules::PatternSet& patterns, const dataplane::ScannedFlows::Sizes& sizes = {}
+    );
+    // Directions that are scanned.
+    uint64_t scanned() const;
     dataplane::RulesInForce& rules() const { return *rules_; }
     rules::RuleTotal counted(rules::RuleId rule) const { return rules_->totals()[rule.value]; }
     // For an inspector over all of it; who asks by rings sets `pump`.
@@ -202,6 +209,7 @@ class TestBed {
     std::vector<std::unique_ptr<dataplane::Worker>> workers_;
     std::vector<std::unique_ptr<dataplane::Shard>> shards_;
     std::unique_ptr<dataplane::RulesInForce> rules_;
+    std::shared_ptr<const rules::PatternNames> patterns_;
     std::unique_ptr<dataplane::SlowPath> slow_path_;
     unsigned next_queue_ = 0;
     Tick now_{1000};

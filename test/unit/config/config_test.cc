@@ -467,13 +467,14 @@ TEST_CASE("a text that is no configuration is one mistake", "[config]") {
          "f:1:1: found \"hello\", wanted a map with system, realms, links, routes, neighbours, "
          "multicast, pools, "
          "policies, static-mappings, destination-nat, trigger-forwards, sets, groups, patterns, "
-         "rules, rules-change, timeouts, limits, pcp, log, "
+         "payload-search, rules, rules-change, timeouts, limits, pcp, log, "
          "syslog and control"},
         {"a list",
          "- a\n",
          "f:1:1: found a list, wanted a map with system, realms, links, routes, neighbours, "
          "multicast, pools, policies, static-mappings, destination-nat, trigger-forwards, "
-         "sets, groups, patterns, rules, rules-change, timeouts, limits, pcp, log, syslog and "
+         "sets, groups, patterns, payload-search, rules, rules-change, timeouts, limits, pcp, log, "
+         "syslog and "
          "control"},
         {"a list that is not closed",
          "links:\n  - [1, 2\n",

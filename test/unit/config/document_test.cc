@@ -62,6 +62,7 @@ TEST_CASE("the reference describes every key of every map", "[config][documentat
         {&kSet, "sets"},
         {&kGroup, "groups"},
         {&kPattern, "patterns"},
+        {&kPayloadSearch, "payload-search"},
         {&kChain, "rules"},
         {&kRule, "rules: rules"},
         {&kRuleConditions, "rules: rules"},

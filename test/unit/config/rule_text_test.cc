@@ -119,16 +119,3 @@ TEST_CASE("a policy by itself is one that its chain can have", "[config][rules]"
         "or one that can"
     );
 }
-
-TEST_CASE("what no worker does yet is named in rules that are to be in force", "[config][rules]") {
-    Config config = beside();
-    CHECK_FALSE(find_not_available(config.rules.set));
-    REQUIRE(config.rules.set.append(
-        chain_of(config, "main"),
-        parse_rule("{payload: get}", config, chain_of(config, "main")).value()
-    ));
-    CHECK(
-        find_not_available(config.rules.set) ==
-        "rule 1 of chain main with a payload condition, which is not available yet"
-    );
-}

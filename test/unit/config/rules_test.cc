@@ -130,25 +130,17 @@ TEST_CASE("what becomes of sessions when rules change is a setting", "[config][r
     );
 }
 
-TEST_CASE("an appliance refuses of rules what no worker does yet", "[config][rules]") {
-    const auto refused = [](const std::string& chains) {
-        const std::string text =
-            std::string(kBaseFile) + "patterns: [{name: p, literal: x}]\nrules:\n" + chains;
-        const Checked run = parse(text, "f", kTwoCpus, Purpose::kRun);
-        CHECK(parse(text, "f", kTwoCpus).config);
-        CHECK(run.config.has_value() == run.mistakes.empty());
-        return run.mistakes.empty() ? std::string() : run.mistakes[0].text();
-    };
-    CHECK(refused("  - {name: a, hook: forward, rules: [{protocol: tcp, action: deny}]}\n").empty()
-    );
-    CHECK(refused("  - {name: a, hook: nat-source}\n").empty());
-    CHECK(refused("  - {name: a, hook: forward, rules: [{action: log}]}\n").empty());
+TEST_CASE("how payloads are searched is a setting", "[config][rules]") {
+    CHECK(must_parse(kBaseFile).payload_search == PayloadSearchSettings{4096, true});
+    const Config config =
+        must_parse(std::string(kBaseFile) + "payload-search: {streams: 64, when-full: pass}\n");
+    CHECK(config.payload_search == PayloadSearchSettings{64, false});
+    CHECK(must_parse(to_yaml(config)).payload_search == config.payload_search);
     CHECK(
-        refused("  - {name: a, hook: forward, rules: [{action: log}, {payload: p}]}\n")
-            .find("found rule 2 of chain a with a payload condition, which is not available yet, "
-                  "wanted a rule without it") != std::string::npos
+        mistakes_of(base_with(22, "payload-search: {streams: 63, when-full: wait}")) ==
+        "f:22:27: found \"63\", wanted a count from 64 to 1048576, with k, M, Ki or Mi if need be\n"
+        "f:22:42: found \"wait\", wanted drop or pass"
     );
-    CHECK(refused("  - {name: a, hook: ingress, rules: [{action: no-track}]}\n").empty());
 }
 
 TEST_CASE("a rule that no packet reaches is allowed, with a warning", "[config][rules]") {

@@ -65,20 +65,6 @@ TEST_CASE("a change that fails, for whatever reason, leaves the running rules", 
             std::string::npos
         );
     }
-    SECTION("what no worker does yet") {
-        const auto refused = t.changer.change([&](const config::Config& now) {
-            RulesSettings next = now.rules;
-            rules::Rule scanning = rule_of(rules::Deny{});
-            scanning.conditions = {{rules::PayloadTest{}}};
-            REQUIRE(next.set.append(t.chain, scanning));
-            return Result<RulesSettings>(std::move(next));
-        });
-        REQUIRE_FALSE(refused);
-        CHECK(
-            refused.error().message ==
-            "rule 2 of chain main with a payload condition, which is not available yet"
-        );
-    }
     SECTION("what the configuration has no room for") {
         const auto refused = t.changer.change([&](const config::Config& now) {
             RulesSettings next = now.rules;
