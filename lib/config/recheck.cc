@@ -11,7 +11,7 @@ namespace sekisho::config {
 
 // The lines are of no file that anybody has.
 std::optional<std::string> find_mistake(const Config& config) {
-    static const std::regex kLine(" on line [0-9]+");
+    static const std::regex line(" on line [0-9]+");
     const Checked checked =
         parse(to_yaml_without_rules(config), "", MachineFacts::of_any_machine());
     if (checked.mistakes.empty()) {
@@ -19,7 +19,7 @@ std::optional<std::string> find_mistake(const Config& config) {
     }
     const Mistake& first = checked.mistakes.front();
     return std::regex_replace(
-        fmt::format("found {}, wanted {}", first.found, first.wanted), kLine, ""
+        fmt::format("found {}, wanted {}", first.found, first.wanted), line, ""
     );
 }
 
