@@ -192,6 +192,17 @@ struct RulesResult {  // cycles a first packet, drawn from the rules
 };
 RulesResult measure_rules(const RulesPlan& plan);
 
+struct EstablishedResult {  // cycles a packet of a session that stands, both directions
+    Summary without;        // where there are no rules, with the harness's share
+    Summary extra;          // what rules add that say the same of all packets of a flow
+    Summary residue_extra;  // and where four more ask for header fields that vary
+    uint64_t faults = 0;
+};
+// The rig's sessions stand open. `packets`: of one run.
+EstablishedResult measure_established(
+    Rig& rig, const MadeRules& made, uint64_t packets, unsigned runs
+);
+
 struct PayloadPlan {
     unsigned literals = 1000;
     unsigned regexes = 100;

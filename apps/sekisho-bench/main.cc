@@ -213,6 +213,40 @@ class Session {
         return faults;
     }
 
+    Result<uint64_t> rules(
+        const config::FlowgenProfile& profile, const std::string& kind, uint32_t count
+    ) {
+        const unsigned runs = options_.runs == 0 ? 15 : options_.runs;
+        const RulesPlan plan{*kind_of(kind), count, runs};
+        const RulesResult first = measure_rules(plan);
+        auto rig = make_rig(plan_of(profile));
+        if (!rig) {
+            return tl::unexpected(rig.error());
+        }
+        open_sessions(**rig);
+        const EstablishedResult established = measure_established(
+            **rig,
+            make_rules(plan.kind, count, 1),
+            packets_of_run(options_.packets, profile.flows),
+            runs
+        );
+        print(report_rules(count, kind, first, established, options_.json));
+        complain(**rig, established.faults);
+        return first.faults + established.faults;
+    }
+
+    Result<uint64_t> rules(const config::FlowgenProfile& profile, const std::string& kind) {
+        uint64_t faults = 0;
+        for (const uint32_t count : options_.rules) {
+            auto found = rules(profile, kind, count);
+            if (!found) {
+                return found;
+            }
+            faults += *found;
+        }
+        return faults;
+    }
+
     Result<uint64_t> ports(const config::FlowgenProfile& profile) {
         uint64_t faults = 0;
         for (const std::string& selection : options_.selections) {
@@ -384,7 +418,7 @@ Result<uint64_t> run(const Options& options, Benchmark benchmark) {
     return faults;
 }
 
-// Needs no machine: rules are asked, no packet is sent.
+// First packets by the classifier alone; those of sessions that stand through the pipeline.
 Result<uint64_t> run_rules(const Options& options) {
     constexpr uint32_t kMostRules = 1'000'000;
     for (const uint32_t rules : options.rules) {
@@ -392,20 +426,21 @@ Result<uint64_t> run_rules(const Options& options) {
             return failure(fmt::format("rules wants 1 to {} rules", kMostRules));
         }
     }
-    const auto cpus = choose_cpus(options.cpus, 1);
-    if (!cpus) {
-        return tl::unexpected(cpus.error());
+    const auto profile = profile_of(options, options.sessions.front());
+    if (!profile) {
+        return tl::unexpected(profile.error());
     }
-    stay_on(cpus->front());
+    Session session(options);
+    if (auto opened = session.open(1); !opened) {
+        return tl::unexpected(opened.error());
+    }
     uint64_t faults = 0;
     for (const std::string& kind : options.kinds) {
-        for (const uint32_t rules : options.rules) {
-            const unsigned runs = options.runs == 0 ? 15 : options.runs;
-            const RulesResult result = measure_rules({*kind_of(kind), rules, runs});
-            fmt::print("{}\n", report_rules(rules, kind, result, options.json));
-            std::fflush(stdout);
-            faults += result.faults;
+        auto found = session.rules(*profile, kind);
+        if (!found) {
+            return found;
         }
+        faults += *found;
     }
     return faults;
 }
@@ -480,10 +515,12 @@ CLI::App* add_payload(CLI::App& app, Options& options) {
 
 CLI::App* add_rules(CLI::App& app, Options& options) {
     CLI::App* rules =
-        app.add_subcommand("rules", "cycles a flow's first packet, to find its rules");
+        app.add_subcommand("rules", "cycles that rules cost a flow's first packet, and the others");
     rules->add_option("--rules", options.rules, "how many; several: in turn");
     rules->add_option("--kind", options.kinds, "acl, fw or ipc; several: in turn")
         ->check(CLI::IsMember({"acl", "fw", "ipc"}));
+    rules->add_option("--sessions", options.sessions, "that stand: 1000 if not given")->expected(1);
+    rules->add_option("--packets", options.packets, "of theirs in one run; 0: by their number");
     rules->add_option("--runs", options.runs, "how often it is measured");
     rules->add_option("--cpu", options.cpus, "the CPU to run on");
     rules->add_flag("--json", options.json, "one JSON object for each number and kind");
@@ -536,6 +573,8 @@ int main_or_throw(int argc, char** argv) {
         options.per_subscriber = kPortsOfAddress;
     } else if (churn->parsed()) {
         benchmark = &Session::churn;
+    } else if (rules->parsed() && rules->count("--sessions") == 0) {
+        options.sessions = {1000};
     }
     const auto faults = rules->parsed()     ? run_rules(options)
                         : payload->parsed() ? run_payload(options)

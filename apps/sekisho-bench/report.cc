@@ -191,7 +191,13 @@ std::string report_ports(const PortsSummary& s, bool json) {
         .text();
 }
 
-std::string report_rules(uint32_t rules, std::string_view kind, const RulesResult& r, bool json) {
+std::string report_rules(
+    uint32_t rules,
+    std::string_view kind,
+    const RulesResult& r,
+    const EstablishedResult& established,
+    bool json
+) {
     const auto title = fmt::format("{} rules of the kind {}: cycles a first packet", rules, kind);
     return Report(json, "rules", title)
         .key("rules", number(uint64_t{rules}))
@@ -199,13 +205,16 @@ std::string report_rules(uint32_t rules, std::string_view kind, const RulesResul
         .add("cycles_per_first_packet", "in bursts", r.cycles)
         .add("cycles_alone", "one by one", r.alone)
         .add("cycles_with_walk", "in bursts, with walk", r.walked)
+        .add("cycles_established", "established, no rules", established.without)
+        .add("cycles_established_extra", "what rules add", established.extra)
+        .add("cycles_residue_extra", "with a residue of 4", established.residue_extra)
         .add("build_seconds", "seconds to build", number(r.build_seconds, 6))
         .add("change_seconds", "to follow a change", number(r.change_seconds, 6))
         .add("bytes", "bytes", number(r.bytes))
         .add("tables", "hash tables", number(r.tables))
         .add("list", "boxes in none", number(r.list))
         .add("fixed_loop_cycles", "fixed loop", r.fixed_loop)
-        .add("faults", "faults", number(r.faults))
+        .add("faults", "faults", number(r.faults + established.faults))
         .text();
 }
 

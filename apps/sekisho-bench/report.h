@@ -48,7 +48,11 @@ struct PortsSummary {  // over several runs; a mapping
 std::string report_ports(const PortsSummary& summary, bool json);
 
 std::string report_rules(
-    uint32_t rules, std::string_view kind, const RulesResult& result, bool json
+    uint32_t rules,
+    std::string_view kind,
+    const RulesResult& result,
+    const EstablishedResult& established,
+    bool json
 );
 
 std::string report_payload(const PayloadPlan& plan, const PayloadResult& result, bool json);

@@ -149,10 +149,24 @@ Result<void> Rig::make_shard(const RigPlan& plan, Machine& machine) {
     whole.transmitter = worker_.get();
     shard_ = std::make_unique<dataplane::Shard>(whole, std::move(*shard));
     worker_->carry({shard_.get()});
+    rules_ = std::make_unique<dataplane::RulesInForce>(
+        std::vector<dataplane::Shard*>{shard_.get()}, *secret
+    );
     if (plan.reads_log) {
         log_ = shard_->nat().event_reader();
     }
     return {};
+}
+
+void Rig::put_rules(std::shared_ptr<const rules::CompiledRules> compiled) {
+    dataplane::RulesInForce::Rules rules;
+    rules.compiled = std::move(compiled);
+    auto judges = rules_->prepare(rules);
+    if (!judges) {
+        throw std::runtime_error(judges.error().message);
+    }
+    rules_->put(*judges);
+    rules_->settle(*judges);
 }
 
 // Looks at every event, as the logger does before it makes a line of it.

@@ -24,6 +24,7 @@
 #include "config/flowgen_profile.h"
 #include "dataplane/fabric.h"
 #include "dataplane/network.h"
+#include "dataplane/rules_in_force.h"
 #include "dataplane/shard.h"
 #include "dataplane/slow_path.h"
 #include "dataplane/worker.h"
@@ -110,6 +111,11 @@ class Rig {
     // Whether what comes back has been translated, or only passed on.
     void set_translated(bool translated);
 
+    // Rules in force from now on; empty: none.
+    void put_rules(std::shared_ptr<const rules::CompiledRules> compiled);
+    // Packets that a rule has counted.
+    uint64_t counted(rules::RuleId rule) const { return rules_->totals().at(rule.value).packets; }
+
     Tick now() const { return clock_.now() + skipped_ms_; }
     void skip(uint32_t ms) { skipped_ms_ += ms; }
 
@@ -151,6 +157,7 @@ class Rig {
     std::unique_ptr<dataplane::Worker> worker_;
     dpdk::MbufStore* store_ = nullptr;
     std::unique_ptr<dataplane::Shard> shard_;
+    std::unique_ptr<dataplane::RulesInForce> rules_;
     nat::EventReader log_;
     uint64_t mappings_logged_ = 0;
 };

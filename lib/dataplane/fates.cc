@@ -9,8 +9,8 @@ Fates::Fates(uint32_t room, const HashSecret& secret)
     : secret_(secret),
       fates_(std::clamp<uint32_t>(room, 2 * kFirst, kMost)),
       slots_(std::bit_ceil(fates_.size() * 2)) {
-    fates_[kWalkExcused].is_excused = true;
-    fates_[kScannedExcused].is_excused = true;
+    fates_[kWalkExcused].half[0].is_excused = true;
+    fates_[kScannedExcused].half[0].is_excused = true;
 }
 
 size_t Fates::slot_of(const FateWays& ways, bool is_excused) const {
@@ -25,7 +25,7 @@ uint32_t Fates::find_or_make(const FateWays& ways, bool is_excused) {
     size_t at = slot_of(ways, is_excused);
     for (; slots_[at] != 0; at = (at + 1) & (slots_.size() - 1)) {
         const Fate& fate = fates_[slots_[at]];
-        if (fate.is_excused == is_excused && fate.ways() == ways) {
+        if (fate.is_excused() == is_excused && fate.ways() == ways) {
             return slots_[at];
         }
     }
@@ -33,7 +33,7 @@ uint32_t Fates::find_or_make(const FateWays& ways, bool is_excused) {
     if (fate == fates_.size()) {
         return is_excused ? kWalkExcused : kWalk;
     }
-    fates_[fate].is_excused = is_excused;
+    fates_[fate].half[0].is_excused = is_excused;
     fates_[fate].half[0].way = ways[0];
     fates_[fate].half[1].way = ways[1];
     slots_[at] = fate;

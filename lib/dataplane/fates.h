@@ -19,17 +19,31 @@
 
 #include "base/keyed_hash.h"
 #include "base/types.h"
+#include "flow/session.h"
 #include "rules/paths.h"
 
 namespace sekisho::dataplane {
 
-// Of which packets a half of a fate holds.
+// Of which packets a half of a fate holds: the link by which they arrive, which sides of their session have been heard.
 using FateTag = uint16_t;
-inline constexpr FateTag kFateUnusual = 0x200;  // there is more to do than to count
-inline constexpr FateTag kFateResidue = 0x400;  // besides: the path is a residue (residues.h)
+inline constexpr FateTag kFateUnusual = 0x400;  // there is more to do than to count
+inline constexpr FateTag kFateResidue = 0x800;  // besides: the path is a residue (residues.h)
+inline constexpr FateTag kFateWindow = 0x1000;  // the session has kTrackWindow
 inline constexpr FateTag kNoFateTag = 0xffff;   // it holds of none yet
-constexpr FateTag fate_tag(LinkId in_link, bool is_answered) {
-    return static_cast<FateTag>(in_link.value | (is_answered ? 0x100U : 0U));
+// As a packet of a session with such flags shows itself, before it is tracked. With kTrackWindow it is no half's.
+constexpr uint32_t fate_tag_shown(LinkId in_link, uint32_t session_flags) {
+    constexpr uint32_t kMarks = flow::kSeenOutbound | flow::kSeenInbound | flow::kTrackWindow;
+    static_assert((kMarks << 5 & (0xffU | kFateUnusual | kFateResidue | kFateWindow)) == 0);
+    return in_link.value | (session_flags & kMarks) << 5;
+}
+// The same, once it has been: its own side has been heard.
+constexpr FateTag fate_tag(LinkId in_link, uint32_t session_flags, Direction direction) {
+    const uint32_t own =
+        direction == Direction::kOutbound ? flow::kSeenOutbound : flow::kSeenInbound;
+    const bool has_window = (session_flags & flow::kTrackWindow) != 0;
+    const uint32_t shown =
+        fate_tag_shown(in_link, (session_flags | own) & ~uint32_t{flow::kTrackWindow});
+    return static_cast<FateTag>(shown | (has_window ? kFateWindow : 0U));
 }
 
 struct FateWay {
@@ -40,14 +54,15 @@ struct FateWay {
 using FateWays = std::array<FateWay, 2>;  // by Direction
 
 struct alignas(64) Fate {
-    struct Half {
+    struct alignas(32) Half {
         rules::PacketCount count;
         FateWay way;
+        bool is_excused =
+            false;  // of the first half: of sessions that stood before the rules, and are kept whatever those say
     };
     std::array<Half, 2> half;
-    // Of sessions that stood before the rules, and are kept whatever those say.
-    bool is_excused = false;
 
+    bool is_excused() const { return half[0].is_excused; }
     FateWays ways() const { return {half[0].way, half[1].way}; }
 };
 static_assert(sizeof(Fate) == 64);

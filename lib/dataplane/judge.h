@@ -166,7 +166,7 @@ class Judge {
     }
     // Whether it goes on though the rules forbid all its packets. Not of a session that was just made.
     bool is_excused(const flow::Session& session) const {
-        return knows(session) ? fates_.at(fate_of(session)).is_excused : !cuts_;
+        return knows(session) ? fates_.at(fate_of(session)).is_excused() : !cuts_;
     }
     // Whether these rules have been asked about it at all.
     bool knows(const flow::Session& session) const {
@@ -181,27 +181,75 @@ class Judge {
         bool is_scanned = false;  // all packets of the session are to be looked at
     };
     void keep(flow::Session& session, const Of& of, uint32_t bytes);
-    // Of a packet whose session has a fate: true: it passes, and is counted.
-    [[gnu::always_inline]] bool passes(
-        const flow::Session& session, Direction direction, FateTag tag, uint32_t bytes
-    ) {
-        const uint32_t index = session.verdict ^ mark_;
-        if (index >= fates_.room()) {
-            return false;
+    // Packets of sessions with a fate, one after the other, of which nothing varies. Those that fare alike are counted together, at the
+    // latest at its end.
+    class Passing {
+      public:
+        explicit Passing(Judge& judge)
+            : fates_(&judge.fates_.at(0)), room_(judge.fates_.room()), mark_(judge.mark_) {}
+        Passing(const Passing&) = delete;
+        Passing& operator=(const Passing&) = delete;
+        ~Passing() { settle(); }
+
+        // true: it passes, and is counted. What has no fate has that of nobody, whose tags no packet has.
+        [[gnu::always_inline]] bool pass(
+            const PacketMeta& meta, const flow::Session& session, LinkId in_link
+        ) {
+            const uint32_t index = session.verdict ^ mark_;
+            Fate& fate = fates_[index < room_ ? index : Fates::kWalk];
+            Fate::Half& half = fate.half[static_cast<size_t>(meta.direction)];
+            if (half.way.tag != fate_tag_shown(in_link, session.flags)) [[unlikely]] {
+                return false;
+            }
+            count(half.count, meta.l3_length);
+            return true;
         }
-        Fate::Half& half = fates_.at(index).half[static_cast<size_t>(direction)];
-        if (half.way.tag != tag) {
-            return false;
+        // One of the burst, which passes.
+        [[gnu::always_inline]] void count(rules::PacketCount& at, uint32_t bytes) {
+            if (at_ != &at) [[unlikely]] {
+                settle();
+                at_ = &at;
+            }
+            sum_ += kPacket + bytes;
         }
-        half.count.add(1, bytes);
-        return true;
-    }
-    // The same where there is more to do; nullptr: nothing is known of such packets. Counts the packet.
+
+      private:
+        // Packets above their bytes, of which a burst has less.
+        static constexpr uint32_t kPacket = uint32_t{1} << 24;
+        static_assert(
+            packet::kBurst * 0xffff < kPacket && uint64_t{packet::kBurst} * kPacket < uint64_t{1}
+                                                                                          << 32
+        );
+        void settle() {
+            if (at_ != nullptr) {
+                at_->add(sum_ / kPacket, sum_ % kPacket);
+            }
+            sum_ = 0;
+        }
+
+        Fate* fates_;
+        uint32_t room_;
+        uint32_t mark_;
+        rules::PacketCount* at_ = nullptr;
+        uint32_t sum_ = 0;
+    };
     struct Known {
         FateTag tag;
         uint32_t bytes;
         rules::VaryingFields fields;
     };
+    // Of a packet whose session has a fate, and where fields may vary: where it is counted if it passes; nullptr: it may not.
+    [[gnu::always_inline]] rules::PacketCount* passes(
+        const flow::Session& session, Direction direction, const Known& packet
+    ) {
+        Fate::Half& half = fates_.at(fate_of(session)).half[static_cast<size_t>(direction)];
+        if (half.way.tag == (packet.tag | kFateUnusual | kFateResidue)) {
+            Residues::Entry& entry = residues_.entry_of(half.way.path.value, packet.fields);
+            return entry.is_usual ? &entry.count : nullptr;
+        }
+        return half.way.tag == packet.tag ? &half.count : nullptr;
+    }
+    // The same where there is more to do; nullptr: nothing is known of such packets. Counts the packet.
     const Ruling* find(const flow::Session& session, Direction direction, const Known& packet);
     const rules::CompiledRules& rules() const { return *rules_; }
     // By RuleId.

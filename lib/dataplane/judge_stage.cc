@@ -1,14 +1,9 @@
-// Where the rules are asked: about misses before anything is made of them, about all others behind make.
-//
-//   Views     ingress sees a packet as it arrived; forward between the two translations: the subscriber with its internal
-//             endpoint, the other end as it is; egress as it departs. The two halves of a hairpin are two packets: the first is asked at ingress and
-//             forward, without a departing link, the second at forward and egress.
-//   Order     accounting, ingress, (nat-destination), forward, (nat-source), egress, accounting; or accounting, ingress, local-in. The
-//             nat hooks are asked in translate.cc.
+// Where the rules are asked: about misses before anything is made of them, about all others behind make. How, is in judge_ask.cc; the nat
+// hooks are asked in translate.cc.
 #include <algorithm>
 #include <bit>
 
-#include "dataplane/stages.h"
+#include "dataplane/judge_ask.h"
 #include "packet/checksum.h"
 
 namespace sekisho::dataplane {
@@ -20,182 +15,6 @@ using rules::Hook;
 using rules::RulePacket;
 
 constexpr rules::HookMask kArrival = mask_of(Hook::kAccounting) | mask_of(Hook::kIngress);
-constexpr rules::HookMask kDeparture = mask_of(Hook::kAccounting) | mask_of(Hook::kEgress);
-
-FragmentKind fragment_of(const PacketRef& ref) {
-    if ((ref.fragment & packet::kFragment) == 0) {
-        return FragmentKind::kWhole;
-    }
-    return (ref.fragment & packet::kLaterFragment) != 0 ? FragmentKind::kLater
-                                                        : FragmentKind::kFirst;
-}
-
-// The first bytes of the transport header, as far as there are any.
-void read_transport(RulePacket& packet, const uint8_t* l4, size_t room) {
-    if (packet.has_ports() && room >= 4) {
-        packet.source_port = {packet::load<uint16_t>(l4)};
-        packet.destination_port = {packet::load<uint16_t>(l4 + 2)};
-    }
-    if (packet.has_icmp() && room >= 2) {
-        packet.icmp_type = l4[0];
-        packet.icmp_code = l4[1];
-    }
-    if (packet.has_tcp() && room > packet::offset::kTcpFlags) {
-        packet.tcp_flags = l4[packet::offset::kTcpFlags];
-    }
-}
-
-// As the bytes of the packet show it now.
-RulePacket packet_of(const PacketRef& ref, const PacketMeta& meta, const Judge& judge, Tick now) {
-    const uint8_t* const ip = ref.data + meta.l3_offset;
-    RulePacket packet;
-    packet.source = source_of(ref, meta);
-    packet.destination = destination_of(ref, meta);
-    packet.protocol = ip[packet::offset::kIpProtocol];
-    packet.fragment = fragment_of(ref);
-    packet.in_link = ref.in_link;
-    packet.tos = ip[packet::offset::kIpTos];
-    packet.ttl = meta.ttl;
-    packet.length = meta.l3_length;
-    packet.realm = realm_of(meta);
-    if (meta.direction == Direction::kOutbound) {
-        packet.group = judge.group_of(packet.realm, packet.source);
-    }
-    packet.now = now;
-    packet.time = judge.clock() != nullptr ? judge.clock()->at(now) : rules::TimeOfWeek{};
-    const size_t header = static_cast<size_t>(ip[0] & 0x0f) * 4;
-    const size_t length = std::min<size_t>(meta.l3_length, size_t{ref.length} - meta.l3_offset);
-    read_transport(packet, ip + header, length > header ? length - header : 0);
-    return packet;
-}
-
-// What is turned round shows no more how it arrived.
-void begin(const Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
-    const PacketRef& ref = burst.batch.ref[i];
-    const PacketMeta& meta = burst.batch.meta[i];
-    Judge& judge = *tables.judge;
-    const bool has_arrived = (ref.flags & (packet::kGenerated | packet::kHairpin)) == 0;
-    const auto length = std::min<size_t>(meta.l3_length, size_t{ref.length} - meta.l3_offset);
-    const PacketBytes bytes{
-        .ip = ref.data + meta.l3_offset,
-        .length = static_cast<uint16_t>(length),
-        .ethernet = has_arrived ? ref.data : nullptr};
-    const bool may_search = tables.scanned != nullptr && tables.scanned->is_about(ref);
-    PayloadFinder* const finder = may_search ? tables.scanned : nullptr;
-    judge.begin(packet_of(ref, meta, judge, now), bytes, finder);
-}
-
-bool is_second_half(const PacketRef& ref) {
-    return (ref.flags & packet::kHairpin) != 0;
-}
-
-bool is_answered(const flow::Session& session, Direction direction) {
-    const uint16_t by_the_other =
-        direction == Direction::kOutbound ? flow::kSeenInbound : flow::kSeenOutbound;
-    return (session.flags & by_the_other) != 0;
-}
-
-ConnectionState state_of(const PacketMeta& meta) {
-    if (meta.kind == PacketKind::kIcmpError) {
-        return ConnectionState::kRelated;
-    }
-    const auto& session = *static_cast<const flow::Session*>(meta.session);
-    const bool is_kept = meta.session_index != kNoIndex;
-    return is_kept && is_answered(session, meta.direction) ? ConnectionState::kEstablished
-                                                           : ConnectionState::kNew;
-}
-
-LinkId out_link_of(const PacketRef& ref, const PacketMeta& meta, const StageTables& tables) {
-    const auto& session = *static_cast<const flow::Session*>(meta.session);
-    const bool outbound = meta.direction == Direction::kOutbound;
-    if (outbound && (session.flags & flow::kSessionHairpin) != 0) {
-        return rules::kNoLink;
-    }
-    Ipv4Addr destination{outbound ? session.remote_address : session.internal_address};
-    if (meta.kind == PacketKind::kIcmpError && outbound) {
-        destination = destination_of(ref, meta);
-    }
-    const HopResult hop = find_hop(tables, flow::realm_of(session), destination, meta.direction);
-    return hop.is_found() ? hop.link() : rules::kNoLink;
-}
-
-// To what it is between the translations. An ICMP error shows the session of what it quotes, and ports only in there.
-void show_forward(Judge& judge, const PacketMeta& meta) {
-    RulePacket& packet = judge.packet();
-    const auto& session = *static_cast<const flow::Session*>(meta.session);
-    const bool has_ports = packet.has_ports() && packet::is_usual(meta.kind);
-    packet.realm = flow::realm_of(session);
-    packet.group = judge.group_of(packet.realm, {session.internal_address});
-    if (meta.direction == Direction::kInbound) {
-        packet.destination = {session.internal_address};
-        packet.destination_port = has_ports ? Port{session.internal_port} : packet.destination_port;
-        return;
-    }
-    if (meta.kind != PacketKind::kIcmpError) {
-        packet.destination = {session.remote_address};
-        packet.destination_port = has_ports ? Port{session.remote_port} : packet.destination_port;
-    }
-}
-
-void show_departure(RulePacket& packet, const PacketMeta& meta, const StageTables& tables) {
-    const auto& session = *static_cast<const flow::Session*>(meta.session);
-    const bool has_ports = packet.has_ports() && packet::is_usual(meta.kind);
-    if (meta.direction == Direction::kOutbound) {
-        packet.source = {session.external_address};
-        packet.source_port = has_ports ? Port{session.external_port} : packet.source_port;
-        return;
-    }
-    if ((session.flags & flow::kRedirected) != 0 && meta.kind != PacketKind::kIcmpError) {
-        const auto& original = tables.nat->original_of(meta.session_index);
-        packet.source = {original.address};
-        packet.source_port = has_ports ? Port{original.port} : packet.source_port;
-    }
-}
-
-bool ask_forward(const PacketRef& ref, const PacketMeta& meta, const StageTables& tables) {
-    Judge& judge = *tables.judge;
-    if (!judge.has(mask_of(Hook::kForward) | kDeparture)) {
-        return true;
-    }
-    show_forward(judge, meta);
-    judge.packet().out_link = out_link_of(ref, meta, tables);
-    return judge.ask(Hook::kForward);
-}
-
-bool ask_departure(const PacketMeta& meta, const StageTables& tables) {
-    Judge& judge = *tables.judge;
-    if (!judge.has(kDeparture) || judge.packet().out_link == rules::kNoLink) {
-        return true;
-    }
-    show_departure(judge.packet(), meta, tables);
-    const LinkId in_link = judge.packet().in_link;
-    const bool passes = judge.ask(Hook::kEgress);
-    judge.packet().in_link = rules::kNoLink;
-    judge.ask(Hook::kAccounting);
-    judge.packet().in_link = in_link;
-    return passes;
-}
-
-bool ask_arrival(Judge& judge) {
-    if (!judge.has(kArrival)) {
-        return true;
-    }
-    judge.ask(Hook::kAccounting);
-    return judge.ask(Hook::kIngress);
-}
-
-// All that is asked of a packet whose session is known.
-bool ask_all(
-    const Burst& burst, uint32_t i, ConnectionState state, const StageTables& tables, Tick now
-) {
-    const PacketRef& ref = burst.batch.ref[i];
-    const PacketMeta& meta = burst.batch.meta[i];
-    Judge& judge = *tables.judge;
-    begin(burst, i, tables, now);
-    judge.packet().state = state;
-    return (is_second_half(ref) || ask_arrival(judge)) && ask_forward(ref, meta, tables) &&
-           ask_departure(meta, tables);
-}
 
 // What is to be asked of its payload is asked of this packet. False: its verdict is there, as its stream wants it.
 bool take_up(
@@ -213,27 +32,6 @@ bool take_up(
     const bool is_miss = meta.verdict == Verdict::kMiss && packet::is_usual(meta.kind);
     tables.scanned->take_up({&ref, &meta, session, is_miss, now});
     return tables.scanned->scan_known();
-}
-
-// Does what the rules say.
-void obey(Burst& burst, uint32_t i, const Ruling& ruling) {
-    PacketMeta& meta = burst.batch.meta[i];
-    if (ruling.answer == Ruling::kPass) {
-        if (ruling.changes_tos()) {
-            const PacketRef& ref = burst.batch.ref[i];
-            const uint8_t tos = ref.data[meta.l3_offset + packet::offset::kIpTos];
-            burst.tos[i] = static_cast<uint8_t>((tos & ruling.tos_keep) ^ ruling.tos_flip);
-            burst.changes_tos |= uint32_t{1} << i;
-        }
-        return;
-    }
-    burst.batch.drop(i, DropReason::kDeniedByRule);
-    if (ruling.answer == Ruling::kReject) {
-        meta.verdict = Verdict::kPuntError;
-        meta.error_detail = static_cast<uint16_t>(
-            ruling.reject.icmp_code | (ruling.reject.by_tcp_reset ? packet::kRefuseByReset : 0U)
-        );
-    }
 }
 
 // Whether a packet has a session that can keep what the rules say of it: all its packets show the same ports, and none a kind
@@ -269,7 +67,7 @@ bool is_unused(const flow::Session& session) {
 }
 
 FateTag tag_of(const PacketRef& ref, const PacketMeta& meta) {
-    return fate_tag(ref.in_link, is_answered(session_of(meta), meta.direction));
+    return fate_tag(ref.in_link, session_of(meta).flags, meta.direction);
 }
 
 // Whether all packets of the session are to be looked at, once the rules were asked about one.
@@ -316,10 +114,10 @@ bool is_still_scanned(const PacketMeta& meta, const StageTables& tables) {
 }
 
 // What is kept of its flow, but for counting it, or nothing.
-[[gnu::noinline]] void judge_slowly(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+[[gnu::noinline]] void judge_slowly(
+    Burst& burst, uint32_t i, const Judge::Known& packet, const StageTables& tables, Tick now
+) {
     const PacketMeta& meta = burst.batch.meta[i];
-    const PacketRef& ref = burst.batch.ref[i];
-    const Judge::Known packet{tag_of(ref, meta), meta.l3_length, fields_of(ref, meta)};
     const Ruling* known = tables.judge->find(session_of(meta), meta.direction, packet);
     if (known == nullptr) {
         return judge_anew(burst, i, tables, now);
@@ -367,7 +165,7 @@ bool is_out_of_window(const Burst& burst, uint32_t i, const StageTables& tables)
     if (!take_up(burst, i, nullptr, tables, now)) {
         return;
     }
-    begin(burst, i, tables, now);
+    begin_question(burst, i, tables, now);
     if ((is_second_half(ref) || ask_arrival(judge)) && judge.ask(Hook::kLocalIn)) {
         judge.end(meta.l3_length);
         return;
@@ -455,7 +253,7 @@ bool begin_asking(Burst& burst, uint32_t i, const StageTables& tables, Tick now)
     if (!take_up(burst, i, nullptr, tables, now)) {
         return false;
     }
-    begin(burst, i, tables, now);
+    begin_question(burst, i, tables, now);
     // While it may still become untracked, nobody knows.
     judge.packet().state = judge.may_untrack() ? ConnectionState::kNew : state;
     const bool may_pass = is_second_half(ref) || ask_arrival(judge);
@@ -539,25 +337,82 @@ void finish_asking(Burst& burst, uint32_t i, const StageTables& tables) {
     burst.made_in_vain |= is_in_vain ? uint32_t{1} << i : 0;
 }
 
+namespace {
+
+// Whether something may be kept of its session. (Of a scratch one nothing is: it has no verdict.)
+bool may_be_known(const PacketRef& ref, const PacketMeta& meta) {
+    return meta.verdict == Verdict::kPending &&
+           (meta.kind == PacketKind::kTcp || meta.kind == PacketKind::kUdp || is_kept(ref, meta));
+}
+
+// Of TCP or UDP, and pending. Without a branch for each of it.
+bool is_of_flow(const PacketMeta& meta) {
+    static_assert(static_cast<unsigned>(Verdict::kPending) == 0);
+    static_assert(
+        static_cast<unsigned>(PacketKind::kUdp) == static_cast<unsigned>(PacketKind::kTcp) + 1
+    );
+    const unsigned kind =
+        static_cast<unsigned>(meta.kind) - static_cast<unsigned>(PacketKind::kTcp);
+    return (static_cast<unsigned>(meta.verdict) | kind >> 1) == 0;
+}
+
+// Counts the packets that fare as their flow's others did, which is nearly all; returns the others.
+template <bool some_are_judged>
+[[gnu::always_inline]] inline uint32_t pass_known(const Burst& burst, Judge& judge) {
+    const Batch& batch = burst.batch;
+    const PacketMeta* meta = batch.meta.data();
+    const PacketMeta* const end = meta + batch.count;
+    const PacketRef* ref = batch.ref.data();
+    Judge::Passing passing(judge);
+    uint32_t others = 0;
+    for (uint32_t bit = 1; meta != end; ++meta, ++ref, bit <<= 1) {
+        const bool may_pass = is_of_flow(*meta) && !(some_are_judged && (burst.judged & bit) != 0);
+        if (!may_pass || !passing.pass(*meta, session_of(*meta), ref->in_link)) [[unlikely]] {
+            others |= bit;
+        }
+    }
+    return others;
+}
+
+// Another packet may have been the first of its flow just now.
+[[gnu::always_inline]] inline void judge_other(
+    Burst& burst, uint32_t i, Judge::Passing& passing, const StageTables& tables, Tick now
+) {
+    const PacketMeta& meta = burst.batch.meta[i];
+    const PacketRef& ref = burst.batch.ref[i];
+    if ((burst.judged >> i & 1) != 0 || !may_be_known(ref, meta)) [[unlikely]] {
+        return judge_unusual(burst, i, tables, now);
+    }
+    const flow::Session& session = session_of(meta);
+    const bool has_window = (session.flags & flow::kTrackWindow) != 0;
+    if (has_window && is_out_of_window(burst, i, tables)) [[unlikely]] {
+        return judge_out_of_window(burst, i, tables, now);
+    }
+    const Judge::Known packet{tag_of(ref, meta), meta.l3_length, fields_of(ref, meta)};
+    rules::PacketCount* const at = tables.judge->passes(session, meta.direction, packet);
+    if (at == nullptr) [[unlikely]] {
+        return judge_slowly(burst, i, packet, tables, now);
+    }
+    passing.count(*at, packet.bytes);
+}
+
+// Those that pass_known() has left.
+[[gnu::noinline]] void judge_others(
+    Burst& burst, uint32_t others, const StageTables& tables, Tick now
+) {
+    Judge::Passing passing(*tables.judge);
+    for (; others != 0; others &= others - 1) {
+        judge_other(burst, static_cast<uint32_t>(std::countr_zero(others)), passing, tables, now);
+    }
+}
+
+}  // namespace
+
 void judge(Burst& burst, const StageTables& tables, Tick now) {
-    Batch& batch = burst.batch;
-    Judge& judge = *tables.judge;
-    for (uint32_t i = 0; i < batch.count; ++i) {
-        const PacketMeta& meta = batch.meta[i];
-        const bool is_asked = meta.verdict == Verdict::kPending && (burst.judged >> i & 1) == 0;
-        if (!is_asked || !is_kept(batch.ref[i], meta)) [[unlikely]] {
-            judge_unusual(burst, i, tables, now);
-            continue;
-        }
-        const bool has_window = (session_of(meta).flags & flow::kTrackWindow) != 0;
-        if (has_window && is_out_of_window(burst, i, tables)) [[unlikely]] {
-            judge_out_of_window(burst, i, tables, now);
-            continue;
-        }
-        const FateTag tag = tag_of(batch.ref[i], meta);
-        if (!judge.passes(session_of(meta), meta.direction, tag, meta.l3_length)) [[unlikely]] {
-            judge_slowly(burst, i, tables, now);
-        }
+    const uint32_t others = burst.judged == 0 ? pass_known<false>(burst, *tables.judge)
+                                              : pass_known<true>(burst, *tables.judge);
+    if (others != 0) {
+        judge_others(burst, others, tables, now);
     }
     if ((burst.forbidden | burst.made_in_vain) != 0) [[unlikely]] {
         end_forbidden(burst, tables, now);
@@ -573,7 +428,7 @@ void judge_own(Burst& burst, const StageTables& tables, Tick now) {
         if (meta.verdict != Verdict::kTransmit || (batch.ref[i].flags & packet::kGenerated) == 0) {
             continue;
         }
-        begin(burst, i, tables, now);
+        begin_question(burst, i, tables, now);
         judge.packet().in_link = rules::kNoLink;
         judge.packet().out_link = meta.out_link;
         const bool passes = judge.ask(Hook::kLocalOut) && judge.ask(Hook::kEgress);

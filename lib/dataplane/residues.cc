@@ -26,8 +26,7 @@ uint32_t Residues::find_or_make(
         return kNone;
     }
     residue.first = taken;
-    residue.count = static_cast<uint32_t>(tests.size());
-    std::ranges::copy(tests, residue.tests.begin());
+    std::ranges::for_each(tests, [&](const rules::QuickTest& test) { residue.tests.add(test); });
     taken_.store(taken + wanted, std::memory_order_release);
     return id.value;
 }

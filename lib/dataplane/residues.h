@@ -4,7 +4,7 @@
 //             came to when it was first seen. So a packet is asked only what varies, and the rest is one load.
 //   Law       two flows whose walks can meet the same rules in the same order have the same residue.
 //   Full      kNone: too many tests, or no room: such a flow's packets walk through the rules one by one.
-//   Cost      entry_of: some six operations a test. Memory is taken when it is made.
+//   Cost      entry_of: two dozen operations, however many tests. Memory is taken when it is made.
 //   Thread    one writer; counts and paths of those that are known may be read by anybody.
 //   Source    ARCHITECTURE 5.
 #pragma once
@@ -26,6 +26,7 @@ class Residues {
   public:
     static constexpr uint32_t kNone = 0xffffffff;
     static constexpr size_t kMostTests = 6;
+    static_assert(kMostTests <= rules::QuickTests::kMost);
 
     struct Entry {
         rules::PacketCount count;
@@ -42,11 +43,7 @@ class Residues {
     );
     [[gnu::always_inline]] Entry& entry_of(uint32_t residue, rules::VaryingFields fields) {
         const Residue& r = residues_[residue];
-        uint32_t outcome = 0;
-        for (uint32_t k = 0; k < r.count; ++k) {
-            outcome |= static_cast<uint32_t>(r.tests[k].holds(fields)) << k;
-        }
-        return entries_[r.first + outcome];
+        return entries_[r.first + r.tests.holding(fields)];
     }
     // For whoever sums up: those below size().
     uint32_t size() const { return taken_.load(std::memory_order_acquire); }
@@ -54,9 +51,8 @@ class Residues {
 
   private:
     struct Residue {
+        rules::QuickTests tests;
         uint32_t first = 0;  // of its entries
-        uint32_t count = 0;  // of tests
-        std::array<rules::QuickTest, kMostTests> tests;
     };
 
     rules::Paths keys_;

@@ -59,6 +59,40 @@ struct QuickOf {
 
 }  // namespace
 
+QuickTests::QuickTests() {
+    bytes_.fill(0x8080);  // zeroes
+    mask_.fill(0);
+    flip_.fill(0);
+    first_.fill(1);
+    span_.fill(0);
+}
+
+// TCP flags have the bit that there are any above them: what is not as wanted is then 1 to 255, and what is no TCP beyond.
+void QuickTests::add(const QuickTest& test) {
+    constexpr uint16_t kNoByte = 0x8000;
+    constexpr uint16_t kHasTcp = 0x100;
+    const uint32_t k = size_++;
+    const uint16_t low = test.shift / 8;
+    bool negated = test.negated;
+    mask_[k] = test.mask;
+    first_[k] = test.first;
+    span_[k] = test.span;
+    if (test.wants_tcp) {
+        const bool wants_others = test.negated != test.otherwise;
+        bytes_[k] = static_cast<uint16_t>(VaryingFields::kHasTcp / 8 << 8 | low);
+        mask_[k] = test.mask | kHasTcp;
+        flip_[k] = test.first | kHasTcp;
+        first_[k] = wants_others ? 1 : 0;
+        span_[k] = wants_others ? 0xfe : 0;
+        negated = test.otherwise;
+    } else if (test.shift == VaryingFields::kLength) {
+        bytes_[k] = static_cast<uint16_t>((low + 1) << 8 | low);
+    } else {
+        bytes_[k] = kNoByte | low;
+    }
+    negated_ |= negated ? uint32_t{1} << k : 0;
+}
+
 std::optional<QuickTest> quick_test_of(const Rule& rule) {
     const auto varying = std::ranges::find_if(rule.conditions, is_varying);
     if (varying == rule.conditions.end() ||

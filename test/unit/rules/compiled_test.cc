@@ -102,11 +102,6 @@ TEST_CASE("a box has the keys between its ends, and no other", "[rules][compiled
     box.span = {0x0f, 0x0f, 0 | 0xffU << 16, 0x00ff00ff};
     const Key inside{0x0a000018, 0xffffffff, 100 | 0xff80U << 16, 0xab05cd06};
     CHECK(box.has(inside));
-    const auto with = [&](auto change) {
-        Key key = inside;
-        change(key);
-        return box.has(key);
-    };
     struct Row {
         uint32_t Key::*lane;
         uint32_t value;
@@ -134,7 +129,9 @@ TEST_CASE("a box has the keys between its ends, and no other", "[rules][compiled
     };
     for (const Row& row : rows) {
         INFO(row.value);
-        CHECK(with([&](Key& key) { key.*row.lane = row.value; }) == row.has);
+        Key key = inside;
+        key.*row.lane = row.value;
+        CHECK(box.has(key) == row.has);
     }
     CHECK(Box{}.has(inside));
 }
@@ -400,6 +397,7 @@ TEST_CASE("a quick test holds just where its condition agrees", "[rules][compile
     const auto draw = [&](unsigned bound) { return static_cast<uint8_t>(random() % bound); };
     const AddressSets sets;
     unsigned quick = 0;
+    std::vector<QuickTest> side_by_side;
     for (unsigned round = 0; round < 20'000; ++round) {
         const uint8_t mask = draw(256);
         const uint8_t value = mask & draw(256);
@@ -423,7 +421,16 @@ TEST_CASE("a quick test holds just where its condition agrees", "[rules][compile
         if (const auto test = quick_test_of(rule({from("0.0.0.0/0"), condition}, {}))) {
             ++quick;
             REQUIRE(test->holds(VaryingFields(packet)) == covers(condition, packet, sets, false));
+            side_by_side.push_back(*test);
         }
+        QuickTests together;
+        uint32_t wanted = 0;
+        const size_t count = std::min<size_t>(side_by_side.size(), draw(QuickTests::kMost + 1));
+        for (const QuickTest& test : std::span(side_by_side).last(count)) {
+            wanted |= static_cast<uint32_t>(test.holds(VaryingFields(packet))) << together.size();
+            together.add(test);
+        }
+        REQUIRE(together.holding(VaryingFields(packet)) == wanted);
     }
     CHECK(quick > 10'000);
     CHECK_FALSE(quick_test_of(rule({{TtlTest{}}, {TosTest{}}}, {})));
