@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "config/external_links.h"
+#include "config/pattern_places.h"
 #include "config/recheck.h"
 #include "config/rules_to_yaml.h"
 #include "legacy/demasquerade.h"
@@ -141,6 +142,8 @@ void drop_what_says_nothing(rules::RuleSet& set) {
 Result<std::string> sections_of(const legacy::Kernel& kernel, const config::Config& config) {
     config::Config made = config;
     made.rules.set = {};
+    made.rules.sets.clear();
+    made.rules.patterns.clear();
     for (const legacy::Family family : legacy::kEveryFamily) {
         if (kernel.in_force() != family) {
             continue;
@@ -150,8 +153,15 @@ Result<std::string> sections_of(const legacy::Kernel& kernel, const config::Conf
             return legacy::rules_before(family, chain, config::external_links(config));
         };
         changes.without = 0xff;
-        rules::Mirror mirror(fmt::format("{}-", legacy::name_of(family)), std::move(changes));
-        if (auto followed = mirror.follow(kernel.rules(family), made.rules.set); !followed) {
+        const std::string prefix = fmt::format("{}-", legacy::name_of(family));
+        const rules::RuleSet& own = kernel.rules(family);
+        auto places =
+            config::place_patterns(own, kernel.patterns(family), prefix + "string-", made.rules);
+        if (!places) {
+            return tl::unexpected(places.error());
+        }
+        rules::Mirror mirror(prefix, std::move(changes));
+        if (auto followed = mirror.follow(own, made.rules.set, *std::move(places)); !followed) {
             return tl::unexpected(followed.error());
         }
     }
@@ -159,8 +169,8 @@ Result<std::string> sections_of(const legacy::Kernel& kernel, const config::Conf
     if (auto added = add_marks(kernel, config, made.rules.set); !added) {
         return tl::unexpected(added.error());
     }
-    made.rules.sets.clear();
-    return config::rules_to_yaml(made) + forwards_of(kernel, config) + tracking_of(kernel, config);
+    return config::patterns_to_yaml(made.rules.patterns) + config::rules_to_yaml(made) +
+           forwards_of(kernel, config) + tracking_of(kernel, config);
 }
 
 std::string comments_of(const std::vector<DryCall>& calls) {

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "config/external_links.h"
+#include "config/pattern_places.h"
 #include "config/pool_with.h"
 #include "config/read_file.h"
 #include "config/rule_text.h"
@@ -264,7 +265,7 @@ Result<void> LegacyTools::take_rules(const legacy::Kernel& next, const std::stri
     const auto make = [&](const config::Config& running) {
         config::RulesSettings made = running.rules;
         return (is_first ? check_names(made.set, *in_force) : Result<void>{})
-            .and_then([&] { return follow(next, states, made.set); })
+            .and_then([&] { return follow(next, states, made); })
             .and_then([&] { return put_marks(next, made.set); })
             .map([&] { return std::move(made); });
     };
@@ -285,14 +286,21 @@ bool LegacyTools::has_changed(const legacy::Kernel& next) const {
     });
 }
 
-Result<void> LegacyTools::follow(const legacy::Kernel& kernel, States& states, rules::RuleSet& set)
-    const {
+Result<void> LegacyTools::follow(
+    const legacy::Kernel& kernel, States& states, config::RulesSettings& made
+) const {
     for (const Family family : legacy::kEveryFamily) {
         FamilyState& state = states[place_of(family)];
         if (!state.is_used) {
             continue;
         }
-        if (auto followed = state.mirror.follow(kernel.rules(family), set); !followed) {
+        const rules::RuleSet& own = kernel.rules(family);
+        const std::string prefix = prefix_of(family) + "string-";
+        auto followed = config::place_patterns(own, kernel.patterns(family), prefix, made)
+                            .and_then([&](std::vector<rules::PatternId> places) {
+                                return state.mirror.follow(own, made.set, std::move(places));
+                            });
+        if (!followed) {
             return followed;
         }
     }
@@ -348,7 +356,7 @@ Result<void> LegacyTools::add_to(config::Config& wanted) {
         }
     }
     States states = states_;
-    return follow(kernel_, states, wanted.rules.set)
+    return follow(kernel_, states, wanted.rules)
         .and_then([&] {
             return daemon::put_marks(kernel_.forwards(), external_, false, wanted.rules.set);
         })

@@ -60,7 +60,8 @@ class LegacyTools {
     Result<void> put_marks(const legacy::Kernel& next, rules::RuleSet& set) const;
     Result<void> take_tracking(const legacy::Kernel& next);
     bool has_changed(const legacy::Kernel& next) const;
-    Result<void> follow(const legacy::Kernel& kernel, States& states, rules::RuleSet& set) const;
+    Result<void> follow(const legacy::Kernel& kernel, States& states, config::RulesSettings& made)
+        const;
     void note_counts();
     void find_again(const legacy::Kernel& kernel, States& states) const;
     rules::RuleTotal base_of(

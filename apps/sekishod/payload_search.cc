@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "rules/residue.h"
 #include "sekishod/log.h"
 
 namespace sekisho::daemon {
@@ -25,32 +26,13 @@ rules::Pattern pattern_of(const config::PatternSettings& settings) {
     return pattern;
 }
 
-void note_asked(const rules::Rule& rule, std::vector<bool>& asked) {
-    for (const rules::Condition& condition : rule.conditions) {
-        if (const auto* test = std::get_if<rules::PayloadTest>(&condition.test)) {
-            asked[test->pattern.value] = true;
-        }
-    }
-}
-
-// By the place in the configuration's list: whether a rule asks for it.
-std::vector<bool> asked_for(const config::RulesSettings& settings) {
-    std::vector<bool> asked(settings.patterns.size());
-    for (const rules::ChainId chain : settings.set.chains()) {
-        for (const rules::RulePtr& rule : settings.set.chain(chain)->rules) {
-            note_asked(*rule, asked);
-        }
-    }
-    return asked;
-}
-
 // The patterns that are asked for, in a set that has grown out of another one; nullopt: it cannot grow that far.
 struct Grown {
     rules::PatternSet set;
     rules::PatternNames names;
 };
 std::optional<Grown> grow(const rules::PatternSet& from, const config::RulesSettings& settings) {
-    const std::vector<bool> asked = asked_for(settings);
+    const std::vector<bool> asked = rules::patterns_asked_for(settings.set);
     Grown grown{from, {}};
     bool is_bounded = true;
     for (size_t i = 0; i < asked.size(); ++i) {

@@ -9,11 +9,12 @@
 
 namespace sekisho::config {
 
-// The lines are of no file that anybody has.
+// The lines are of no file that anybody has. Rules, and what only they name, stay out: tools' names are none of a file's.
 std::optional<std::string> find_mistake(const Config& config) {
     static const std::regex line(" on line [0-9]+");
-    const Checked checked =
-        parse(to_yaml_without_rules(config), "", MachineFacts::of_any_machine());
+    Config asked = config;
+    asked.rules = {};
+    const Checked checked = parse(to_yaml_without_rules(asked), "", MachineFacts::of_any_machine());
     if (checked.mistakes.empty()) {
         return std::nullopt;
     }

@@ -372,6 +372,20 @@ std::string rule_to_yaml(const Config& config, const rules::Rule& rule) {
     return "{" + joined(pairs) + "}";
 }
 
+std::string patterns_to_yaml(const std::vector<PatternSettings>& patterns) {
+    std::string text = patterns.empty() ? "" : "\npatterns:\n";
+    for (const PatternSettings& pattern : patterns) {
+        text += fmt::format(
+            "  - {{name: {}, {}: {}{}}}\n",
+            scalar(pattern.name),
+            pattern.is_regex ? "regex" : "literal",
+            scalar(pattern.text),
+            pattern.first_bytes == 0 ? "" : fmt::format(", first-bytes: {}", pattern.first_bytes)
+        );
+    }
+    return text;
+}
+
 std::string rules_to_yaml(const Config& config) {
     std::string text = config.rules.sets.empty() ? "" : "\nsets:\n";
     const Out out(text);

@@ -12,6 +12,9 @@ namespace sekisho::config {
 // The sections sets and rules; nothing where there are none.
 std::string rules_to_yaml(const Config& config);
 
+// The section patterns; nothing where there are none.
+std::string patterns_to_yaml(const std::vector<PatternSettings>& patterns);
+
 // One rule, as an entry of a chain's rules: a map on one line.
 std::string rule_to_yaml(const Config& config, const rules::Rule& rule);
 

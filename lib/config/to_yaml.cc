@@ -393,17 +393,7 @@ void write_groups(const Config& config, Out out) {
             list(group.prefixes, prefix)
         );
     }
-    fmt::format_to(out, "{}", config.rules.patterns.empty() ? "" : "\npatterns:\n");
-    for (const PatternSettings& pattern : config.rules.patterns) {
-        fmt::format_to(
-            out,
-            "  - {{name: {}, {}: {}{}}}\n",
-            scalar(pattern.name),
-            pattern.is_regex ? "regex" : "literal",
-            scalar(pattern.text),
-            pattern.first_bytes == 0 ? "" : fmt::format(", first-bytes: {}", pattern.first_bytes)
-        );
-    }
+    fmt::format_to(out, "{}", patterns_to_yaml(config.rules.patterns));
 }
 
 void write_log(const Config& config, Out out) {

@@ -1,7 +1,7 @@
 // iptables, iptables-save and iptables-restore: the command language of Linux 2.4 and later.
 //
 //   Has       tables filter, nat, mangle and raw; -m tcp, udp, icmp, state, conntrack (--ctstate), limit, multiport,
-//             mark, comment; -j ACCEPT, DROP, RETURN, LOG, REJECT, SNAT, DNAT, MASQUERADE, REDIRECT, MARK, TOS,
+//             mark, comment, iprange, length, ttl, tos, string; -j ACCEPT, DROP, RETURN, LOG, REJECT, SNAT, DNAT, MASQUERADE, REDIRECT, MARK, TOS,
 //             DSCP, NOTRACK and chains, -g. Any other match or target is refused by its name.
 //   Status    2 for a wrong command line, 1 for what cannot be done, as iptables 1.8.
 //   Doing     every command is whole or nothing; a restored text too, over all its tables (SEEDS A9).

@@ -41,6 +41,13 @@ constexpr LongOption kTtlOptions[] = {
     {"ttl-gt", kTtlMore, Takes::kWord},
     {"ttl-lt", kTtlLess, Takes::kWord}};
 constexpr LongOption kTosMatchOptions[] = {{"tos", kTos, Takes::kWord}};
+constexpr LongOption kStringOptions[] = {
+    {"string", kString, Takes::kWord},
+    {"hex-string", kHexString, Takes::kWord},
+    {"algo", kAlgorithm, Takes::kWord},
+    {"from", kStringFrom, Takes::kWord},
+    {"to", kStringTo, Takes::kWord},
+    {"icase", kIgnoreCase, Takes::kNothing}};
 constexpr LongOption kLogOptions[] = {
     {"log-level", kLogLevel, Takes::kWord}, {"log-prefix", kLogPrefix, Takes::kWord}};
 constexpr LongOption kRejectOptions[] = {{"reject-with", kRejectWith, Takes::kWord}};
@@ -72,7 +79,8 @@ const std::vector<MatchKind>& match_kinds() {
         {"iprange", kRangeOptions, RangeMatch{}, kSourceRange},
         {"length", kLengthOptions, LengthMatch{}, kLength},
         {"ttl", kTtlOptions, TtlMatch{}, kTtlEqual},
-        {"tos", kTosMatchOptions, TosMatch{}, kTos}};
+        {"tos", kTosMatchOptions, TosMatch{}, kTos},
+        {"string", kStringOptions, StringMatch{}, kString}};
     return kinds;
 }
 
@@ -167,6 +175,7 @@ void IptablesParser::take_extension(int code) {
         return wanted == code || (wanted == kEitherPorts && is_ports) ||
                (wanted == kSetMark && code == kSetXmark) ||
                (wanted == kSourceRange && code == kDestinationRange) ||
+               (wanted == kString && code == kHexString) ||
                (wanted == kTtlEqual && (code == kTtlMore || code == kTtlLess));
     });
     switch (code) {

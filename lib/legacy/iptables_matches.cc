@@ -28,6 +28,60 @@ std::optional<uint8_t> read_flags(std::string_view text) {
     return flags;
 }
 
+std::optional<uint8_t> hex_byte(std::string_view digits) {
+    uint8_t byte = 0;
+    const char* const end = digits.data() + digits.size();
+    const auto [stop, error] = std::from_chars(digits.data(), end, byte, 16);
+    const bool is_byte = digits.size() == 2 && error == std::errc{} && stop == end;
+    return is_byte ? std::optional(byte) : std::nullopt;
+}
+
+// "16 03|0a": pairs of digits, with or without spaces between them, up to the bar, which is taken too.
+Result<std::string> take_hex_block(std::string_view& text) {
+    const size_t end = text.find('|');
+    if (end == std::string_view::npos || end == 0) {
+        return failure("Invalid hex block");
+    }
+    std::string_view block = text.substr(0, end);
+    text.remove_prefix(end + 1);
+    std::string bytes;
+    while (!block.empty()) {
+        if (block.front() == ' ') {
+            block.remove_prefix(1);
+            continue;
+        }
+        const auto byte = hex_byte(block.substr(0, 2));
+        if (!byte) {
+            return failure(fmt::format("Invalid hex block `{}'", block.substr(0, 2)));
+        }
+        bytes += static_cast<char>(*byte);
+        block.remove_prefix(2);
+    }
+    return bytes;
+}
+
+// Bytes as they are, hexadecimal between bars, and what stands behind a backslash as it is.
+Result<std::string> read_hex_string(std::string_view text) {
+    std::string bytes;
+    while (!text.empty()) {
+        const char c = text.front();
+        text.remove_prefix(1);
+        if (c == '|') {
+            auto block = take_hex_block(text);
+            if (!block) {
+                return block;
+            }
+            bytes += *block;
+        } else if (c == '\\' && text.empty()) {
+            return failure("Bad literal placement at end of string");
+        } else {
+            bytes += c == '\\' ? text.front() : c;
+            text.remove_prefix(c == '\\' ? 1 : 0);
+        }
+    }
+    return bytes;
+}
+
 }  // namespace
 
 std::vector<std::string_view> parts_of(std::string_view text) {
@@ -134,8 +188,57 @@ void IptablesParser::take_match_option(int code) {
         case kTtlLess:
             return take_ttl(code);
         default:
+            take_string_option(code);
+    }
+}
+
+void IptablesParser::take_string_option(int code) {
+    auto& match = match_of<StringMatch>();
+    switch (code) {
+        case kString:
+        case kHexString:
+            return take_string(match, code == kHexString);
+        case kAlgorithm:
+            match.algorithm = argument();
+            return;
+        case kStringFrom:
+            match.from = take_position("--from");
+            return;
+        case kStringTo:
+            match.to = take_position("--to");
+            return;
+        case kIgnoreCase:
+            match.ignores_case = true;
+            return;
+        default:
             complain("unknown option");
     }
+}
+
+void IptablesParser::take_string(StringMatch& match, bool is_hex) {
+    constexpr size_t kLongest = 128;
+    want(
+        match.text.value.empty(),
+        "string: option \"--string\" cannot be used together with \"--hex-string\""
+    );
+    const auto text = is_hex ? read_hex_string(argument()) : Result<std::string>(argument());
+    if (!text) {
+        return complain(text.error().message);
+    }
+    if (text->size() > kLongest) {
+        return complain(fmt::format("STRING too long \"{}\"", argument()));
+    }
+    match.text = {*text, take_turn()};
+}
+
+uint16_t IptablesParser::take_position(const char* option) {
+    const auto position = read_number(argument(), 65535);
+    if (!position) {
+        complain(
+            fmt::format("string: bad value for option \"{}\", or out of range (0-65535)", option)
+        );
+    }
+    return static_cast<uint16_t>(position.value_or(0));
 }
 
 Maybe<PortRange> IptablesParser::take_ports() {

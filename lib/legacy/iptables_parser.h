@@ -68,6 +68,9 @@ class IptablesParser {
     void take_comment();
     void take_range(bool is_source);
     void take_length();
+    void take_string_option(int code);
+    void take_string(StringMatch& match, bool is_hex);
+    uint16_t take_position(const char* option);
     void take_ttl(int code);
     void take_tos_match();
     void take_multiport(rules::Side side);

@@ -82,6 +82,23 @@ std::string icmp_text(const rules::IcmpKind& kind) {
                : fmt::format("{}", kind.type.first);
 }
 
+// In quotes; bytes that are no characters as hexadecimal ones.
+bool has_bytes(const std::string& text) {
+    return !std::ranges::all_of(text, [](unsigned char c) { return c >= ' ' && c < 0x7f; });
+}
+std::string string_text(const std::string& text) {
+    std::string made = has_bytes(text) ? "\"|" : "\"";
+    for (const char c : text) {
+        if (has_bytes(text)) {
+            made += fmt::format("{:02x}", static_cast<unsigned char>(c));
+            continue;
+        }
+        made += c == '"' || c == '\\' ? "\\" : "";
+        made += c;
+    }
+    return made + (has_bytes(text) ? "|\"" : "\"");
+}
+
 struct OptionText {
     uint8_t protocol;
 
@@ -175,6 +192,17 @@ struct OptionText {
         const rules::TosTest& tos = match.tos.value;
         return fmt::format(
             " -m tos {}--tos 0x{:02x}/0x{:02x}", turned(match.tos.inverted), tos.value, tos.mask
+        );
+    }
+    std::string operator()(const StringMatch& match) const {
+        const std::string& text = match.text.value;
+        return fmt::format(
+            " -m string {}--{} {} --algo {}{}",
+            turned(match.text.inverted),
+            has_bytes(text) ? "hex-string" : "string",
+            string_text(text),
+            match.algorithm,
+            match.ignores_case ? " --icase" : ""
         );
     }
     std::string operator()(const CommentMatch& match) const {
@@ -299,6 +327,15 @@ struct ShownText {
         }
         return fmt::format(
             " tos match{}0x{:02x}/0x{:02x}", match.tos.inverted ? "!" : "", tos.value, tos.mask
+        );
+    }
+    std::string operator()(const StringMatch& match) const {
+        return fmt::format(
+            " STRING match {} {} ALGO name {}{}",
+            match.text.inverted ? "!" : "",
+            string_text(match.text.value),
+            match.algorithm,
+            match.ignores_case ? " ICASE" : ""
         );
     }
     std::string operator()(const CommentMatch& match) const {

@@ -347,6 +347,11 @@ std::optional<Family> Kernel::in_force() const {
     return is_fresh(tables_) ? std::nullopt : std::optional(Family::kIptables);
 }
 
+std::span<const rules::Pattern> Kernel::patterns(Family family) const {
+    return family == Family::kIptables ? std::span<const rules::Pattern>(tables_.patterns())
+                                       : std::span<const rules::Pattern>();
+}
+
 const rules::RuleSet& Kernel::rules(Family family) const {
     switch (family) {
         case Family::kIpfwadm:

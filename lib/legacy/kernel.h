@@ -70,6 +70,8 @@ class Kernel {
     // The family that has something to say; none: all are as after a start.
     std::optional<Family> in_force() const;
     const rules::RuleSet& rules(Family family) const;
+    // What they look for in payloads, by rules::PatternId.
+    std::span<const rules::Pattern> patterns(Family family) const;
     const Forwards& forwards() const { return forwards_; }
     const Modules& modules() const { return modules_; }
     const Tracking& tracking() const { return tracking_; }

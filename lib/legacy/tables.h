@@ -4,6 +4,7 @@
 //             OUTPUT chains of filter, mangle and raw at kLocalIn, kForward and kLocalOut, by priority as in Linux; nat
 //             PREROUTING at kNatDestination, POSTROUTING at kNatSource. To nat INPUT and OUTPUT no packet comes here.
 //   Names     in rules() a chain is called "TABLE.CHAIN".
+//   Strings   of -m string are looked for in what a direction of a flow carries, wherever it is cut, so none has a place in a packet.
 //   SNAT      goes to a pool of the appliance: who makes a rule says which pool has just those addresses and ports.
 //   Thread    one at a time.
 //   Source    LEGACY I1 to I10; SEEDS A8.
@@ -21,6 +22,7 @@
 #include "legacy/appliance.h"
 #include "legacy/chains.h"
 #include "legacy/numbers.h"
+#include "rules/patterns.h"
 #include "rules/rule_set.h"
 
 namespace sekisho::legacy {
@@ -89,6 +91,15 @@ struct TosMatch {
     Maybe<rules::TosTest> tos;
     friend bool operator==(const TosMatch&, const TosMatch&) = default;
 };
+inline constexpr uint16_t kEndOfPacket = 65535;
+struct StringMatch {
+    Maybe<std::string> text;  // the bytes that are looked for
+    bool ignores_case = false;
+    std::string algorithm = "bm";
+    uint16_t from = 0;  // of a packet, where a match may begin
+    uint16_t to = kEndOfPacket;
+    friend bool operator==(const StringMatch&, const StringMatch&) = default;
+};
 using Match = std::variant<
     PortMatch,
     IcmpMatch,
@@ -100,7 +111,8 @@ using Match = std::variant<
     RangeMatch,
     LengthMatch,
     TtlMatch,
-    TosMatch>;
+    TosMatch,
+    StringMatch>;
 
 // What -j names. A chain, ACCEPT, DROP, RETURN and NOTRACK want nothing more than their name.
 struct LogTarget {
@@ -206,6 +218,8 @@ class Tables {
     size_t references_to(Table table, std::string_view name) const;
     rules::RuleTotal policy_count_of(const Chain& chain, const Counts& counts) const;
     const rules::RuleSet& rules() const { return set_; }
+    // What those rules look for in payloads, by rules::PatternId. One that no rule names may become another.
+    const std::vector<rules::Pattern>& patterns() const { return patterns_; }
 
   private:
     std::vector<Chain>& at(Table table) { return chains_[static_cast<size_t>(table)]; }
@@ -215,10 +229,12 @@ class Tables {
     void follow_links(
         Table table, Chain& chain, size_t index, const TableContext& context, const Counts& counts
     );
-    Result<rules::Rule> translate(Table table, const TableRule& rule, const TableContext& context)
-        const;
+    Result<rules::Rule> translate(Table table, const TableRule& rule, const TableContext& context);
+    Result<void> translate(const std::vector<Match>& matches, std::vector<rules::Condition>& made);
+    Result<rules::PatternId> pattern_of(const StringMatch& match);
 
     rules::RuleSet set_;
+    std::vector<rules::Pattern> patterns_;
     std::array<std::vector<Chain>, kTables> chains_;
 };
 

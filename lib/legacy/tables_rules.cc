@@ -1,10 +1,14 @@
 // The filter of Linux 2.4 in the appliance's rule model.
+#include <algorithm>
+#include <cctype>
+
 #include <fmt/format.h>
 
 #include "base/text.h"
 #include "legacy/conditions.h"
 #include "legacy/reject_names.h"
 #include "legacy/tables.h"
+#include "rules/residue.h"
 
 namespace sekisho::legacy {
 namespace {
@@ -44,6 +48,7 @@ struct MatchTranslator {
         made.push_back({match.mark.value, match.mark.inverted});
     }
     void operator()(const CommentMatch& /*match*/) const {}
+    void operator()(const StringMatch& /*match*/) const {}  // pattern_of()
     void add_range(rules::Side side, const std::optional<Maybe<rules::AddressRange>>& range) const {
         if (range) {
             made.push_back({rules::AddressTest{side, {range->value}, {}, {}}, range->inverted});
@@ -74,6 +79,27 @@ struct MatchTranslator {
         made.push_back({match.tos.value, match.tos.inverted});
     }
 };
+
+bool is_plain(std::string_view text) {
+    return std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+// Bytes that no text has, and capitals or not, only an expression says.
+rules::Pattern pattern_for(const StringMatch& match) {
+    rules::Pattern pattern;
+    if (!match.ignores_case && is_plain(match.text.value)) {
+        pattern.text = match.text.value;
+        return pattern;
+    }
+    pattern.kind = rules::Pattern::Kind::kRegex;
+    pattern.text = match.ignores_case ? "(?i)" : "";
+    for (const char c : match.text.value) {
+        const auto byte = static_cast<unsigned char>(c);
+        pattern.text +=
+            std::isalnum(byte) != 0 ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
+    }
+    return pattern;
+}
 
 void add_link(
     Conditions& made, rules::Way way, const Maybe<std::string>& name, const Links& links
@@ -161,9 +187,54 @@ Result<rules::Action> translate_target(const TableRule& rule, const TableContext
 
 }  // namespace
 
+// The same, or in the place of one that no rule names, or a new one.
+Result<rules::PatternId> Tables::pattern_of(const StringMatch& match) {
+    if (match.text.value.empty()) {
+        return failure("Invalid argument: an empty string");
+    }
+    if (match.from != 0 || match.to != kEndOfPacket) {
+        return failure(
+            "string: --from and --to are places in a packet; here a flow's payload is searched, "
+            "wherever it is cut"
+        );
+    }
+    if (match.algorithm != "bm" && match.algorithm != "kmp") {
+        return failure("No chain/target/match by that name");
+    }
+    rules::Pattern wanted = pattern_for(match);
+    const auto known = std::ranges::find(patterns_, wanted);
+    if (known != patterns_.end()) {
+        return rules::PatternId{static_cast<uint16_t>(known - patterns_.begin())};
+    }
+    std::vector<bool> asked = rules::patterns_asked_for(set_);
+    const size_t place = static_cast<size_t>(std::ranges::find(asked, false) - asked.begin());
+    if (place == rules::PatternSet::kMost) {
+        return failure(fmt::format("there is room for {} strings", place));
+    }
+    patterns_.resize(std::max(patterns_.size(), place + 1));
+    patterns_[place] = std::move(wanted);
+    return rules::PatternId{static_cast<uint16_t>(place)};
+}
+
+Result<void> Tables::translate(const std::vector<Match>& matches, Conditions& made) {
+    for (const Match& match : matches) {
+        std::visit(MatchTranslator{made}, match);
+        const auto* const text = std::get_if<StringMatch>(&match);
+        if (text == nullptr) {
+            continue;
+        }
+        const auto pattern = pattern_of(*text);
+        if (!pattern) {
+            return tl::unexpected(pattern.error());
+        }
+        made.push_back({rules::PayloadTest{*pattern}, text->text.inverted});
+    }
+    return {};
+}
+
 Result<rules::Rule> Tables::translate(
     Table table, const TableRule& rule, const TableContext& context
-) const {
+) {
     rules::Rule made;
     add_address(made.conditions, rules::Side::kSource, rule.source.value, rule.source.inverted);
     add_address(
@@ -178,8 +249,8 @@ Result<rules::Rule> Tables::translate(
     if (rule.fragment) {
         made.conditions.push_back({rules::FragmentTest{false, false, true}, !*rule.fragment});
     }
-    for (const Match& match : rule.matches) {
-        std::visit(MatchTranslator{made.conditions}, match);
+    if (auto translated = translate(rule.matches, made.conditions); !translated) {
+        return tl::unexpected(translated.error());
     }
     if (rule.target.empty()) {
         return made;

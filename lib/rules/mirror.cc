@@ -144,11 +144,27 @@ Result<void> Mirror::add_chain(ChainId id, const Chain& chain, RuleSet& other) {
     return other.set_policy(*there, chain.policy);
 }
 
+Result<void> Mirror::rename_patterns(Rule& rule) const {
+    for (Condition& condition : rule.conditions) {
+        auto* const test = std::get_if<PayloadTest>(&condition.test);
+        if (test != nullptr && test->pattern.value >= patterns_.size()) {
+            return failure("a rule of a set that is followed names a pattern without a place");
+        }
+        if (test != nullptr) {
+            test->pattern = patterns_[test->pattern.value];
+        }
+    }
+    return {};
+}
+
 Result<RuleId> Mirror::put(const Rule& rule, size_t position, ChainId chain, RuleSet& other) {
     if (auto checked = check_sets(rule); !checked) {
         return tl::unexpected(checked.error());
     }
     Rule made = rule;
+    if (auto renamed = rename_patterns(made); !renamed) {
+        return tl::unexpected(renamed.error());
+    }
     if (const Action* const deciding = made.deciding()) {
         if (const auto* const jump = std::get_if<Jump>(deciding)) {
             made.actions.back() = Jump{chains_.at(jump->chain)};
@@ -205,7 +221,8 @@ Result<void> Mirror::add_rules(ChainId id, const Chain& chain, RuleSet& other) {
     return {};
 }
 
-Result<void> Mirror::follow(const RuleSet& own, RuleSet& other) {
+Result<void> Mirror::follow(const RuleSet& own, RuleSet& other, std::vector<PatternId> patterns) {
+    patterns_ = std::move(patterns);
     keep_names(own, other);
     take_away(own, other);
     return add_chains(own, other).and_then([&] { return add_rules(own, other); });

@@ -4,8 +4,9 @@
 //             order, jumps among them, behind what MirrorChanges has stand before them. All its other chains are as they were. A
 //             rule keeps its id there for as long as the own one has it, so that counters and rates go on; built-in chains stay when
 //             the own set has them no more, empty, accepting. Whatever has the prefix there is the mirror's.
-//   Errors    a name that is too long, a rule that names a set of addresses: the other set and the mirror are of no more use
-//             then. Work on copies.
+//             What is searched for in payloads has another PatternId there, as follow() is told; one that a rule names keeps it.
+//   Errors    a name that is too long, a rule that names a set of addresses or a pattern without a place: the other set and the
+//             mirror are of no more use then. Work on copies.
 //   Cost      control code: linear, and a move of what stands behind for each rule that comes or goes.
 //   Thread    a value; one at a time.
 #pragma once
@@ -35,7 +36,8 @@ class Mirror {
     explicit Mirror(std::string prefix, MirrorChanges changes = {})
         : prefix_(std::move(prefix)), changes_(std::move(changes)) {}
 
-    Result<void> follow(const RuleSet& own, RuleSet& other);
+    // `patterns`: those there, by the own PatternId.
+    Result<void> follow(const RuleSet& own, RuleSet& other, std::vector<PatternId> patterns = {});
     // The other set has been made anew and says the same, perhaps with other ids (RuleSet::take_over).
     void find_again(const RuleSet& own, const RuleSet& other);
 
@@ -58,12 +60,14 @@ class Mirror {
         RuleId known;
     };
     Result<RuleId> have_at(size_t position, ChainId chain, const Wanted& wanted, RuleSet& other);
+    Result<void> rename_patterns(Rule& rule) const;
     Result<RuleId> put(const Rule& rule, size_t position, ChainId chain, RuleSet& other);
     bool is_left_out(const Chain& chain) const;
     void note(RuleId own, RuleId there);
 
     std::string prefix_;
     MirrorChanges changes_;
+    std::vector<PatternId> patterns_;       // by the own one
     std::vector<RuleId> ids_;               // by the own one
     std::map<ChainId, std::string> names_;  // of own chains, as they were
     std::map<ChainId, ChainId> chains_;     // by the own one

@@ -50,6 +50,22 @@ bool asks_for_payload(const Rule& rule) {
     });
 }
 
+std::vector<bool> patterns_asked_for(const RuleSet& set) {
+    std::vector<bool> asked;
+    const auto note = [&asked](const Condition& condition) {
+        if (const auto* const test = std::get_if<PayloadTest>(&condition.test)) {
+            asked.resize(std::max(asked.size(), size_t{test->pattern.value} + 1));
+            asked[test->pattern.value] = true;
+        }
+    };
+    for (const ChainId id : set.chains()) {
+        for (const RulePtr& rule : set.chain(id)->rules) {
+            std::ranges::for_each(rule->conditions, note);
+        }
+    }
+    return asked;
+}
+
 // What a chain leads to is known once nothing more follows from what is.
 std::vector<bool> chains_that_ask_for_payload(const RuleSet& set) {
     std::vector<bool> asks;

@@ -18,6 +18,8 @@ std::vector<std::string> varying_fields(const Rule& rule);
 
 // Whether it asks what was found in payloads.
 bool asks_for_payload(const Rule& rule);
+// By PatternId: whether a rule asks for it; what lies beyond the end is asked for by none.
+std::vector<bool> patterns_asked_for(const RuleSet& set);
 // By ChainId: whether a walk through the chain, and those that it leads to, can come to such a rule.
 std::vector<bool> chains_that_ask_for_payload(const RuleSet& set);
 

@@ -254,6 +254,22 @@ def translate(world):
     sections = "".join(line for line in output.splitlines(True) if not line.startswith("#"))
     with open(config, "a", encoding="utf-8") as file:
         file.write(sections[sections.index("rules:"):sections.index("static-mappings:")])
+    check(world, config)
+    with open(made, "w", encoding="utf-8") as file:
+        file.write("iptables -A FORWARD -m string --string cmd.exe --algo bm -j DROP\n"
+                   "iptables -A INPUT -m string --string 'a\\ \"b' --algo bm --icase -j DROP\n")
+    strings = os.path.join(world.lab.folder, "strings.yaml")
+    with open(strings, "w", encoding="utf-8") as file:
+        file.write(text)
+    status, output, errors = tools.attempt(f"sekisho-legacy translate --config {strings} {made}")
+    assert status == 0, errors
+    assert "- {name: iptables-string-1, literal: cmd.exe}" in output and "payload: iptables-string-2" in output, output
+    with open(strings, "a", encoding="utf-8") as file:
+        file.write(output)
+    check(world, strings)
+
+
+def check(world, config):
     daemon = appliance.program_path(world.build, "sekishod")
     status, said = world.lab.attempt(None, [daemon, "--check", config])
     assert status == 0, said

@@ -6,6 +6,7 @@ import town
 import traffic
 from case_reload import reload, rewrite
 from cases import case
+from oldtools import OldTools
 
 RULES = """
 patterns:
@@ -76,3 +77,40 @@ def refused_pattern(world):
     status, output = world.nat.cli_status("reload")
     assert status != 0 and "pattern worm, which cannot be searched for (Back-references are unsupported.)" in output, output
     assert traffic.curl(world.lab, "sub1", "100.64.1.7", "/who")
+
+
+@case("-m string of iptables finds what is split over segments, while it runs", workers="2", system="shards: 3")
+def iptables_string(world):
+    with OldTools(world) as tools:
+        rule = "FORWARD -p tcp --dport 80 -m string --string cmd.exe --algo bm -j REJECT --reject-with tcp-reset"
+        tools.say(f"iptables -A {rule}")
+        tools.say("iptables -A FORWARD -p udp -m string --hex-string |90|sled|90| --algo kmp --icase -j DROP")
+        listed = tools.say("iptables -L FORWARD -n")
+        assert 'STRING match  "cmd.exe" ALGO name bm' in listed and '"|90736c656490|" ALGO name kmp ICASE' in listed, listed
+        assert "iptables:string-2" in world.nat.cli("show", "config")
+        split = connect(world, "100.64.1.12")
+        split.send(b"GET /c")
+        split.send(b"md.e")
+        split.send(b"xe HTTP/1.1\r\n\r\n")
+        try:
+            raise AssertionError(f"the split string was answered: {split.recv(100)!r}")
+        except ConnectionResetError:
+            pass
+        assert traffic.curl(world.lab, "sub1", "100.64.1.12", "/who")
+        asked = traffic.udp_socket(world.lab, "sub1", "100.64.1.13")
+        assert traffic.ask(asked, payload=b"a sled of some kind")
+        asked.sendto(b"a \x90SlEd\x90", (town.SERVER, traffic.UDP_PORT))
+        assert traffic.hears_nothing(asked)
+        # The sender may have tried again before it was told.
+        counted = tools.counts("iptables -L FORWARD -v -n -x")
+        assert len(counted) == 2 and counted[0] >= 1 and counted[1] == 1, counted
+        # A reload leaves both, and what they have counted.
+        reload(world)
+        assert tools.counts("iptables -L FORWARD -v -n -x") == counted
+        assert traffic.hears_nothing(asked)
+        tools.say(f"iptables -D {rule}")
+        status, _, errors = tools.attempt("iptables -A FORWARD -m string --string x --algo bm --to 60 -j DROP")
+        assert status == 1 and "--from and --to are places in a packet" in errors, errors
+        assert traffic.curl(world.lab, "sub1", "100.64.1.12", "/who?cmd.exe")
+        tools.say("iptables -F")
+        assert "iptables:string" not in world.nat.cli("show", "config")

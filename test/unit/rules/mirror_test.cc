@@ -87,6 +87,18 @@ TEST_CASE("jumps lead to the chains of the mirror, whatever their numbers", "[ru
     CHECK(rules[1]->actions.back() == Action{Goto{there}});
 }
 
+TEST_CASE("what is searched for in payloads has the pattern that a mirror is told", "[rules]") {
+    Bed bed;
+    const Condition payload{PayloadTest{{1}}, true};
+    bed.add(bed.input, rule({payload}, {Deny{}}));
+    REQUIRE(bed.mirror.follow(bed.own, bed.there, {{7}, {5}}));
+    const auto& rules = bed.chain("old:input").rules;
+    REQUIRE(rules.size() == 1);
+    CHECK(rules[0]->conditions == std::vector{Condition{PayloadTest{{5}}, true}});
+    bed.add(bed.input, rule({Condition{PayloadTest{{2}}, false}}, {Deny{}}));
+    CHECK_FALSE(bed.mirror.follow(bed.own, bed.there, {{7}, {5}}));
+}
+
 TEST_CASE("chains go with their rules, and a circle may turn round", "[rules]") {
     Bed bed;
     const ChainId a = bed.own.add_chain("a").value();

@@ -210,6 +210,52 @@ TEST_CASE("rules that name links follow a reload", "[legacy]") {
     CHECK(links().has(1));
 }
 
+TEST_CASE(
+    "what -m string looks for stands behind the file's patterns, and goes with it", "[legacy]"
+) {
+    Bed bed;
+    bed.config.rules.patterns.push_back({"own", "mine", false, 0});
+    const auto names = [&bed] {
+        std::string text;
+        for (const config::PatternSettings& pattern : bed.config.rules.patterns) {
+            text += pattern.name + "=" + pattern.text + " ";
+        }
+        return text;
+    };
+    const auto asked = [&bed] {
+        std::string text;
+        for (const rules::RulePtr& rule : bed.chain("iptables:filter.FORWARD")->rules) {
+            const auto& test = std::get<rules::PayloadTest>(rule->conditions.back().test);
+            text += bed.config.rules.patterns.at(test.pattern.value).text + " ";
+        }
+        return text;
+    };
+    bed.set("iptables -A FORWARD -m string --string one -j DROP");
+    bed.set("iptables -A FORWARD -m string --string two -j DROP");
+    CHECK(names() == "own=mine iptables:string-1=one iptables:string-2=two ");
+    CHECK(asked() == "one two ");
+    // Forwards are checked as a file's, in which no such name could stand.
+    bed.set("ipportfw -A -t203.0.113.0/80 -R 100.64.0.21/80");
+
+    config::Config wanted = bed.config;
+    wanted.rules = {};
+    wanted.nat.static_mappings.clear();
+    wanted.rules.patterns = {{"a", "A", false, 0}, {"b", "B", false, 0}, {"c", "C", true, 0}};
+    REQUIRE(bed.tools.add_to(wanted));
+    wanted.rules.set.take_over(bed.config.rules.set);
+    bed.config.rules = wanted.rules;
+    bed.tools.settle();
+    CHECK(names() == "a=A b=B c=C iptables:string-1=one iptables:string-2=two ");
+    CHECK(asked() == "one two ");
+
+    bed.set("iptables -D FORWARD 1");
+    bed.set("iptables -A FORWARD -m string ! --string three --icase -j DROP");
+    CHECK(names() == "a=A b=B c=C iptables:string-1=(?i)three iptables:string-2=two ");
+    CHECK(asked() == "two (?i)three ");
+    bed.set("iptables -F");
+    CHECK(names() == "a=A b=B c=C ");
+}
+
 TEST_CASE("names of the tools' chains are not a file's", "[legacy]") {
     Bed bed;
     config::Config wanted = bed.config;
