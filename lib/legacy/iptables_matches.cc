@@ -60,24 +60,28 @@ Result<std::string> take_hex_block(std::string_view& text) {
     return bytes;
 }
 
-// Bytes as they are, hexadecimal between bars, and what stands behind a backslash as it is.
+// A byte as it is, or the one behind a backslash.
+Result<std::string> take_literal(std::string_view& text) {
+    text.remove_prefix(text.front() == '\\' ? 1 : 0);
+    if (text.empty()) {
+        return failure("Bad literal placement at end of string");
+    }
+    std::string byte(1, text.front());
+    text.remove_prefix(1);
+    return byte;
+}
+
+// Bytes, and hexadecimal ones between bars.
 Result<std::string> read_hex_string(std::string_view text) {
     std::string bytes;
     while (!text.empty()) {
-        const char c = text.front();
-        text.remove_prefix(1);
-        if (c == '|') {
-            auto block = take_hex_block(text);
-            if (!block) {
-                return block;
-            }
-            bytes += *block;
-        } else if (c == '\\' && text.empty()) {
-            return failure("Bad literal placement at end of string");
-        } else {
-            bytes += c == '\\' ? text.front() : c;
-            text.remove_prefix(c == '\\' ? 1 : 0);
+        const bool is_block = text.front() == '|';
+        text.remove_prefix(is_block ? 1 : 0);
+        auto part = is_block ? take_hex_block(text) : take_literal(text);
+        if (!part) {
+            return part;
         }
+        bytes += *part;
     }
     return bytes;
 }
