@@ -78,8 +78,8 @@ def by_pcp(world):
     left = [row for row in world.nat.mappings() if row["internal-src-address"] == source]
     assert not left, left
     answers = world.nat.counters()["pcp-answers"]
-    assert answers["granted"] - before["granted"] == 3, answers
-    assert answers["address-mismatch"] - before["address-mismatch"] == 1, answers
+    assert answers["granted"] - before.get("granted", 0) == 3, answers
+    assert answers["address-mismatch"] - before.get("address-mismatch", 0) == 1, answers
 
 
 @case("natpmpc gets an address and a mapping, and a connection from outside comes in", tags="[rfc6888-req9]")
