@@ -110,9 +110,6 @@ class Appliance {
     Renumbering renumber(const config::Config& next) const;
     Result<void> plan_statics(const nat::NatSettings& next, Renumbering& renumbering) const;
     std::vector<MacAddr> macs() const;
-    Result<std::chrono::nanoseconds> change_all(
-        Renumbering& renumbering, const std::function<void()>& change
-    );
     Result<std::chrono::nanoseconds> change_locked(
         Renumbering& renumbering, const std::function<void()>& change
     );

@@ -98,13 +98,6 @@ Result<std::chrono::nanoseconds> Appliance::change(
     return rested;
 }
 
-Result<std::chrono::nanoseconds> Appliance::change_all(
-    Renumbering& renumbering, const std::function<void()>& change
-) {
-    const std::lock_guard guard(change_lock_);
-    return change_locked(renumbering, change);
-}
-
 // The slow path first, which shares its CPU with others and may be long in coming: its rings hold what the workers leave
 // there meanwhile. The workers wait only for each other.
 Result<std::chrono::nanoseconds> Appliance::change_locked(
@@ -136,8 +129,8 @@ Result<std::chrono::nanoseconds> Appliance::change_locked(
     return *rested;
 }
 
+// With change_lock_.
 bool Appliance::has_drained() {
-    const std::lock_guard guard(change_lock_);
     const auto uses = [this](uint32_t block) {
         uint32_t sessions = 0;
         for (const auto& shard : shards_) {
@@ -150,10 +143,12 @@ bool Appliance::has_drained() {
 }
 
 // Addresses that were taken from a pool, when their last block is back. Where a worker does not come to rest, the others stand
-// still until the patience with it is over, so that is not tried again and again.
+// still until the patience with it is over, so that is not tried again and again. The lock is held all the while: a plan
+// that is made of the settings, and what it is put in the place of, must be those that stand then.
 void Appliance::let_drained_go() {
     constexpr std::chrono::minutes kAfterFailure{1};
     const auto now = std::chrono::steady_clock::now();
+    const std::lock_guard guard(change_lock_);
     if (now < next_rest_ || !has_drained()) {
         return;
     }
@@ -162,7 +157,7 @@ void Appliance::let_drained_go() {
         return;
     }
     const bool had_former = directory_->have_former();
-    const auto rested = change_all(nothing, [] {});
+    const auto rested = change_locked(nothing, [] {});
     if (!rested) {
         next_rest_ = now + kAfterFailure;
         log("addresses that were taken from their pools are not let go: {}",

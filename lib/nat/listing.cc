@@ -142,8 +142,15 @@ ExternalIndex NatShard::external_of(const Mapping& m) const {
     return {has_single_port(m) ? m.block & ~kSinglePort : blocks_[m.block].external};
 }
 
+// Of a static entry's address. One that is withdrawn cannot be looked up, but what stands there is still released by its pool.
+// 0xffff: no pool has it.
 PoolId NatShard::pool_at(Ipv4Addr external) const {
-    return (*directory_)[directory_->find(external)].pool;
+    ExternalIndex index = directory_->find(external);
+    for (uint32_t i = 0; index.value == kNoIndex && i < directory_->size(); ++i) {
+        const ExternalAddress& address = (*directory_)[{i}];
+        index.value = is_leaving(address.state) && address.address == external ? i : kNoIndex;
+    }
+    return index.value == kNoIndex ? PoolId{0xffff} : (*directory_)[index].pool;
 }
 
 bool NatShard::list_subscribers(

@@ -1,4 +1,7 @@
 // Trigger forwards that come and go while sessions stand (LEGACY F1 to F4).
+#include <algorithm>
+#include <iterator>
+
 #include <catch2/catch.hpp>
 
 #include "cluster.h"
@@ -166,4 +169,80 @@ TEST_CASE("no more trigger forwards come and go than sessions can name", "[nat][
     CHECK_FALSE(directory.plan_statics(settings));
     settings.trigger_forwards.clear();
     REQUIRE(directory.plan_statics(settings));
+}
+
+namespace {
+
+std::vector<nat::Event> events(Cluster& c) {
+    std::vector<nat::Event> all;
+    for (unsigned s = 0; s < c.shards(); ++s) {
+        nat::EventReader reader = c.shard(s).event_reader();
+        for (; !reader.front().empty(); reader.pop(1)) {
+            all.push_back(reader.front().front());
+        }
+    }
+    return all;
+}
+
+// Of the pool's blocks and of forwards; what the caller's own flows have is of no account.
+std::vector<nat::Event> of_triggers(const std::vector<nat::Event>& all) {
+    std::vector<nat::Event> chosen;
+    std::ranges::copy_if(all, std::back_inserter(chosen), [](const nat::Event& event) {
+        return event.external_port == port(7000).raw;
+    });
+    return chosen;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a held trigger forward whose address its link loses is listed and released by its pool",
+    "[nat][change][trigger]"
+) {
+    const Ipv4Addr next = addr(203, 0, 113, 9);
+    for (const unsigned shards : {1U, 3U}) {
+        INFO(shards);
+        nat::NatSettings settings = lab();
+        settings.events = {nat::kLogBlocks, 1024, {}};
+        settings.pools.insert(settings.pools.begin(), settings.pools[0]);
+        settings.pools[0].name = "other";
+        settings.pools[0].addresses = {{addr(192, 0, 2, 1), addr(192, 0, 2, 1)}};
+        settings.policies[0].pool = {1};
+        Cluster c(settings, shards);
+        set(c, {forward(7000, 7001)});
+        const MakeResult caller = c.open(Protocol::kUdp, subscriber(4), 6000, kRemote, kControl);
+        REQUIRE(send(c, caller, subscriber(4)));
+        REQUIRE(of_triggers(events(c)).size() == 1);
+        c.change(
+            [&](nat::NatSettings& s) {
+                s.pools[1].addresses = {{next, next}};
+                s.trigger_forwards.clear();
+            },
+            kAll,
+            {kExternal}
+        );
+        REQUIRE(c.directory().find(kExternal).value == kNoIndex);
+        std::vector<nat::MappingView> views(4096);
+        uint32_t cursor = 0;
+        size_t filled = 0;
+        while (c.shard(c.shard_of(subscriber(4))).list_mappings(cursor, 4096, views, filled) &&
+               filled == 0) {
+        }
+        REQUIRE(filled == 1);
+        CHECK(views[0].mapping.external_address == kExternal.raw);
+        CHECK(views[0].pool == 1);
+        c.pass(2 * kSecond);
+        const std::vector<nat::Event> released = of_triggers(events(c));
+        REQUIRE(released.size() == 1);
+        CHECK(released[0].kind == nat::EventKind::kBlockReleased);
+        CHECK(released[0].internal_address == subscriber(4).raw);
+        CHECK(released[0].external_address == kExternal.raw);
+        CHECK(released[0].pool == 1);
+        pass(c, 600);
+        CHECK_FALSE(c.directory().triggers().are_any());
+        REQUIRE(c.directory().has_drained());
+        c.change([](nat::NatSettings&) {}, kAll);
+        CHECK_FALSE(c.directory().are_any_withdrawn());
+        CHECK(c.audit() == "");
+    }
 }
