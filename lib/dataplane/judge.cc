@@ -117,6 +117,7 @@ void Judge::begin(
     nat_trail_.clear();
     redirect_ = masquerade_ = nullptr;
     gatherer_.clear();
+    rates_.keep();
     is_for_flow_ = true;
     ruling_ = {};
     is_asking_ = true;

@@ -144,16 +144,24 @@ class Judge {
     // For whoever asks in two parts.
     void note_all_asked() { are_all_asked_ = true; }
     bool are_all_asked() const { return are_all_asked_; }
-    // Whether a question has begun that is not ended; ends it without counting.
+    // Whether a question has begun that is not ended; ends it as if it had not been asked: nothing is counted, and rates get back what they gave.
     bool is_asking() const { return is_asking_; }
-    void drop_question() { is_asking_ = false; }
+    void drop_question() {
+        if (is_asking_) {
+            rates_.give_back();
+        }
+        is_asking_ = false;
+    }
     // The packet passes, whatever the rules say, and so does what is kept of it.
     void excuse() {
+        const bool logs = ruling_.logs;
         is_overruled_ = true;
         ruling_ = {};
+        ruling_.logs = logs;
     }
-    // Whether another packet of this flow and tag would fare the same.
-    bool is_for_flow() const { return trail_.is_whole() && is_for_flow_ && !ruling_.logs; }
+    // Whether another packet of this flow and tag would fare the same; and whether nothing else is to be done for it.
+    bool is_fixed() const { return trail_.is_whole() && is_for_flow_; }
+    bool is_for_flow() const { return is_fixed() && !ruling_.logs; }
     // Its path, interned; kNoPath: it has no place. Counts nothing.
     rules::PathId path();
     // Counts the packet on its path.

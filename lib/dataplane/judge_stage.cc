@@ -94,7 +94,7 @@ bool is_still_scanned(const PacketMeta& meta, const StageTables& tables) {
         return judge.drop_question();
     }
     const bool is_excused = meta.session_index != kNoIndex && judge.is_excused(session);
-    const bool is_denied = judge.ruling().answer != Ruling::kPass && judge.is_for_flow();
+    const bool is_denied = judge.ruling().answer != Ruling::kPass && judge.is_fixed();
     if (is_excused && is_denied) {
         judge.excuse();
     }
@@ -233,10 +233,19 @@ bool forbid(Burst& burst, uint32_t i, const StageTables& tables) {
     return false;
 }
 
+// A query from outside and its reply have no session: of a static mapping either passes, and inbound what is for any mapping.
+bool may_be_answer(const PacketMeta& meta, const StageTables& tables) {
+    return meta.kind == PacketKind::kIcmpQuery &&
+           (tables.nat->has_static(meta.key, meta.direction) ||
+            (meta.direction == Direction::kInbound &&
+             tables.nat->find_mapping_of_inbound(meta.key).value != kNoIndex));
+}
+
 // Of what has no session, nor gets one that an earlier packet of the burst has made.
 ConnectionState state_of_miss(const PacketMeta& meta, const StageTables& tables, Tick now) {
     const bool may_be_new = !packet::is_usual(meta.kind) ||
                             tables.nat->may_open(meta.key, meta.kind, meta.tcp_flags) ||
+                            may_be_answer(meta, tables) ||
                             tables.nat->find_made(meta.key, meta.direction, now).value != kNoIndex;
     return may_be_new ? ConnectionState::kNew : ConnectionState::kInvalid;
 }

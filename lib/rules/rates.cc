@@ -64,7 +64,17 @@ bool Rates::take(uint32_t number, uint32_t units, Tick now) {
         return false;
     }
     bucket.credit -= wanted;
+    if (taken_count_ < kMostKept) {
+        taken_[taken_count_++] = {number, wanted};
+    }
     return true;
+}
+
+void Rates::give_back() {
+    while (taken_count_ > 0) {
+        const Taken& taken = taken_[--taken_count_];
+        buckets_[taken.bucket].credit += taken.credit;
+    }
 }
 
 }  // namespace sekisho::rules

@@ -4,9 +4,11 @@
 //   Shares    each of so many shards has its share of each rate, of a burst at least one packet.
 //   Law       a bucket begins full, and fills with time up to its burst. Buckets go by the number that the rule set
 //             gave, so what a change leaves alone keeps its credit (follow()).
+//   Undo      of what was taken since keep(), give_back() puts back all, up to kMostKept takings: a packet that is asked about again pays once.
 //   Cost      take: a multiplication and a compare. Thread: its shard's.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -25,6 +27,8 @@ class Rates {
     void take_over(const Rates& before);
     bool take_packet(uint32_t bucket, Tick now) { return take(bucket, 1, now); }
     bool take_bytes(uint32_t bucket, uint32_t bytes, Tick now) { return take(bucket, bytes, now); }
+    void keep() { taken_count_ = 0; }
+    void give_back();
 
   private:
     struct Bucket {
@@ -39,8 +43,16 @@ class Rates {
     void add(uint32_t number, Bucket bucket);
     bool take(uint32_t number, uint32_t units, Tick now);
 
+    struct Taken {
+        uint32_t bucket = 0;
+        uint64_t credit = 0;
+    };
+    static constexpr size_t kMostKept = 32;
+
     std::vector<Bucket> buckets_;
     uint32_t shares_;
+    size_t taken_count_ = 0;  // since keep()
+    std::array<Taken, kMostKept> taken_;
 };
 
 }  // namespace sekisho::rules

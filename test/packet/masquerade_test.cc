@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "fragment_scenario.h"
+#include "nat_rules.h"
 
 namespace sekisho::test {
 namespace {
@@ -95,6 +95,23 @@ TEST_CASE(
         CHECK(bed.session_count() == 1);
         story.step(bed);
     });
+}
+
+TEST_CASE("what turns out to be the appliance's has paid its rate once", "[packet][masquerade]") {
+    TestBed bed(masqueraded());
+    NatRules rules;
+    const rules::Condition is_ping{rules::IcmpTest{{{{8, 8}, {0, 255}}}, false}};
+    const rules::Condition within{rules::RateTest{1, Seconds{3600}, 4, 0}};
+    rules.add(rules::Hook::kIngress, {is_ping, within}, {rules::Accept{}});
+    rules.add(rules::Hook::kIngress, {is_ping}, {rules::Deny{}});
+    bed.put_rules(rules.set);
+    for (unsigned k = 0; k < 4; ++k) {
+        PacketBuilder ping = to_own(bed, kRouter);
+        CHECK(answered(bed, ping.echo_request(7)).icmp_id == 7);
+    }
+    PacketBuilder ping = to_own(bed, kRouter);
+    check_refused(bed, kExternalLink, ping.echo_request(7), DropReason::kDeniedByRule);
+    CHECK(rules.counts(bed) == Counts{4, 1});
 }
 
 TEST_CASE(

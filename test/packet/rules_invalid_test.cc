@@ -76,6 +76,34 @@ TEST_CASE("what belongs to no flow and may open none is invalid to the rules", "
     });
 }
 
+TEST_CASE("the answers to pings that a whole address lets in are not invalid", "[packet][static]") {
+    constexpr auto kWhole = "203.0.113.3";
+    BedOptions options = usual();
+    nat::StaticMappingSettings whole;
+    whole.internal = host(12);
+    whole.external = ip(kWhole);
+    options.nat.static_mappings = {whole};
+    const Hook hook = GENERATE(Hook::kIngress, Hook::kForward);
+    run_everywhere(options, [hook](TestBed& bed, Story& story) {
+        const NatRules rules = telling(hook, {rules::Deny{}});
+        bed.put_rules(rules.set);
+        const auto ping = bed.from_external().ipv4(kPeer, kWhole).echo_request(7);
+        CHECK(inward(bed, ping).destination == host(12));
+        const auto pong = bed.from_internal().ipv4(host(12), ip(kPeer)).echo_reply(7);
+        CHECK(outward(bed, pong).source == ip(kWhole));
+        const Decoded turned_in =
+            turned(bed, bed.from_internal().ipv4(host(5), ip(kWhole)).echo_request(77));
+        const auto back = bed.from_internal().ipv4(host(12), turned_in.source);
+        CHECK(
+            turned(bed, PacketBuilder(back).echo_reply(turned_in.icmp_id)).destination == host(5)
+        );
+        CHECK(rules.counts(bed)[1] == 0);
+        const auto stray = bed.from_internal().ipv4(host(6), ip(kPeer)).echo_reply(7);
+        check_refused(bed, kInternalLink, stray, DropReason::kDeniedByRule);
+        story.step(bed);
+    });
+}
+
 TEST_CASE("what comes in one burst with the SYN that opens its flow is not invalid", "[packet]") {
     run_everywhere(usual(), [](TestBed& bed, Story& story) {
         const NatRules rules = telling(Hook::kForward, {rules::Deny{}});

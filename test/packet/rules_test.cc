@@ -62,6 +62,10 @@ std::vector<uint64_t> all_packets(const TestBed& bed, const Rules& rules) {
     counts.push_back(packets(bed, rules.policy()));
     return counts;
 }
+std::vector<rules::Action> denying(bool logs) {
+    return logs ? std::vector<rules::Action>{rules::Log{}, Deny{}}
+                : std::vector<rules::Action>{Deny{}};
+}
 void check_denied(TestBed& bed, LinkId link, const PacketBuilder& packet) {
     check_refused(bed, link, packet, DropReason::kDeniedByRule);
 }
@@ -229,14 +233,15 @@ TEST_CASE("a rule sets the TOS of each packet, and the header's checksum with it
 }
 
 TEST_CASE("sessions that new rules forbid are cut at their next packet", "[packet]") {
-    run_everywhere(usual(), [](TestBed& bed, Story& story) {
+    const bool logs = GENERATE(false, true);
+    run_everywhere(usual(), [logs](TestBed& bed, Story& story) {
         Rules open(Hook::kForward);
         bed.put_rules(open.set);
         outward(bed, udp_out(bed, host(5), 1000, kPeer, 53));
         outward(bed, udp_out(bed, host(6), 1000, kPeer, 54));
         const Endpoint external = external_of(bed, Protocol::kUdp, host(5), 1000);
         Rules shut = open;
-        shut.add({to_port(53)}, {Deny{}});
+        shut.add({to_port(53)}, denying(logs));
         shut.add({{PortTest{Side::kSource, {{53, 53}}, false}}}, {Deny{}});
         bed.put_rules(shut.set);
         CHECK(bed.session_count() == 2);
@@ -346,9 +351,11 @@ TEST_CASE("the time of the week goes on from where it was set, and never back", 
 }
 
 TEST_CASE("where they are to be kept, sessions that new rules forbid go on", "[packet]") {
-    run_everywhere(usual(), [](TestBed& bed, Story& story) {
+    const bool logs = GENERATE(false, true);
+    run_everywhere(usual(), [logs](TestBed& bed, Story& story) {
         outward(bed, udp_out(bed, host(5), 1000, kPeer, 53));
-        Rules shut(Hook::kForward, Deny{});
+        Rules shut(Hook::kForward);
+        shut.add({}, denying(logs));
         bed.put_rules(shut.set, false);
         for (unsigned k = 0; k < 3; ++k) {
             outward(bed, udp_out(bed, host(5), 1000, kPeer, 53));
@@ -357,6 +364,7 @@ TEST_CASE("where they are to be kept, sessions that new rules forbid go on", "[p
         check_denied(bed, kInternalLink, udp_out(bed, host(5), 1000, kPeer, 54));
         check_denied(bed, kInternalLink, udp_out(bed, host(6), 1000, kPeer, 53));
         CHECK(bed.session_count() == 1);
+        CHECK(packets(bed, shut.ids[0]) == 8);
         story.step(bed);
     });
 }

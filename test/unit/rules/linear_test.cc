@@ -197,6 +197,24 @@ TEST_CASE("a policer denies what exceeds it and lets the rest go on", "[rules][w
     CHECK(send(30).outcome.disposition == Disposition::kAccept);
 }
 
+TEST_CASE("what a packet took of rates comes back when it is asked about again", "[rules][walk]") {
+    OneChain bed(Hook::kForward, Accept{});
+    bed.add(rule({{RateTest{1, Seconds{1}, 2, 0}}}, {Deny{}}));
+    Rates rates(bed.set);
+    const auto is_within = [&] {
+        return walk_linear(bed.set, bed.id, kWeb, bed.sets, rates).outcome.disposition ==
+               Disposition::kDeny;
+    };
+    CHECK(is_within());
+    rates.keep();
+    CHECK(is_within());
+    CHECK_FALSE(is_within());
+    rates.give_back();
+    rates.give_back();
+    CHECK(is_within());
+    CHECK_FALSE(is_within());
+}
+
 TEST_CASE("a set that is changed changes the rule that names it", "[rules][walk][sets]") {
     OneChain bed;
     const SetId id = bed.set.add_set("friends").value();
