@@ -64,7 +64,8 @@ void NatShard::begin_sweeps(SessionTimeouts::Change timeouts, bool routes_change
     sweeps_.ends_withdrawn = sweeps_.ends_withdrawn || directory_->are_any_withdrawn() ||
                              settings_->has_destination_rules;
     sweeps_.forgets_hops = sweeps_.forgets_hops || routes_changed;
-    sweeps_.ends_displaced = sweeps_.ends_displaced || !directory_->static_change().added.empty();
+    // Whatever has changed of the tables: a weight or an entry that comes back adds nothing, but leads packets elsewhere.
+    sweeps_.ends_displaced = sweeps_.ends_displaced || directory_->static_change().is_any;
     const bool ends_any = sweeps_.ends_withdrawn || sweeps_.ends_displaced;
     sweeps_.marks_triggers = sweeps_.marks_triggers || (directory_->static_change().is_any &&
                                                         directory_->triggers().are_any());

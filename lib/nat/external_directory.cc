@@ -18,6 +18,12 @@ uint32_t slot_hash(Ipv4Addr address) {
     return (address.host() * 0x9e3779b1U) ^ (address.host() >> 15);
 }
 
+// The shard of whoever has held a forward's ports last.
+std::optional<ShardId> owner_by_trigger(const TriggerTable& triggers, std::optional<size_t> rule) {
+    const Ipv4Addr holder = rule ? triggers.last_holder(*rule) : Ipv4Addr{};
+    return holder == Ipv4Addr{} ? std::nullopt : std::optional(triggers.shard_of(holder));
+}
+
 }  // namespace
 
 // Where well-known ports are given out alone, a block that has some of them has no others.
@@ -175,6 +181,7 @@ ShardId ExternalDirectory::owner_by_flow(const ExternalAddress& address, const F
     return are_any ? forwarded_->find_flow(inbound).value_or(address.home) : address.home;
 }
 
+// What stands in force comes before what has gone, whose sessions are claimed where both are (NatShard::is_displaced).
 ShardId ExternalDirectory::owner_of_port(const ExternalAddress& address, const FlowKey& inbound)
     const {
     const Port port = inbound.destination_port();
@@ -188,6 +195,9 @@ ShardId ExternalDirectory::owner_of_port(const ExternalAddress& address, const F
     if (entry != nullptr) {
         return entry->shard;
     }
+    if (const auto shard = owner_by_trigger(triggers_, triggers_.find_forwarded(inbound))) {
+        return *shard;
+    }
     if (statics_.has_former()) [[unlikely]] {
         const auto* const former =
             statics_.find_former({address.address, port}, inbound.protocol());
@@ -195,11 +205,9 @@ ShardId ExternalDirectory::owner_of_port(const ExternalAddress& address, const F
             return former->shard;
         }
     }
-    auto trigger = triggers_.find_forwarded(inbound);
-    trigger = trigger || !triggers_.are_any() ? trigger : triggers_.find_former(inbound);
-    const Ipv4Addr holder = trigger ? triggers_.last_holder(*trigger) : Ipv4Addr{};
-    if (holder != Ipv4Addr{}) {
-        return triggers_.shard_of(holder);
+    const auto former = triggers_.are_any() ? triggers_.find_former(inbound) : std::nullopt;
+    if (const auto shard = owner_by_trigger(triggers_, former)) {
+        return *shard;
     }
     if (!shared_.empty()) [[unlikely]] {
         const auto index = static_cast<uint32_t>(&address - addresses_.data());
@@ -241,14 +249,18 @@ void ExternalDirectory::set_port_owner(
     }
 }
 
-// A whole address is its one inside host's; otherwise who has claimed the remote address.
+// A whole address is its one inside host's, and of what was one the sessions still are; otherwise who has claimed the remote
+// address.
 ShardId ExternalDirectory::owner_by_remote(ExternalIndex index, const FlowKey& inbound) const {
     const ExternalAddress& a = addresses_[index.value];
+    const RemoteEndpoint own{a.address, Port{}};
     const StaticEntry* entry =
-        statics_.empty() ? nullptr
-                         : statics_.find_external(
-                               {a.address, Port{}}, inbound.protocol(), {inbound.source(), Port{}}
-                           );
+        statics_.empty()
+            ? nullptr
+            : statics_.find_external(own, inbound.protocol(), {inbound.source(), Port{}});
+    if (entry == nullptr && statics_.has_former()) [[unlikely]] {
+        entry = statics_.find_former(own, inbound.protocol());
+    }
     return entry != nullptr
                ? entry->shard
                : claims_->find(index, inbound.protocol(), inbound.source()).value_or(a.home);

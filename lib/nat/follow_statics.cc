@@ -16,6 +16,17 @@
 #include "nat/mapping.h"
 
 namespace sekisho::nat {
+namespace {
+
+// Whether an address is or was one host's as a whole.
+bool is_whole_address(const StaticTable& statics, Ipv4Addr address) {
+    const RemoteEndpoint first{address, Port::from_host(1)};
+    const StaticEntry* const entry = statics.find_external(first, Protocol::kTcp, {});
+    const StaticEntry* const former = statics.find_former(first, Protocol::kTcp);
+    return (entry != nullptr && entry->is_whole) || (former != nullptr && former->is_whole);
+}
+
+}  // namespace
 
 ExternalDirectory::Reserved ExternalDirectory::reserve(
     const StaticEntry& entry, ExternalIndex index
@@ -25,8 +36,8 @@ ExternalDirectory::Reserved ExternalDirectory::reserve(
     return {index, static_cast<uint16_t>(first >> shift), static_cast<uint16_t>(last >> shift)};
 }
 
-// At the start. Of a whole address the owner bytes say all; elsewhere a block may hold ports of several
-// subscribers.
+// At the start. Of a whole address the owner bytes say all, but where ports are given out one by one; elsewhere a block may
+// hold ports of several subscribers.
 void ExternalDirectory::reserve_statics(const NatSettings& settings) {
     std::vector<StaticEntry> entries = statics_.entries();
     places_.assign(entries.size(), ExternalIndex{kNoIndex});
@@ -43,7 +54,7 @@ void ExternalDirectory::reserve_statics(const NatSettings& settings) {
         reserved_.push_back(reserve(entry, index));
         for (uint32_t block = reserved_.back().first; block <= reserved_.back().last; ++block) {
             const auto number = static_cast<uint16_t>(block);
-            const bool keeps = !entry.is_whole && owner_byte(index, number) == kSingles;
+            const bool keeps = owner_byte(index, number) == kSingles;
             const uint8_t owner = entry.is_whole ? entry.shard.value : kHasStatics;
             set_owner(index, number, keeps ? kSingles : owner);
         }
@@ -70,7 +81,8 @@ void ExternalDirectory::mark_full(const NatSettings& settings, ExternalIndex ind
     bool has_free =
         span.count() == 0 &&
         owner_byte(index, static_cast<uint16_t>(pool.ports.last / pool.port_block_size)) ==
-            kSingles;
+            kSingles &&
+        !is_whole_address(statics_, addresses_[index.value].address);
     for (uint32_t b = span.first; b <= span.last && !has_free; ++b) {
         has_free = !has_fixed_port(index, static_cast<uint16_t>(b));
     }
@@ -280,7 +292,9 @@ bool ExternalDirectory::have_rested(
         if (state_of(block) != EntryState::kFormer) {
             continue;
         }
-        if (uses(block) == 0) {
+        const bool is_held =
+            block >= kTriggerBlock && triggers_.holder(block & ~kTriggerBlock) != Ipv4Addr{};
+        if (uses(block) == 0 && !is_held) {  // whose release is in the log
             empty_since_.try_emplace(block, now);
         }
         have_any = have_any || has_rested(settings, block, now);

@@ -50,6 +50,17 @@ bool agrees(const MappingRemote& wanted, const FlowKey& inbound) {
                                    (wanted.port == 0 || wanted.port == inbound.source_port().raw));
 }
 
+// Whether what comes for its external endpoint, from whomever, is led to somebody else by now.
+bool is_of_another(const Mapping& m, const ExternalDirectory& directory, ShardId self) {
+    const auto protocol = static_cast<Protocol>(m.protocol);
+    const FlowKey inbound = external_key({m.external_address}, {m.external_port}, protocol);
+    const ExternalIndex index = directory.find({m.external_address});
+    const RemoteEndpoint external{{m.external_address}, {m.external_port}};
+    return index.value == kNoIndex || directory.owner_of(index, inbound) != self ||
+           directory.statics().find_external(external, protocol, {}) != nullptr ||
+           directory.triggers().find_forwarded(inbound).has_value();
+}
+
 }  // namespace
 
 FlowKey NatShard::mapping_key(uint32_t mapping, unsigned side) const {
@@ -79,9 +90,13 @@ FlowKey NatShard::mapping_key(uint32_t mapping, unsigned side) const {
     return tagged(key, numbers_.tag_of(m.policy));
 }
 
+// By the internal endpoint no mapping of a former entry whose external one is another's by now: what is new would get no answer.
 uint32_t NatShard::find_mapping(uint64_t hash, const FlowKey& key, unsigned side) const {
     const uint32_t value = mapping_index_.find(hash, [&](uint32_t v) {
-        return (v & 1) == side && mapping_key(v >> 1, side) == key;
+        const Mapping& m = mappings_[v >> 1];
+        return (v & 1) == side && mapping_key(v >> 1, side) == key &&
+               (side == kExternal || !has_static_entry(m) || is_in_force(m) ||
+                !is_of_another(m, *directory_, shard_));
     });
     return value == kNoIndex ? kNoIndex : value >> 1;
 }

@@ -3,8 +3,8 @@
 //   Former    the sessions of an entry that was taken away go on, as those of a dynamic mapping do: what its internal endpoint begins
 //             meanwhile uses it too (RFC 4787 REQ-1), and nobody new comes in. With the last of them it is over.
 //   Displaced what had the external port that is a static mapping's now ends within moments (Sweeps). Sessions of an entry, former
-//             or not, whose packets the table leads to another shard by now are claimed (remote_claims.h), where there is room for
-//             that; where there is none they end.
+//             or not, whose packets the directory leads to another shard by now, or may lead there as soon as somebody holds a
+//             forward, are claimed (remote_claims.h), where there is room for that; where there is none they end.
 #include "nat/nat_shard.h"
 
 namespace sekisho::nat {
@@ -80,15 +80,21 @@ bool NatShard::is_displaced(const Mapping& m, const RemoteEndpoint& remote) cons
     }
     const auto protocol = static_cast<Protocol>(m.protocol);
     const RemoteEndpoint external{{m.external_address}, {m.external_port}};
-    const StaticEntry* const entry =
-        directory_->statics().find_external(external, protocol, remote);
-    if (entry != nullptr) {
-        return !has_static_entry(m) || entry->shard != shard_;
-    }
     const FlowKey inbound = FlowKey::of(
         remote.address, external.address, remote.port, external.port, protocol, kExternalRealm
     );
-    return !has_static_entry(m) && directory_->triggers().find_forwarded(inbound).has_value();
+    const bool is_forward = directory_->triggers().find_forwarded(inbound).has_value();
+    if (!has_static_entry(m)) {
+        return is_forward ||
+               directory_->statics().find_external(external, protocol, remote) != nullptr;
+    }
+    if (directory_->shards() == 1 || (has_trigger_entry(m) && is_in_force(m))) {
+        return false;  // the session is found, or it is its forward's holder who has changed
+    }
+    const ExternalIndex index = directory_->find(external.address);
+    const bool is_elsewhere =
+        index.value != kNoIndex && directory_->owner_of(index, inbound) != shard_;
+    return is_elsewhere || (is_forward && !is_in_force(m));  // whoever comes to hold that
 }
 
 uint32_t NatShard::find_static_mapping(const StaticEntry& entry, const FlowKey& key, unsigned side)

@@ -1,6 +1,7 @@
 // Trigger forwards that come and go while sessions stand (LEGACY F1 to F4).
 #include <algorithm>
 #include <iterator>
+#include <map>
 
 #include <catch2/catch.hpp>
 
@@ -245,4 +246,36 @@ TEST_CASE(
         CHECK_FALSE(c.directory().are_any_withdrawn());
         CHECK(c.audit() == "");
     }
+}
+
+TEST_CASE(
+    "a former trigger forward is not let go before its release is in the log",
+    "[nat][change][trigger]"
+) {
+    nat::NatSettings settings = lab();
+    settings.events = {nat::kLogBlocks, 16, {}};
+    Cluster c(settings);
+    set(c, {forward(7000, 7001), forward(8000, 8000)});
+    const MakeResult caller = c.open(Protocol::kUdp, subscriber(4), 6000, kRemote, kControl);
+    REQUIRE(send(c, caller, subscriber(4)));
+    REQUIRE(c.directory().triggers().holder(1) == subscriber(4));
+    uint32_t host = 20;
+    while (c.open(Protocol::kUdp, subscriber(host), 5000).kind == MakeResult::kMade) {
+        REQUIRE(++host < 60);
+    }
+    // There is room for one end, and nobody reads.
+    set(c, {});
+    pass(c, 600);
+    std::map<uint16_t, unsigned> released;
+    for (unsigned round = 0; round < 20; ++round) {
+        for (const nat::Event& event : events(c)) {
+            released[Port{event.external_port}.host()] +=
+                event.kind == nat::EventKind::kBlockReleased ? 1 : 0;
+        }
+        pass(c, 20);
+    }
+    CHECK(released[7000] == 1);
+    CHECK(released[8000] == 1);
+    CHECK_FALSE(c.directory().triggers().are_any());
+    CHECK(c.audit() == "");
 }
