@@ -195,8 +195,11 @@ void Judge::gather(rules::ChainId chain, size_t path_before) {
 // Accounting only counts.
 bool Judge::ask(Hook hook) {
     asked_ = hook;
+    if (is_stopped_) [[unlikely]] {
+        return false;  // also where no chain stands: the packet's verdict is there
+    }
     for (const rules::ChainId chain : chains_[static_cast<size_t>(hook)]) {
-        if (is_stopped_ || !look_for_payload(chain)) [[unlikely]] {
+        if (!look_for_payload(chain)) [[unlikely]] {
             return false;
         }
         const size_t before = trail_.rules().size();

@@ -169,7 +169,7 @@ void show_departure(RulePacket& packet, const PacketMeta& meta, const StageTable
 bool ask_forward(const PacketRef& ref, const PacketMeta& meta, const StageTables& tables) {
     Judge& judge = *tables.judge;
     if (!judge.has(mask_of(Hook::kForward) | kDeparture)) {
-        return true;
+        return !judge.is_stopped();
     }
     show_forward(judge, meta);
     judge.packet().out_link = out_link_of(ref, meta, tables);
@@ -179,7 +179,7 @@ bool ask_forward(const PacketRef& ref, const PacketMeta& meta, const StageTables
 bool ask_departure(const PacketMeta& meta, const StageTables& tables) {
     Judge& judge = *tables.judge;
     if (!judge.has(kDeparture) || judge.packet().out_link == rules::kNoLink) {
-        return true;
+        return !judge.is_stopped();
     }
     show_departure(judge.packet(), meta, tables);
     const LinkId in_link = judge.packet().in_link;
@@ -187,7 +187,7 @@ bool ask_departure(const PacketMeta& meta, const StageTables& tables) {
     judge.packet().in_link = rules::kNoLink;
     judge.ask(Hook::kAccounting);
     judge.packet().in_link = in_link;
-    return passes;
+    return passes && !judge.is_stopped();
 }
 
 bool ask_arrival(Judge& judge) {
@@ -195,7 +195,7 @@ bool ask_arrival(Judge& judge) {
         return true;
     }
     judge.ask(Hook::kAccounting);
-    return judge.ask(Hook::kIngress);
+    return judge.ask(Hook::kIngress);  // not if accounting has stopped the question
 }
 
 // All that is asked of a packet whose session is known.

@@ -1,9 +1,12 @@
+#include <cassert>
+
 #include "base/mutation.h"
 #include "dataplane/stages.h"
 
 namespace sekisho::dataplane {
 
 void pass_by_session(PacketMeta& meta, SessionIndex index, const StageTables& tables) {
+    assert(meta.verdict != Verdict::kKept);  // its buffer has another owner
     meta.verdict = Verdict::kPending;
     meta.session = &tables.nat->session(index);
     meta.session_index = index.value;
@@ -37,6 +40,7 @@ void pass_by_static(Burst& burst, uint32_t i, const StageTables& tables) {
 namespace {
 
 void drop(PacketMeta& meta, DropReason reason) {
+    assert(meta.verdict != Verdict::kKept);
     meta.verdict = Verdict::kDrop;
     meta.reason = reason;
 }
@@ -187,8 +191,8 @@ void judge_outbound(
     if (tables.judge != nullptr && !ask_of_outbound(burst, i, ahead, tables, now)) {
         return;
     }
-    if (is_led) {
-        lead_source(meta, newcomer, tables);
+    if (is_led && !lead_source(meta, newcomer, tables)) {
+        return;
     }
     const nat::MakeResult made =
         tables.nat->open_outbound(meta.key, newcomer, meta.kind, meta.tcp_flags, now);

@@ -240,11 +240,12 @@ bool begin_asking(Burst& burst, uint32_t i, const StageTables& tables, Tick now)
 // All the rest, of one that passes untracked, with its scratch session.
 bool ask_of_untracked(Burst& burst, uint32_t i, const StageTables& tables);
 // translate.cc: where rules lead a new flow. From inside: its target and pool, written into `newcomer`; the first begins the question
-// (false: they forbid it), the second wants ask_of_outbound() before it.
+// (false: they forbid it), the second wants ask_of_outbound() before it. False of either: its verdict is there, maybe as what is to be
+// searched first.
 bool lead_destination(
     Burst& burst, uint32_t i, nat::NatShard::Newcomer& newcomer, const StageTables& tables, Tick now
 );
-void lead_source(
+bool lead_source(
     const PacketMeta& meta, nat::NatShard::Newcomer& newcomer, const StageTables& tables
 );
 // From outside, of a miss: false: its verdict is there, as it was handed to the shard of its host, or may not pass. True: it goes on, with

@@ -7,6 +7,7 @@
 //                 it gets the packet with a mark, and a claim tells all shards whose the flow is from then on.
 //   Source        ARCHITECTURE 5; LEGACY I5, C17.
 #include <bit>
+#include <cassert>
 
 #include "dataplane/stages.h"
 
@@ -18,6 +19,7 @@ using rules::Hook;
 constexpr rules::HookMask kDestination = mask_of(Hook::kNatDestination);
 
 void drop(PacketMeta& meta, DropReason reason) {
+    assert(meta.verdict != Verdict::kKept);  // its buffer has another owner
     meta.verdict = Verdict::kDrop;
     meta.reason = reason;
 }
@@ -50,6 +52,15 @@ bool is_inside(Ipv4Addr host, RealmId realm, const StageTables& tables) {
 // The shard whose subscriber a packet is led to.
 bool is_mine(const nat::Forward& to, const StageTables& tables) {
     return tables.shards == 1 || tables.shard_of(to.to.address) == tables.self;
+}
+
+// No translation, since the packet's payload is to be searched first, and its verdict is there.
+bool is_stopped(Judge& judge) {
+    if (!judge.is_stopped()) [[likely]] {
+        return false;
+    }
+    judge.drop_question();
+    return true;
 }
 
 // Only the claim tells the shards apart: with one there is none.
@@ -106,6 +117,9 @@ bool lead_destination(
     }
     const auto target =
         target_of(tables.judge->translation(Hook::kNatDestination), meta.key, tables);
+    if (is_stopped(*tables.judge)) [[unlikely]] {
+        return false;
+    }
     const bool turns_back = target && tables.is_pool(meta.key.destination()) &&
                             is_inside(target->address, realm_of(meta), tables);
     if (target && target->address != meta.key.source() && !turns_back) {
@@ -114,21 +128,25 @@ bool lead_destination(
     return true;
 }
 
-void lead_source(
+bool lead_source(
     const PacketMeta& meta, nat::NatShard::Newcomer& newcomer, const StageTables& tables
 ) {
     if (!tables.nat->may_open(meta.key, meta.kind, meta.tcp_flags)) {
-        return;
+        return true;
     }
     const rules::Action* const action = tables.judge->translation(Hook::kNatSource);
+    if (is_stopped(*tables.judge)) [[unlikely]] {
+        return false;
+    }
     if (action == nullptr) {
-        return;
+        return true;
     }
     if (const auto* snat = std::get_if<rules::Snat>(action)) {
         newcomer.pool = snat->pool;
     } else if (std::holds_alternative<rules::Masquerade>(*action)) {
         newcomer.pool = tables.nat->pool_of_link(tables.judge->packet().out_link);
     }
+    return true;
 }
 
 bool lead_inside(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
@@ -147,6 +165,9 @@ bool lead_inside(Burst& burst, uint32_t i, const StageTables& tables, Tick now) 
     }
     const auto target =
         target_of(tables.judge->translation(Hook::kNatDestination), meta.key, tables);
+    if (is_stopped(*tables.judge)) [[unlikely]] {
+        return false;
+    }
     if (!target) {
         return true;
     }
