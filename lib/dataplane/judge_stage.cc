@@ -2,8 +2,11 @@
 // hooks are asked in translate.cc.
 #include <algorithm>
 #include <bit>
+#include <cstddef>
+#include <cstring>
 
 #include "dataplane/judge_ask.h"
+#include "nat/tcp_state.h"
 #include "packet/checksum.h"
 
 namespace sekisho::dataplane {
@@ -144,6 +147,27 @@ bool is_still_scanned(const PacketMeta& meta, const StageTables& tables) {
     }
     judge.end(meta.l3_length);
     obey(burst, i, judge.ruling());
+}
+
+// A connection begins anew where one has ended: what is kept of that one's packets is no word about it, nor the other way round.
+[[gnu::cold]] [[gnu::noinline]] void judge_reopening(
+    Burst& burst, uint32_t i, const StageTables& tables, Tick now
+) {
+    Judge& judge = *tables.judge;
+    if (!take_up(burst, i, &session_of(burst.batch.meta[i]), tables, now)) {
+        return;
+    }
+    ask_all(burst, i, ConnectionState::kNew, tables, now);
+    if (judge.is_stopped()) [[unlikely]] {
+        return judge.drop_question();
+    }
+    judge.end(burst.batch.meta[i].l3_length);
+    obey(burst, i, judge.ruling());
+}
+
+bool reopens(const PacketMeta& meta) {
+    return meta.kind == PacketKind::kTcp && (meta.tcp_flags & nat::kOpeningFlags) == packet::kSyn &&
+           meta.session_index != kNoIndex && nat::is_tcp_closed(session_of(meta).state);
 }
 
 bool is_out_of_window(const Burst& burst, uint32_t i, const StageTables& tables) {
@@ -354,15 +378,21 @@ bool may_be_known(const PacketRef& ref, const PacketMeta& meta) {
            (meta.kind == PacketKind::kTcp || meta.kind == PacketKind::kUdp || is_kept(ref, meta));
 }
 
-// Of TCP or UDP, and pending. Without a branch for each of it.
+// Of TCP or UDP, no SYN, and pending: a word of the packet's, and no branch for each of it.
 bool is_of_flow(const PacketMeta& meta) {
     static_assert(static_cast<unsigned>(Verdict::kPending) == 0);
     static_assert(
         static_cast<unsigned>(PacketKind::kUdp) == static_cast<unsigned>(PacketKind::kTcp) + 1
     );
-    const unsigned kind =
-        static_cast<unsigned>(meta.kind) - static_cast<unsigned>(PacketKind::kTcp);
-    return (static_cast<unsigned>(meta.verdict) | kind >> 1) == 0;
+    constexpr size_t kWord = offsetof(PacketMeta, verdict);
+    constexpr size_t kKind = 8 * (offsetof(PacketMeta, kind) - kWord);
+    constexpr size_t kFlags = 8 * (offsetof(PacketMeta, tcp_flags) - kWord);
+    static_assert(std::endian::native == std::endian::little && kFlags < 64 && kWord % 8 == 0);
+    uint64_t word;
+    std::memcpy(&word, reinterpret_cast<const uint8_t*>(&meta) + kWord, sizeof(word));
+    word -= static_cast<uint64_t>(PacketKind::kTcp) << kKind;
+    return (word & (uint64_t{0xff} | uint64_t{0xfe} << kKind | uint64_t{packet::kSyn} << kFlags)) ==
+           0;
 }
 
 // Counts the packets that fare as their flow's others did, which is nearly all; returns the others.
@@ -396,6 +426,9 @@ template <bool some_are_judged>
     const bool has_window = (session.flags & flow::kTrackWindow) != 0;
     if (has_window && is_out_of_window(burst, i, tables)) [[unlikely]] {
         return judge_out_of_window(burst, i, tables, now);
+    }
+    if ((meta.tcp_flags & packet::kSyn) != 0 && reopens(meta)) [[unlikely]] {
+        return judge_reopening(burst, i, tables, now);
     }
     const Judge::Known packet{tag_of(ref, meta), meta.l3_length, fields_of(ref, meta)};
     rules::PacketCount* const at = tables.judge->passes(session, meta.direction, packet);

@@ -15,8 +15,6 @@
 namespace sekisho::nat {
 namespace {
 
-constexpr uint8_t kOpeningFlags = packet::kSyn | packet::kAck | packet::kRst | packet::kFin;
-
 AdmitResult refused(DropReason reason) {
     return {AdmitResult::kRefused, reason, {kNoIndex}, {kNoIndex}};
 }

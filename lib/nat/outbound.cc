@@ -23,8 +23,6 @@ MakeResult result_of(Outcome opened) {
     }
 }
 
-constexpr uint8_t kOpeningFlags = packet::kSyn | packet::kAck | packet::kRst | packet::kFin;
-
 // A segment in the middle of a connection.
 bool may_be_picked_up(PacketKind kind, uint8_t tcp_flags) {
     return kind == PacketKind::kTcp && (tcp_flags & kOpeningFlags) == packet::kAck;

@@ -75,6 +75,9 @@ void note_tcp_window(Session& session, Direction direction, const TcpSegment& se
 
 // Whether the connection was seen to close: its port may go to the same subscriber at once
 // (RFC 6888 REQ-8 A).
+// Of these a segment that opens a connection has just the SYN.
+inline constexpr uint8_t kOpeningFlags = packet::kSyn | packet::kAck | packet::kRst | packet::kFin;
+
 constexpr bool is_tcp_closed(SessionState s) {
     return s == SessionState::kTcpClosing || s == SessionState::kTcpReset;
 }

@@ -84,8 +84,11 @@ void NatShard::change_state(uint32_t session, SessionState next, Direction direc
     count_half_open(subscribers_[mappings_[s.mapping].subscriber], last, next);
     if (is_closed(last) && is_open(next)) {
         s.flags = static_cast<uint16_t>(
-            s.flags & ~(flow::kHasAckOutbound | flow::kHasAckInbound | flow::kWasEstablished)
+            s.flags & ~(flow::kHasAckOutbound | flow::kHasAckInbound | flow::kWasEstablished |
+                        flow::kSeenOutbound | flow::kSeenInbound)
         );
+        s.flags =
+            static_cast<uint16_t>(s.flags | flow::kSeenOutbound << static_cast<size_t>(direction));
         s.window_scales = static_cast<uint8_t>(kNoScale << 4 | kNoScale);
         set_opener(s, direction);
     }

@@ -136,6 +136,47 @@ TEST_CASE("what a policy picks up is new, not invalid", "[packet]") {
     });
 }
 
+TEST_CASE("a connection that begins where one has ended is new to the rules", "[packet]") {
+    const bool by_reset = GENERATE(false, true);
+    run_everywhere(usual(), [by_reset](TestBed& bed, Story& story) {
+        NatRules rules;
+        const rules::Condition is_new = in_state(ConnectionState::kNew);
+        rules.add(Hook::kForward, {is_new, in_by(kExternalLink)}, {rules::Deny{}});
+        rules.add(Hook::kForward, {is_new}, {});
+        rules.add(Hook::kForward, {in_state(ConnectionState::kEstablished)}, {});
+        bed.put_rules(rules.set);
+        const auto out = [&bed](uint8_t flags, uint32_t at) {
+            outward(bed, segment(bed, flags).sequence(at).acknowledgement(501));
+        };
+        const auto from_peer = [&bed](uint8_t flags, uint32_t at) {
+            return tcp_in(bed, kPeer, 80, host(5), 1000, flags).sequence(at).acknowledgement(101);
+        };
+        out(kSyn, 100);
+        inward(bed, from_peer(kSyn | kAck, 500));
+        out(kAck, 101);
+        out(by_reset ? kRst : kFin | kAck, 101);
+        if (!by_reset) {
+            inward(bed, from_peer(kFin | kAck, 501));
+        }
+        const uint64_t established = by_reset ? 3 : 4;
+        CHECK(rules.counts(bed) == Counts{0, 1, established});
+        for (uint64_t k = 1; k <= 2; ++k) {
+            check_refused(bed, kExternalLink, from_peer(kSyn, 9000), DropReason::kDeniedByRule);
+            CHECK(rules.counts(bed) == Counts{k, 1, established});
+        }
+        if (!by_reset) {
+            inward(bed, from_peer(kFin | kAck, 501));  // of what was before
+        }
+        out(kSyn, 70000);
+        const uint64_t late = by_reset ? 0 : 1;
+        CHECK(rules.counts(bed) == Counts{2, 2, established + late});
+        inward(bed, from_peer(kSyn | kAck, 80000));
+        out(kAck, 70001);
+        CHECK(rules.counts(bed) == Counts{2, 2, established + late + 2});
+        story.step(bed);
+    });
+}
+
 TEST_CASE("where rules may say no-track, ingress sees nobody as invalid yet", "[packet]") {
     run_everywhere(usual(), [](TestBed& bed, Story& story) {
         NatRules rules = telling(Hook::kIngress, {rules::Deny{}});
