@@ -4,6 +4,7 @@ import struct
 from flows import datagram, echo, segment
 from wire import ACK, FIN, ICMP, MORE, RST, SYN, TCP, UDP, icmp, ip, tcp, udp
 
+NEEDLE = "-m string --string needle --algo bm"
 REFUSE = ["iptables -A FORWARD -j REJECT"]
 ANSWERED = ["iptables -A FORWARD -i ext0 -j DROP", "iptables -A FORWARD -m state --state ESTABLISHED -j REJECT"]
 
@@ -24,6 +25,26 @@ def whole_checksum(flow, view, ident):
 def first_of_tcp(flow, view, ident):
     ends = flow.ends(0, view)
     return ip(*ends[:2], TCP, tcp(*ends, ACK, (1, 1), bytes(60)), ident, fragment=MORE)
+
+
+def saying(payload):
+    def build(flow, view, ident):
+        ends = flow.ends(0, view)
+        return ip(*ends[:2], UDP, udp(*ends, payload), ident)
+    return 0, build
+
+
+def said_in(*parts):
+    """A connection that is open, and these bytes of its client, each in a segment."""
+    steps = [segment(0, SYN, (1000, 0)), segment(1, SYN | ACK, (5000, 1001)), segment(0, ACK, (1001, 5001))]
+    at = 1001
+    for part in parts:
+        def build(flow, view, ident, at=at, part=part):
+            ends = flow.ends(0, view)
+            return ip(*ends[:2], TCP, tcp(*ends, ACK, (at, 5001), part), ident)
+        steps.append((0, build))
+        at += len(part)
+    return steps
 
 
 def second_half(flow, view, ident):
@@ -57,6 +78,9 @@ TRACKED = [
     ("a later fragment, by -f", ["iptables -A FORWARD -f -j DROP"], datagram_in_two(), "passed", "dropped"),
     ("a later fragment, by ports", ["iptables -P FORWARD DROP", "iptables -A FORWARD -p udp --sport 1: -j ACCEPT"],
      datagram_in_two(), "passed", "dropped"),
+    ("a string that two segments share", [f"iptables -A FORWARD -p tcp {NEEDLE} -j DROP"], said_in(b"a nee", b"dle here"), "passed", "dropped"),
+    ("what comes behind a string in its direction", [f"iptables -A FORWARD -p udp -m length --length :60 {NEEDLE} -j DROP"],
+     [saying(b"a needle" + bytes(100)), saying(b"hay")], "passed", "dropped"),
 ]
 UNTRACKED = [
     ("a first fragment that is rejected", REFUSE, [(0, whole_checksum)], "dropped", "rejected with 3/3"),
