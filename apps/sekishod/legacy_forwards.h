@@ -1,9 +1,14 @@
 // LegacyForwards: what ipautofw, ipportfw, ipmasqadm and redir have set up, behind the static mappings, services and forwards of the
 // configuration's file.
 //
-//   Address   where a tool names none, the usual external address (config/recheck.h) of the configuration.
+//   Address   where a tool names none, the usual external address (config/recheck.h) of the configuration. Of one that it has named, and
+//             that no pool has any more, nothing stands until the address comes back: a kernel's would have been dead.
+//   Names     of rules and trigger forwards: of those that tell the tool and a number the first that the file has not given away.
 //   Thread    the control thread; a value.
 #pragma once
+
+#include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "config/config.h"
@@ -21,10 +26,18 @@ Result<void> put_marks(
     rules::RuleSet& set
 );
 
+// Those whose address no pool of `config` has, each as a person would name it.
+std::vector<std::string> without_address(
+    const legacy::Forwards& forwards, const config::Config& config
+);
+
 class LegacyForwards {
   public:
-    // Puts them into `config` in the place of those that it has of them. Fails with what would be wrong with it then.
-    Result<void> take(const legacy::Forwards& forwards, config::Config& config);
+    // Puts them into `config` in the place of those that it has of them. Fails with what would be wrong with it then. `standing`: of
+    // these those are left out whose address no pool has.
+    Result<void> take(
+        const legacy::Forwards& forwards, const legacy::Forwards& standing, config::Config& config
+    );
     // `config` has just those of `forwards` by now.
     void settle(const legacy::Forwards& forwards, const config::Config& config);
 

@@ -223,7 +223,7 @@ Result<void> LegacyTools::take_forwards(const legacy::Kernel& next, const std::s
     }
     LegacyForwards forwards = forwards_;
     config::Config wanted = plan_.running;
-    return forwards.take(next.forwards(), wanted)
+    return forwards.take(next.forwards(), standing, wanted)
         .and_then([&] { return plan_.change_nat(wanted.nat); })
         .map([&] {
             log("forwards changed: {}", what);
@@ -360,7 +360,12 @@ Result<void> LegacyTools::add_to(config::Config& wanted) {
         .and_then([&] {
             return daemon::put_marks(kernel_.forwards(), external_, false, wanted.rules.set);
         })
-        .and_then([&] { return LegacyForwards().take(kernel_.forwards(), wanted); });
+        .and_then([&] {
+            for (const std::string& dead : without_address(kernel_.forwards(), wanted)) {
+                log("forward {} stands no more until a pool has that address again", dead);
+            }
+            return LegacyForwards().take(kernel_.forwards(), kernel_.forwards(), wanted);
+        });
 }
 
 // Those that stand are left alone where they say the same.

@@ -183,6 +183,32 @@ void check_overlaps(const Draft& draft, End end, Mistakes& mistakes) {
     }
 }
 
+// Two of one name would be one entry in the table of static mappings. Of UDP they meet as endpoints.
+void check_equal_targets(const Draft& draft, size_t rule, Mistakes& mistakes) {
+    const nat::DestinationNatSettings& r = draft.config.nat.destination_nat[rule];
+    const auto ports_of = [&](const nat::TargetSettings& target) {
+        return target.ports.first != 0 ? target.ports : r.ports;
+    };
+    for (size_t t = 1; t < r.targets.size(); ++t) {
+        const nat::TargetSettings& target = r.targets[t];
+        const auto here = r.targets.begin() + static_cast<std::ptrdiff_t>(t);
+        const bool is_twice =
+            std::any_of(r.targets.begin(), here, [&](const nat::TargetSettings& other) {
+                return other.address == target.address && ports_of(other) == ports_of(target);
+            });
+        if (is_twice) {
+            mistakes.add(
+                draft.destination_nat[rule].targets[t],
+                fmt::format(
+                    "{}, which is a target of this rule already",
+                    text_of(target.address, ports_of(target))
+                ),
+                "a target once, with its whole weight"
+            );
+        }
+    }
+}
+
 void check_external(const Draft& draft, size_t i, Mistakes& mistakes) {
     const Ipv4Addr external = draft.config.nat.static_mappings[i].external;
     if (!is_in_pool(draft, external)) {
@@ -245,6 +271,12 @@ void check_static_mappings(const Draft& draft, Mistakes& mistakes) {
         if (draft.static_mappings[i].is_read) {
             check_external(draft, i, mistakes);
             check_internal(draft, prefixes, i, mistakes);
+        }
+    }
+    for (size_t i = 0; i < draft.destination_nat.size(); ++i) {
+        const nat::DestinationNatSettings& rule = draft.config.nat.destination_nat[i];
+        if (draft.destination_nat[i].is_read && rule.is_inbound && !rule.udp) {
+            check_equal_targets(draft, i, mistakes);
         }
     }
     check_overlaps(draft, End::kInternal, mistakes);

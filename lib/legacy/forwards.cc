@@ -86,12 +86,23 @@ class Compiler {
         rule.target_realm = realm_;
         for (const FixedForward& forward : forwards_.fixed) {
             if (share_outside(forward, first)) {
-                const nat::PortRange ports =
-                    forward.host_port == 0 ? nat::PortRange{0, 0} : forward.host_ports();
-                rule.targets.push_back({forward.host, ports, forward.preference});
+                add_target(rule, forward);
             }
         }
         made_.destination_nat.push_back(std::move(rule));
+    }
+
+    // Newest first: what is there already stays.
+    static void add_target(nat::DestinationNatSettings& rule, const FixedForward& forward) {
+        const nat::PortRange ports =
+            forward.host_port == 0 ? nat::PortRange{0, 0} : forward.host_ports();
+        const bool is_there = std::ranges::any_of(rule.targets, [&](const auto& target) {
+            const nat::PortRange& its = target.ports.first == 0 ? rule.ports : target.ports;
+            return target.address == forward.host && its == forward.host_ports();
+        });
+        if (!is_there) {
+            rule.targets.push_back({forward.host, ports, forward.preference});
+        }
     }
 
     void add_called(const CalledForward& forward) {

@@ -1,7 +1,8 @@
 // Forwards: what ipautofw, ipportfw, ipmasqadm and redir set up, as one value, and as settings of the NAT.
 //
 //   Fixed     ports of the appliance that go to a host inside. One host: a static mapping; several for the same ports, or a
-//             host's port that another forward has already: a rule of destination NAT from outside, shared by preference.
+//             host's port that another forward has already: a rule of destination NAT from outside, shared by preference. Twice
+//             the same host and port: the newest one's preference counts.
 //   Called    ports that go to whoever inside has last used a control port (LEGACY F1, F2): a trigger forward, free after
 //             5 idle minutes (F4).
 //   Marks     packets from outside with a mark go to a host: rules for a chain at Hook::kNatDestination.
@@ -22,6 +23,9 @@ namespace sekisho::legacy {
 
 inline constexpr uint32_t kUsualPreference = 10;
 
+// Whose table an entry is in: each lists and flushes its own.
+enum class ForwardTool : uint8_t { kPortfw, kAutofw, kRedir };
+
 struct FixedForward {
     Protocol protocol = Protocol::kTcp;
     std::optional<Ipv4Addr> local;  // none: the address behind which the inside is masqueraded
@@ -29,6 +33,7 @@ struct FixedForward {
     Ipv4Addr host;
     uint16_t host_port = 0;  // the first of as many; 0: as outside
     uint32_t preference = kUsualPreference;
+    ForwardTool tool = ForwardTool::kPortfw;
 
     nat::PortRange host_ports() const;
     friend bool operator==(const FixedForward&, const FixedForward&) = default;

@@ -36,7 +36,14 @@ class Parser {
     bool is_fixed() const { return host_.has_value(); }
     bool tells() const { return tells_; }
     FixedForward fixed() const {
-        return {protocol_, std::nullopt, *ports_, *host_, host_port_, kUsualPreference};
+        return {
+            protocol_,
+            std::nullopt,
+            *ports_,
+            *host_,
+            host_port_,
+            kUsualPreference,
+            ForwardTool::kAutofw};
     }
     CalledForward called() const {
         return {
@@ -191,7 +198,9 @@ Answer run_ipautofw(
             return refusal(program, "The flush command does not take options", kWrong);
         }
         forwards.called.clear();
-        std::erase_if(forwards.fixed, [](const FixedForward& forward) { return !forward.local; });
+        std::erase_if(forwards.fixed, [](const FixedForward& forward) {
+            return forward.tool == ForwardTool::kAutofw;
+        });
         return {};
     }
     if (words[0] != "-A" && words[0] != "-D") {

@@ -108,6 +108,9 @@ std::string list(const std::vector<FixedForward>& forwards) {
         "pref"
     );
     for (const FixedForward& forward : forwards) {
+        if (forward.tool != ForwardTool::kPortfw) {
+            continue;
+        }
         text += fmt::format(
             "{:<4} {:<20} {:<20} {:>8} {:>8} {:>5} {:>5}\n",
             text_of(forward.protocol),
@@ -146,7 +149,9 @@ Answer do_portfw(Request request, Forwards& forwards, const std::string& program
         return {list(forwards.fixed), "", 0};
     }
     if (request.command == 'f') {
-        forwards.fixed.clear();
+        std::erase_if(forwards.fixed, [](const FixedForward& one) {
+            return one.tool == ForwardTool::kPortfw;
+        });
         return {};
     }
     const FixedForward forward = forward_of(request);
@@ -156,8 +161,9 @@ Answer do_portfw(Request request, Forwards& forwards, const std::string& program
     }
     const bool is_any = !request.remote;
     const bool was_there = erase_all(forwards.fixed, [&](const FixedForward& one) {
-        return one.protocol == forward.protocol && one.local == forward.local &&
-               one.ports == forward.ports &&
+        // What redir has set up is taken back so, too: there is no process to end.
+        return one.tool != ForwardTool::kAutofw && one.protocol == forward.protocol &&
+               one.local == forward.local && one.ports == forward.ports &&
                (is_any || (one.host == forward.host && one.host_port == forward.host_port));
     });
     return was_there ? Answer{} : refuse(program, "there is no such entry");
@@ -412,6 +418,7 @@ Answer run_ipmasqadm(const Words& words, Forwards& forwards, const Names& names)
 
 Answer run_redir(const Words& words, Forwards& forwards, const Names& names) {
     FixedForward forward;
+    forward.tool = ForwardTool::kRedir;
     std::optional<uint16_t> outside;
     std::optional<uint16_t> inside;
     std::optional<Ipv4Addr> host;

@@ -185,6 +185,12 @@ TEST_CASE("rules of destination-nat are checked", "[config][redirect]") {
              "targets: [100.64.0.9]}",
          "f:24:84: found 100.64.0.9:80, of which the rule of destination-nat on line 23 has a "
          "part, wanted one external endpoint for an internal one"},
+        {"a TCP target twice",
+         22,
+         outside("destination: [203.0.113.5/32], transport-protocol: tcp, ports: 80, targets: "
+                 "[100.64.0.9, {address: 100.64.0.9, ports: 80, weight: 2}]"),
+         "f:23:123: found 100.64.0.9:80, which is a target of this rule already, wanted a target "
+         "once, with its whole weight"},
         {"an endpoint of a service and of a static mapping",
          22,
          std::string("static-mappings:\n  - {internal-src-address: 100.64.0.8, "

@@ -181,6 +181,53 @@ TEST_CASE("several hosts for a port share it by preference", "[legacy][portfw]")
     CHECK(made.destination_nat.size() == 1);
 }
 
+TEST_CASE("the same host and port twice is one target, as the newest has it", "[legacy][portfw]") {
+    OldForwards bed;
+    bed.set("ipmasqadm portfw -a -P tcp -L 203.0.113.6 80 -R 192.168.0.9 8080 -p 30");
+    bed.set("redir --laddr=203.0.113.6 --lport=80 --caddr=192.168.0.9 --cport=8080");
+    bed.set("ipmasqadm portfw -a -P tcp -L 203.0.113.6 80 -R 192.168.0.9 8080 -p 20");
+    bed.set("ipmasqadm portfw -a -P tcp -L 203.0.113.6 80 -R 192.168.0.10 8080");
+    const ForwardSettings made = bed.settings();
+    REQUIRE(made.destination_nat.size() == 1);
+    CHECK(
+        made.destination_nat[0].targets ==
+        std::vector<nat::TargetSettings>{{kOther, {8080, 8080}, 10}, {kHost, {8080, 8080}, 20}}
+    );
+}
+
+TEST_CASE(
+    "each tool lists and flushes its own entries, and leaves those of the others",
+    "[legacy][portfw][ipautofw][redir]"
+) {
+    OldForwards bed;
+    bed.set("ipportfw -A -t 203.0.113.6/80 -R 192.168.0.9/8080");
+    bed.set("ipautofw -A -r udp 5000 5009 -h 192.168.0.9");
+    bed.set("redir --lport=2525 --caddr=192.168.0.9 --cport=25");
+    CHECK(
+        bed.run("ipmasqadm portfw -l").out ==
+        "prot localaddr            rediraddr               lport    rport  pcnt  pref\n"
+        "TCP  203.0.113.6          192.168.0.9                80     8080    10    10\n"
+    );
+    OldForwards flushed = bed;
+    flushed.set("ipmasqadm portfw -f");
+    CHECK(flushed.forwards.fixed.size() == 2);
+    flushed.set("ipmasqadm autofw -F");
+    REQUIRE(flushed.forwards.fixed.size() == 1);
+    CHECK(flushed.forwards.fixed[0].ports.first == 2525);
+    bed.set("ipautofw -F");
+    CHECK(bed.forwards.fixed.size() == 2);
+    // What redir would end with its process, nobody else's range.
+    bed.set("ipautofw -A -r tcp 5000 5000 -h 192.168.0.9");
+    CHECK(bed.run("ipportfw -D -t 0.0.0.0/5000").status == 255);
+    bed.set("ipportfw -D -t 0.0.0.0/2525");
+    CHECK(bed.forwards.fixed.size() == 2);
+    // The same ports by two tools are of one host, once.
+    bed.set("redir --lport=5000 --caddr=192.168.0.9 --cport=5000");
+    const ForwardSettings made = bed.settings();
+    REQUIRE(made.destination_nat.size() == 1);
+    CHECK(made.destination_nat[0].targets.size() == 1);
+}
+
 TEST_CASE("wrong lines of ipportfw and portfw are told why, with 2", "[legacy][portfw]") {
     struct Row {
         const char* line;

@@ -417,4 +417,73 @@ TEST_CASE("a reload keeps the tools' forwards, where the outside is by then", "[
     CHECK(added.error().message.find("no policy covers") != std::string::npos);
 }
 
+TEST_CASE("names of forwards that the file has given away are not taken", "[legacy][portfw]") {
+    Bed bed;
+    nat::DestinationNatSettings own;
+    own.name = "portfw-1";
+    own.realm = kExternalRealm;
+    own.destination = {{Ipv4Addr::of(203, 0, 113, 8), 32}};
+    own.udp = false;
+    own.ports = {80, 80};
+    own.is_inbound = true;
+    own.target_realm = kInternalRealm;
+    own.targets = {{Ipv4Addr::of(100, 64, 0, 30), {0, 0}, 1}};
+    bed.config.nat.destination_nat = {own};
+    nat::TriggerForwardSettings called;
+    called.name = "autofw-1";
+    called.external = Ipv4Addr::of(203, 0, 113, 8);
+    called.ports = {90, 90};
+    called.trigger_port = 90;
+    bed.config.nat.trigger_forwards = {called};
+    const nat::NatSettings before = bed.config.nat;
+    bed.set("ipmasqadm portfw -a -P tcp -L 203.0.113.9 81 -R 100.64.0.21 80");
+    bed.set("ipmasqadm portfw -a -P tcp -L 203.0.113.9 81 -R 100.64.0.22 80");
+    bed.set("ipautofw -A -r udp 7648 7649 -c udp 7648 -u");
+    REQUIRE(bed.config.nat.destination_nat.size() == 2);
+    CHECK(bed.config.nat.destination_nat[1].name == "portfw-2");
+    REQUIRE(bed.config.nat.trigger_forwards.size() == 2);
+    CHECK(bed.config.nat.trigger_forwards[1].name == "autofw-2");
+    // A reload finds them by these names again.
+    config::Config wanted = bed.config;
+    wanted.nat = before;
+    REQUIRE(bed.tools.add_to(wanted));
+    CHECK(wanted.nat == bed.config.nat);
+    bed.config = wanted;
+    bed.tools.settle();
+    bed.set("sekisho-legacy clear");
+    CHECK(bed.config.nat == before);
+}
+
+TEST_CASE("a forward of an address that has gone rests until it comes back", "[legacy][portfw]") {
+    Bed bed;
+    const nat::NatSettings before = bed.config.nat;
+    const std::vector<nat::AddressRange> first = bed.config.nat.pools[0].addresses;
+    bed.set("ipportfw -A -t203.0.113.9/8080 -R 100.64.0.21/80");
+    bed.set("ipportfw -A -t203.0.113.9/8081 -R 100.64.0.22/80");
+    bed.set("redir --lport=2525 --caddr=100.64.0.21 --cport=25");
+    const auto reload = [&bed, &before](const std::vector<nat::AddressRange>& addresses) {
+        config::Config wanted = bed.config;
+        wanted.nat = before;
+        wanted.nat.pools[0].addresses = addresses;
+        REQUIRE(bed.tools.add_to(wanted));
+        bed.config = wanted;
+        bed.tools.settle();
+    };
+    reload({{Ipv4Addr::of(203, 0, 114, 0), Ipv4Addr::of(203, 0, 114, 3)}});
+    REQUIRE(bed.config.nat.static_mappings.size() == 1);
+    CHECK(bed.config.nat.static_mappings[0].external_ports.first == 2525);
+    CHECK(bed.run("ipportfw -L").out.find("8081") != std::string::npos);
+    // Others come and go meanwhile, but no new one at such an address.
+    bed.set("ipportfw -A -t203.0.114.1/8080 -R 100.64.0.21/8080");
+    CHECK(bed.config.nat.static_mappings.size() == 2);
+    CHECK(bed.run("ipportfw -A -t203.0.113.9/8082 -R 100.64.0.21/82").status == 255);
+    bed.set("ipportfw -D -t203.0.113.9/8081");
+    bed.set("ipportfw -D -t203.0.114.1/8080");
+    CHECK(bed.config.nat.static_mappings.size() == 1);
+    reload(first);
+    REQUIRE(bed.config.nat.static_mappings.size() == 2);
+    CHECK(bed.run("sekisho-legacy clear").status == 0);
+    CHECK(bed.config.nat == before);
+}
+
 }  // namespace sekisho::daemon
