@@ -1,6 +1,7 @@
 #include "dataplane/assembler.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 #include "packet/checksum.h"
@@ -19,6 +20,17 @@ packet::Ipv4View view_of(const PacketRef& packet, uint16_t l3_offset) {
 
 size_t header_of(const Assembler::Piece& piece) {
     return size_t{piece.packet.data[piece.l3_offset]} % 16 * 4;
+}
+
+// Whether one buffer takes the datagram, whichever piece comes to be its first: each may have come with VLAN tags of its own.
+bool has_room(std::span<const Assembler::Piece> pieces, const Assembler::Piece& another) {
+    size_t front = another.l3_offset;
+    size_t end = another.extent.end;
+    for (const Assembler::Piece& piece : pieces) {
+        front = std::max<size_t>(front, piece.l3_offset);
+        end = std::max<size_t>(end, piece.extent.end);
+    }
+    return front + packet::kLongestIpv4Header + end <= packet::kBufferRoom;
 }
 
 }  // namespace
@@ -65,9 +77,8 @@ std::optional<DropReason> Assembler::hold(PacketRef& fragment, uint16_t l3_offse
     }
     Datagram& datagram = datagrams_[index];
     const Piece piece{fragment, l3_offset, packet::extent_of(view_of(fragment, l3_offset))};
-    const bool fits =
-        fragment.length == fragment.frame_length && datagram.count < kPieces &&
-        l3_offset + packet::kLongestIpv4Header + piece.extent.end <= packet::kBufferRoom;
+    const bool fits = fragment.length == fragment.frame_length && datagram.count < kPieces &&
+                      has_room(std::span(datagram.pieces).first(datagram.count), piece);
     if (!fits) {
         end(datagram, DropReason::kScanOverload);
         return DropReason::kScanOverload;
@@ -161,6 +172,7 @@ void join(std::span<const Assembler::Piece> pieces, PacketRef& buffer) {
     const size_t header = header_of(first);
     const size_t front = first.l3_offset + header;
     const auto total = static_cast<uint16_t>(header + pieces.back().extent.end);
+    assert(front + pieces.back().extent.end <= packet::kBufferRoom);
     std::memcpy(buffer.data, first.packet.data, front);
     for (const Assembler::Piece& piece : pieces) {
         std::memcpy(

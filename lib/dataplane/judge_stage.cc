@@ -74,11 +74,14 @@ FateTag tag_of(const PacketRef& ref, const PacketMeta& meta) {
 }
 
 // Whether all packets of the session are to be looked at, once the rules were asked about one.
-bool is_still_scanned(const PacketMeta& meta, const StageTables& tables) {
+bool is_still_scanned(const PacketMeta& meta, bool has_passed, const StageTables& tables) {
     if (tables.scanned == nullptr) {
         return false;
     }
-    tables.scanned->note_asked(tables.judge->has_met_payload());
+    const bool has_met_payload = tables.judge->has_met_payload();
+    if (has_passed || has_met_payload) {  // else nobody knows what chains behind would ask
+        tables.scanned->note_asked(has_met_payload);
+    }
     return tables.scanned->needs_all({meta.session_index});
 }
 
@@ -92,11 +95,13 @@ bool is_still_scanned(const PacketMeta& meta, const StageTables& tables) {
     if (!take_up(burst, i, is_for_session || is_part ? &session : nullptr, tables, now)) {
         return;
     }
-    ask_all(burst, i, state_of(meta), tables, now);
+    const bool has_passed = ask_all(burst, i, state_of(meta), tables, now);
     if (judge.is_stopped()) [[unlikely]] {
         return judge.drop_question();
     }
-    const bool is_excused = meta.session_index != kNoIndex && judge.is_excused(session);
+    // An ICMP error is no packet of the session that goes on.
+    const bool is_excused = meta.kind != PacketKind::kIcmpError && meta.session_index != kNoIndex &&
+                            judge.is_excused(session);
     const bool is_denied = judge.ruling().answer != Ruling::kPass && judge.is_fixed();
     if (is_excused && is_denied) {
         judge.excuse();
@@ -108,7 +113,7 @@ bool is_still_scanned(const PacketMeta& meta, const StageTables& tables) {
     // Only the subscriber's own packets end it: anybody outside may send what the rules forbid.
     const bool is_forbidden =
         is_denied && !is_excused && !judge.knows(session) && meta.direction == Direction::kOutbound;
-    const bool is_scanned = is_still_scanned(meta, tables);
+    const bool is_scanned = is_still_scanned(meta, has_passed, tables);
     const Judge::Of of{
         meta.direction, tag_of(ref, meta), fields_of(ref, meta), is_excused, is_scanned};
     judge.keep(session, of, meta.l3_length);
@@ -128,22 +133,36 @@ bool is_still_scanned(const PacketMeta& meta, const StageTables& tables) {
     obey(burst, i, *known);
 }
 
-// Outside of its connection's window: what is said of it is no word about its flow.
+// Whether what lies outside of its connection's window ends here, unless a rule ends it before.
+bool drops_out_of_window(const PacketMeta& meta, const StageTables& tables) {
+    const auto& policies = tables.nat->settings().policies;
+    const uint32_t number = tables.nat->mapping({session_of(meta).mapping}).policy;
+    return policies[number % policies.size()].tcp_window == nat::WindowPolicy::kDrop;
+}
+
+// What is dropped is no part of its stream, nor does it stop anything that waits for it.
+bool take_up_out_of_window(Burst& burst, uint32_t i, const StageTables& tables, Tick now) {
+    if (tables.scanned == nullptr || drops_out_of_window(burst.batch.meta[i], tables)) {
+        return true;
+    }
+    PacketRef& ref = burst.batch.ref[i];
+    PacketMeta& meta = burst.batch.meta[i];
+    tables.scanned->take_up({&ref, &meta, &session_of(meta), false, now, true});
+    return tables.scanned->scan_known();
+}
+
+// Outside of its connection's window: what is said of it is no word about its flow, and no session goes on with it.
 [[gnu::cold]] [[gnu::noinline]] void judge_out_of_window(
     Burst& burst, uint32_t i, const StageTables& tables, Tick now
 ) {
     const PacketMeta& meta = burst.batch.meta[i];
     Judge& judge = *tables.judge;
-    if (!take_up(burst, i, &session_of(meta), tables, now)) {
+    if (!take_up_out_of_window(burst, i, tables, now)) {
         return;
     }
     ask_all(burst, i, ConnectionState::kInvalid, tables, now);
     if (judge.is_stopped()) [[unlikely]] {
         return judge.drop_question();
-    }
-    const bool is_denied = judge.ruling().answer != Ruling::kPass && judge.is_for_flow();
-    if (is_denied && judge.is_excused(session_of(meta))) {
-        judge.excuse();
     }
     judge.end(meta.l3_length);
     obey(burst, i, judge.ruling());

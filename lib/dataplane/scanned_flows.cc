@@ -195,17 +195,19 @@ stream::StreamTable::Start ScannedFlows::start_of(Direction direction) const {
     return start;
 }
 
+uint64_t ScannedFlows::limit() const {
+    return names_->first_bytes != 0 ? names_->first_bytes : stream::StreamTable::kNoLimit;
+}
+
 bool ScannedFlows::open(Flow& flow, Direction direction, stream::StreamTable::Start start) {
     Half& half = flow.half[static_cast<size_t>(direction)];
-    half = {};
     half.generation = generation_;
     half.slot = scanner_->open();
     if (half.slot.value == kNoIndex) {
         return false;
     }
     if (flow.is_stream) {
-        const uint32_t reach = names_->first_bytes;
-        start.limit = reach != 0 ? reach : stream::StreamTable::kNoLimit;
+        start.limit = half.limit = limit();
         half.stream = streams_.open(start);
     }
     size_.add(1);
@@ -224,11 +226,26 @@ void ScannedFlows::close(Half& half, DropReason reason) {
     size_.set(size_.read() - 1);
 }
 
+// To what the rules in force are after, if that is more than what was to be scanned. Nobody has looked at what lies between.
+void ScannedFlows::extend(Half& half) {
+    const bool is_short = half.slot.value != kNoIndex && half.stream.value != kNoIndex &&
+                          half.generation != generation_ && half.limit < limit();
+    if (!is_short) {
+        return;
+    }
+    stream::StreamTable::Start start = start_of(subject_.meta->direction);
+    start.limit = half.limit = limit();
+    streams_.close(half.stream, DropReason::kStreamOrphan);
+    half.stream = streams_.open(start);
+    scanner_->restart(half.slot);
+}
+
 // Both ends have begun anew: the other side has acknowledged a SYN that was not the stream's.
 void ScannedFlows::restart(Flow& flow, Direction other, uint32_t acknowledgement) {
     for (const Direction direction : {Direction::kOutbound, Direction::kInbound}) {
         Half& half = flow.half[static_cast<size_t>(direction)];
         if (half.slot.value == kNoIndex) {
+            half = {};
             continue;
         }
         close(half, DropReason::kStreamOrphan);
@@ -323,8 +340,9 @@ bool ScannedFlows::scan_known() {
     if (flow == kNoIndex) {
         return true;
     }
-    const Half& half = flows_[flow].half[static_cast<size_t>(subject_.meta->direction)];
+    Half& half = flows_[flow].half[static_cast<size_t>(subject_.meta->direction)];
     const bool is_scanned = half.slot.value != kNoIndex;
+    extend(half);
     if (subject_.ref->fragment != 0) {
         return !is_scanned || hold_fragment();
     }
@@ -332,7 +350,8 @@ bool ScannedFlows::scan_known() {
 }
 
 bool ScannedFlows::find(rules::RulePacket& packet) {
-    if (!is_searched_ && can_be_searched(static_cast<Protocol>(packet.protocol))) {
+    const bool may_begin = !is_searched_ && !subject_.is_out_of_window;
+    if (may_begin && can_be_searched(static_cast<Protocol>(packet.protocol))) {
         if (!begin()) {
             return subject_.meta->verdict != Verdict::kDrop &&
                    subject_.meta->verdict != Verdict::kKept;
@@ -402,34 +421,56 @@ bool ScannedFlows::search_segment(Flow& flow, const Facts& facts) {
     if (!stream::has_right_checksum(*subject_.ref, subject_.meta->l3_offset)) {
         return stop(DropReason::kBadTransportChecksum);
     }
-    note_openings(flow, facts);
-    if (facts.has(packet::kAck)) {
+    if (!subject_.is_out_of_window) {
+        note_openings(flow, facts);
+    }
+    if (!subject_.is_out_of_window && facts.has(packet::kAck)) {
         acknowledge(flow, facts);
     }
     const Half& half = flow.half[static_cast<size_t>(subject_.meta->direction)];
+    if (!may_search(half, facts)) {
+        return stop(DropReason::kTcpOutOfWindow);
+    }
     is_searched_ =
         half.slot.value != kNoIndex;  // else it was only looked at for the other direction
     return !is_searched_ || judge(flow, facts);
 }
 
+// Whether it is no stream that would begin with a segment out of its window.
+bool ScannedFlows::may_search(const Half& half, const Facts& facts) const {
+    const bool has_substance =
+        !facts.segment.payload.empty() || facts.has(packet::kSyn) || facts.has(packet::kFin);
+    return !subject_.is_out_of_window || half.slot.value == kNoIndex || !has_substance ||
+           streams_.has_begun(half.stream);
+}
+
+bool ScannedFlows::has_scanned(const Flow& flow) const {
+    return std::ranges::any_of(flow.half, [this](const Half& half) {
+        return half.slot.value != kNoIndex && streams_.scanned(half.stream) > 0;
+    });
+}
+
+// Of both directions, whichever is scanned: where one begins anew, the other does.
 void ScannedFlows::note_openings(Flow& flow, const Facts& facts) {
-    const auto d = static_cast<size_t>(subject_.meta->direction);
     if (!facts.has(packet::kSyn)) {
         return;
     }
+    const auto d = static_cast<size_t>(subject_.meta->direction);
     Half& other = flow.half[other_of(d)];
-    if (facts.has(packet::kAck) && other.has_next_opening &&
-        facts.acknowledgement == other.next_opening) {
-        const auto direction = static_cast<Direction>(other_of(d));
-        restart(flow, direction, facts.acknowledgement);
-        other.opening = facts.acknowledgement;
-        other.has_opening = true;
+    if (facts.has(packet::kAck)) {
+        const bool is_next = other.has_next_opening && facts.acknowledgement == other.next_opening;
+        const bool is_elsewhere = other.slot.value != kNoIndex &&
+                                  streams_.begins_elsewhere(other.stream, facts.acknowledgement);
+        if (is_next || is_elsewhere) {
+            restart(flow, static_cast<Direction>(other_of(d)), facts.acknowledgement);
+        }
+        if (is_next || is_elsewhere || !other.has_opening) {
+            other.opening = facts.acknowledgement;
+            other.has_opening = true;
+        }
     }
     Half& half = flow.half[d];
-    if (half.slot.value == kNoIndex) {
-        return;
-    }
-    if (streams_.scanned(half.stream) == 0 && !half.has_opening) {
+    if (!half.has_opening && !has_scanned(flow)) {
         half.opening = facts.opening();
         half.has_opening = true;
     } else if (!half.has_opening || half.opening != facts.opening()) {
@@ -452,6 +493,9 @@ bool ScannedFlows::judge(Flow& flow, const Facts& facts) {
         case stream::Judgement::kDrop:
             return stop(judgement.reason);
         case stream::Judgement::kHold:
+            if (subject_.is_out_of_window) {
+                return stop(DropReason::kTcpOutOfWindow);
+            }
             if (const auto refused =
                     streams_.hold(half.stream, facts.segment, *subject_.ref, subject_.now)) {
                 return stop(*refused);

@@ -4,14 +4,15 @@
 //             payload condition may agree, whatever varies from packet to packet (rules/flow_residue.h); until the session ends.
 //   TCP       each direction is a stream (stream/stream_table.h): what comes too early is held and comes again, what contradicts is
 //             dropped, so no byte leaves unscanned. Both directions of a session are looked at as soon as one is scanned,
-//             since acknowledgements are part of it. A connection that begins anew on the same ports, as the other end's
-//             SYN with ACK says, is scanned anew.
+//             since acknowledgements are part of it. A connection that begins anew on the same ports, or elsewhere than it seemed, as the
+//             other end's SYN with ACK says, is scanned anew. Nothing begins with a segment outside of its connection's window.
 //   UDP       each datagram is a stream of its own, whose finds stay its direction's.
 //   Fragments of a datagram that would be searched are put together first (assembler.h); the whole packet comes again.
 //   Alone     what has no session (exempt, untracked, to the appliance itself, inbound by a mapping alone) is searched packet by packet.
 //   Full      `streams` directions are scanned at most. Beyond, and where a payload does not lie in one buffer, packets that
 //             would have to be searched are dropped as kScanOverload, or pass unsearched: `drops_when_full`.
-//   Change    other rules: streams go on, if these may ask for their payload too; follow(). Rules without payload conditions end all of them.
+//   Change    other rules: streams go on, if these may ask for their payload too; follow(). One is picked up anew where these rules' patterns
+//             may lie behind what is all that was to be scanned. Rules without payload conditions end all of them.
 //   Owner     the shard's worker. It owns the packets that it holds, until take_ready() or take_ended() gives them back: both
 //             must be empty again after every burst. held() and size() may be read by anyone.
 //   Cost      of a scanned packet: a hash look-up, a checksum, its digest and the scanner. Never allocates after it is made.
@@ -60,6 +61,8 @@ class ScannedFlows final : public PayloadFinder {
         const flow::Session* session = nullptr;
         bool comes_first = false;  // its session is not made yet
         Tick now;
+        bool is_out_of_window =
+            false;  // of its connection: nothing begins with it, and it is not held
     };
     void take_up(const Subject& subject);
     // Searches it if its session is scanned. False: its verdict is there.
@@ -109,6 +112,7 @@ class ScannedFlows final : public PayloadFinder {
         uint32_t opening = 0;            // the byte behind its SYN
         uint32_t next_opening = 0;       // behind a SYN that was another
         uint32_t generation = 0;         // of the rules that had it scanned
+        uint64_t limit = 0;              // of its stream
         bool has_opening = false;
         bool has_next_opening = false;
     };
@@ -130,6 +134,10 @@ class ScannedFlows final : public PayloadFinder {
     bool open(Flow& flow, Direction direction, stream::StreamTable::Start start);
     void close(Half& half, DropReason reason);
     void restart(Flow& flow, Direction other, uint32_t acknowledgement);
+    uint64_t limit() const;
+    void extend(Half& half);
+    bool has_scanned(const Flow& flow) const;
+    bool may_search(const Half& half, const Facts& facts) const;
     bool overload();
     bool stop(DropReason reason);
     bool begin();

@@ -76,12 +76,23 @@ void StreamTable::close(StreamIndex index, DropReason reason) {
     --size_;
 }
 
+// Of a stream that has not begun: all of it was acknowledged before.
+bool StreamTable::is_past(const Stream& stream, const Segment& segment, uint32_t first_byte) {
+    const uint32_t end = first_byte + static_cast<uint32_t>(segment.payload.size()) +
+                         (has(segment, packet::kFin) ? 1 : 0);
+    return stream.is_acknowledged && !has(segment, packet::kSyn) &&
+           distance(stream.edge, first_byte) >= -static_cast<int32_t>(kFarthest) &&
+           distance(stream.edge, end) <= 0;
+}
+
 void StreamTable::begin(Stream& stream, const Segment& segment, uint32_t first_byte) {
+    constexpr auto kFar = static_cast<int32_t>(kFarthest);
     const bool is_opening = has(segment, packet::kSyn);
     const int32_t missing = distance(stream.edge, first_byte);
     const bool follows =
-        stream.is_acknowledged && missing >= 0 && missing <= static_cast<int32_t>(kFarthest);
-    stream.edge = is_opening || !follows ? first_byte : stream.edge;
+        !is_opening && stream.is_acknowledged && missing >= -kFar && missing <= kFar;
+    stream.edge = follows ? stream.edge : first_byte;
+    stream.is_confirmed = follows;
     stream.first = stream.edge;
     stream.origin = first_byte;
     stream.has_opening = is_opening;
@@ -96,6 +107,9 @@ Judgement StreamTable::judge(StreamIndex index, const Segment& segment) {
     const bool is_opening = has(segment, packet::kSyn);
     const bool has_substance = !segment.payload.empty() || has(segment, packet::kFin);
     if (has(segment, packet::kRst)) {
+        return bare();
+    }
+    if (!stream.has_begun && has_substance && is_past(stream, segment, first_byte)) {
         return bare();
     }
     if (!stream.has_begun && (is_opening || has_substance)) {
@@ -114,7 +128,8 @@ Judgement StreamTable::judge(StreamIndex index, const Segment& segment) {
     }
     const Judgement judgement = judge_bytes(stream, segment, first_byte);
     if (!judgement.fresh.empty()) {
-        held_.release(stream.held, stream.edge);
+        const bool is_all = stream.scanned == stream.limit;  // what lies behind need not wait
+        held_.release(stream.held, stream.edge + (is_all ? kFarthest : 0));
     }
     // A SYN stands where it is: no part of what follows it passes alone.
     const bool is_cut = is_opening && judgement.kind == Judgement::kPass && judgement.skip > 0;
@@ -134,7 +149,8 @@ Judgement StreamTable::judge_bytes(Stream& stream, const Segment& segment, uint3
     const int64_t to = from + size;
     const auto limit =
         static_cast<int64_t>(std::min<uint64_t>(stream.limit - stream.scanned, INT64_MAX));
-    if (from >= limit && (from > 0 || size > 0)) {
+    const bool may_skip = stream.is_confirmed || limit == 0;
+    if (may_skip && from >= limit && (from > 0 || size > 0)) {
         return whole(segment);
     }
     if (stream.has_end && to > 0) {
@@ -239,6 +255,7 @@ bool StreamTable::follows_other_opening(Stream& stream, uint32_t acknowledgement
     stream.origin = stream.edge = stream.first = stream.other_origin;
     stream.has_opening = true;
     stream.is_picked_up = false;
+    stream.is_confirmed = true;
     stream.has_other_origin = false;
     held_.release(stream.held, stream.edge);
     return true;
@@ -257,6 +274,11 @@ bool StreamTable::acknowledge(StreamIndex index, uint32_t acknowledgement) {
     }
     stream.is_picked_up &= distance(stream.edge, stream.picked_up_to) > 0;
     if (beyond <= 0) {
+        const bool is_within = distance(stream.first, acknowledgement) >= 0;
+        if (is_within && !stream.is_confirmed && stream.limit != kNoLimit) {
+            held_.release(stream.held, stream.edge + kFarthest);  // what lies behind the limit
+        }
+        stream.is_confirmed |= is_within;
         forget_until(stream, acknowledgement);
         return false;
     }
@@ -271,6 +293,7 @@ bool StreamTable::acknowledge(StreamIndex index, uint32_t acknowledgement) {
     forget_until(stream, stream.edge);
     stream.edge = acknowledgement;
     stream.first = acknowledgement;
+    stream.is_confirmed = true;
     held_.release(stream.held, stream.edge);
     return true;
 }

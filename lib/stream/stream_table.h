@@ -21,10 +21,11 @@
 //             whole piece, does not pass. Receivers stand at the end of a piece, as all that passes ends there: so whoever
 //             sends again from there at least kLongestPiece bytes, or as much as before, gets on. If nothing can be told
 //             of it (it is older, or a probe of one byte) the segment passes without payload: its receiver answers where it stands.
-//   Begin     at the SYN. A stream that is picked up begins at what its receiver has acknowledged last, if that is known, else at the
-//             first segment with payload. While it is being picked up an acknowledgement of what passed before moves it on; nothing
-//             in between is fresh any more: acknowledge() says so.
-//   Limit     only so many bytes are to be scanned: what lies behind passes as it comes.
+//   Begin     at the SYN. A stream that is picked up begins at what its receiver has acknowledged last, if that is known (what lies before
+//             that passes without payload), else at the first segment with payload. While it is being picked up an acknowledgement of
+//             what passed before moves it on; nothing in between is fresh any more: acknowledge() says so.
+//   Limit     only so many bytes are to be scanned: what lies behind passes as it comes, once all before it was scanned or the other side
+//             has acknowledged where the stream begins. Before, it is held: the sender alone does not say where that is.
 //   Sender    bytes under way, not acknowledged, are bounded by the pieces that are remembered: kGuaranteedPieces of every stream, more
 //             while there are some. What is beyond is dropped, as in a router with a short queue, so that the sender slows down.
 //   Where     in a pipeline: behind the stages that find the packet's session and before those that follow its state and write
@@ -125,6 +126,12 @@ class StreamTable {
     // At the end: all that is held has ended.
     void end_all(DropReason reason);
 
+    bool has_begun(StreamIndex stream) const { return at(stream).has_begun; }
+    // By a SYN with this acknowledgement: the receiver takes nothing of what the stream has begun with, as it begins elsewhere.
+    bool begins_elsewhere(StreamIndex stream, uint32_t acknowledgement) const {
+        const Stream& s = at(stream);
+        return s.has_begun && !s.is_confirmed && s.first != acknowledgement;
+    }
     // How many bytes were fresh.
     uint64_t scanned(StreamIndex stream) const { return at(stream).scanned; }
     // All up to the limit or the FIN was.
@@ -163,6 +170,7 @@ class StreamTable {
         bool is_acknowledged = false;  // before it has begun: `edge` is what the other side said
         bool has_end = false;
         bool has_other_origin = false;
+        bool is_confirmed = false;  // the other side has acknowledged its beginning
     };
     // Of the old part of a segment: what of it is known to be the same, as offsets in the payload.
     struct Known {
@@ -173,6 +181,7 @@ class StreamTable {
 
     Stream& at(StreamIndex stream) { return streams_[stream.value]; }
     const Stream& at(StreamIndex stream) const { return streams_[stream.value]; }
+    static bool is_past(const Stream& stream, const Segment& segment, uint32_t first_byte);
     static void begin(Stream& stream, const Segment& segment, uint32_t first_byte);
     Judgement judge_bytes(Stream& stream, const Segment& segment, uint32_t first_byte);
     Judgement contradiction(Stream& stream);

@@ -309,8 +309,15 @@ void TestBed::search_for(
             static_cast<NaiveScanner&>(shard->scanned()->scanner()).follow(patterns);
         }
     }
-    patterns_ =
-        std::make_shared<const rules::PatternNames>(rules::PatternNames::same(patterns.id_bound()));
+    auto names = rules::PatternNames::same(patterns.id_bound());
+    bool is_bounded = true;
+    for (uint16_t id = 0; id < patterns.id_bound(); ++id) {
+        const rules::Pattern* const pattern = patterns.find(rules::PatternId{id});
+        is_bounded &= pattern != nullptr && pattern->within != 0;
+        names.first_bytes = std::max(names.first_bytes, pattern != nullptr ? pattern->within : 0);
+    }
+    names.first_bytes = is_bounded ? names.first_bytes : 0;
+    patterns_ = std::make_shared<const rules::PatternNames>(std::move(names));
 }
 
 uint64_t TestBed::scanned() const {

@@ -173,7 +173,8 @@ class TestBed {
         bool cuts = true,
         std::shared_ptr<const rules::AddressSets> sets = nullptr
     );
-    // Patterns that the rules put from now on may ask for, by their PatternId; all shards search payloads.
+    // Patterns that the rules put from now on may ask for, by their PatternId; all shards search payloads. Where all of them are tied to the
+    // first bytes, no more than those are searched.
     void search_for(
         const rules::PatternSet& patterns, const dataplane::ScannedFlows::Sizes& sizes = {}
     );

@@ -301,6 +301,9 @@ TEST_CASE("what lies behind the limit passes as it comes", "[stream]") {
     StreamRig rig({}, {.acknowledged = {}, .limit = 10});
     rig.send(999, "", kSyn);
     const SentSegment behind{1010, kAck, "any order"};
+    CHECK(rig.send(behind).kind == Judgement::kHold);  // the receiver may begin elsewhere
+    CHECK(rig.received(1010).empty());
+    rig.acknowledge(1000);
     CHECK(rig.send(behind).is_whole(behind));
     CHECK(rig.send(1005, "fghij").kind == Judgement::kHold);
     const SentSegment across{1000, kAck, "abcdefghijKLM"};
@@ -312,6 +315,19 @@ TEST_CASE("what lies behind the limit passes as it comes", "[stream]") {
     CHECK(!rig.table.is_over(rig.index));
     rig.acknowledge(1013);
     CHECK(rig.table.is_over(rig.index));
+}
+
+TEST_CASE(
+    "where the receiver says that it stands a stream begins, whatever comes first", "[stream]"
+) {
+    StreamRig rig({}, {.acknowledged = 5000, .limit = 10});
+    CHECK(rig.send(4000, "old").length == 0);
+    CHECK(!rig.table.has_begun(rig.index));
+    CHECK(rig.send(4998, "xxfirst").length == 5);  // without what is old
+    CHECK(rig.scanned == "first");
+    rig.send(5000, "first bytes");
+    CHECK(rig.scanned == "first byte");
+    CHECK_FALSE(rig.table.begins_elsewhere(rig.index, 1));
 }
 
 TEST_CASE("a stream that contradicts itself again and again passes no more", "[stream]") {
