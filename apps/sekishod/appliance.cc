@@ -101,7 +101,8 @@ unsigned Appliance::buffers_per_worker() const {
     );
     const size_t per_shard = (shards_count_ - 1) * rings.hand_off +
                              dataplane::kPuntClasses * rings.punt + rings.back + kHeldPackets +
-                             fragments + dataplane::ScannedFlows::Sizes{}.held;
+                             fragments + dataplane::ScannedFlows::Sizes{}.held +
+                             dataplane::Assembler::kMostHeld;
     const size_t wanted = devices * (dpdk::kRxDescriptors + dpdk::kTxDescriptors + kSendRing) +
                           shards * per_shard + kHeldForNeighbours + kPoolCaches;
     return static_cast<unsigned>(std::min<size_t>(wanted, kMostBuffers));

@@ -119,12 +119,22 @@ PayloadSearch::PayloadSearch(unsigned shards, const config::PayloadSearchSetting
 }
 
 Result<PayloadSearch::Next> PayloadSearch::prepare(const config::RulesSettings& rules) const {
-    Next next;
-    auto grown = grow(patterns_, rules);
-    if (!grown) {
-        next.begins_anew = true;
-        grown = grow({}, rules);
+    auto next = prepare_from(patterns_, rules);
+    // What the set has retired takes room, too: without it there may be enough.
+    if (!next && patterns_.id_bound() > 0) {
+        next = prepare_from({}, rules);
+        if (next) {
+            next->begins_anew = true;
+        }
     }
+    return next;
+}
+
+Result<PayloadSearch::Next> PayloadSearch::prepare_from(
+    const rules::PatternSet& patterns, const config::RulesSettings& rules
+) const {
+    Next next;
+    auto grown = grow(patterns, rules);
     if (!grown) {
         return failure("there are too many payload patterns");
     }

@@ -46,6 +46,9 @@ class PayloadSearch {
     void put(Next& next, std::span<const std::unique_ptr<dataplane::Shard>> shards);
 
   private:
+    Result<Next> prepare_from(const rules::PatternSet& patterns, const config::RulesSettings& rules)
+        const;
+
     dataplane::ScannedFlows::Sizes sizes_;  // of a shard
     unsigned shards_;
     rules::PatternSet patterns_;

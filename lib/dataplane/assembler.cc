@@ -35,7 +35,8 @@ bool has_room(std::span<const Assembler::Piece> pieces, const Assembler::Piece& 
 
 }  // namespace
 
-Assembler::Assembler() : datagrams_(kDatagrams), ended_(kMostHeld) {}
+// Those of a burst may come and go at once.
+Assembler::Assembler() : datagrams_(kDatagrams), ended_(kMostHeld + packet::kBurst) {}
 
 // A hairpin is seen twice, by other addresses.
 Assembler::Key Assembler::key_of(const PacketRef& fragment, uint16_t l3_offset) {
@@ -61,18 +62,48 @@ bool Assembler::expects(const PacketRef& fragment, uint16_t l3_offset) const {
     return used_ > 0 && find(key_of(fragment, l3_offset)) != kNoIndex;
 }
 
+size_t Assembler::count_of(uint32_t source) const {
+    return static_cast<size_t>(std::ranges::count_if(datagrams_, [source](const Datagram& each) {
+        return each.count > 0 && each.key.source() == source;
+    }));
+}
+
+uint32_t Assembler::place_for(uint32_t source) {
+    if (count_of(source) >= kMostOfSource) {
+        return kNoIndex;
+    }
+    const auto free = std::ranges::find(datagrams_, 0U, &Datagram::count);
+    if (free != datagrams_.end()) {
+        return static_cast<uint32_t>(free - datagrams_.begin());
+    }
+    Datagram* victim = nullptr;
+    size_t most = 1;  // whose only one it is keeps it
+    for (Datagram& datagram : datagrams_) {
+        const size_t count = datagram.is_complete ? 0 : count_of(datagram.key.source());
+        const bool is_older = victim != nullptr && elapsed_ms(datagram.since, victim->since) > 0;
+        if (count > most || (count == most && is_older)) {
+            victim = &datagram;
+            most = count;
+        }
+    }
+    if (victim == nullptr) {
+        return kNoIndex;
+    }
+    end(*victim, DropReason::kFragmentOverflow);
+    return static_cast<uint32_t>(victim - datagrams_.data());
+}
+
 std::optional<DropReason> Assembler::hold(PacketRef& fragment, uint16_t l3_offset, Tick now) {
     const Key key = key_of(fragment, l3_offset);
     uint32_t index = find(key);
     if (index == kNoIndex) {
-        const auto free = std::ranges::find(datagrams_, 0U, &Datagram::count);
-        if (free == datagrams_.end()) {
+        index = place_for(key.source());
+        if (index == kNoIndex) {
             return DropReason::kFragmentOverflow;
         }
-        index = static_cast<uint32_t>(free - datagrams_.begin());
-        free->key = key;
-        free->since = now;
-        free->is_complete = false;
+        datagrams_[index].key = key;
+        datagrams_[index].since = now;
+        datagrams_[index].is_complete = false;
         ++used_;
     }
     Datagram& datagram = datagrams_[index];

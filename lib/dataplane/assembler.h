@@ -3,6 +3,7 @@
 //   Why       what a rule looks for may lie across fragments. All other fragments follow their first one without waiting
 //             (fragment_table.h), which has seen to it that none comes twice or overlaps another, and that the first comes first.
 //   Whole     the datagram as one packet, which goes through the pipeline from the start; its fragments are done with.
+//   Fair      one source has kMostOfSource datagrams here at most; where there is no place left, the oldest of a source that has the most goes.
 //   Bounds    kDatagrams, kPieces of each, as many bytes as a buffer has room for; `lifetime`. What goes beyond ends, with its datagram.
 //   Owner     the shard's worker; held() may be read by anyone. It owns the fragments until take_complete() or take_ended() gives
 //             them back: both must be empty again after every burst.
@@ -28,6 +29,7 @@ class Assembler {
   public:
     static constexpr uint32_t kDatagrams = 64;
     static constexpr uint32_t kPieces = 16;
+    static constexpr uint32_t kMostOfSource = 8;
     static constexpr uint32_t kMostHeld = kDatagrams * kPieces;
     static constexpr Seconds kLifetime{2};  // RFC 6146 3.4: FRAGMENT_MIN
 
@@ -64,6 +66,7 @@ class Assembler {
         uint16_t id = 0;
         uint8_t protocol = 0;
         LinkId link;
+        uint32_t source() const { return static_cast<uint32_t>(addresses); }
         friend bool operator==(const Key&, const Key&) = default;
     };
     struct Datagram {
@@ -77,6 +80,9 @@ class Assembler {
 
     static Key key_of(const PacketRef& fragment, uint16_t l3_offset);
     uint32_t find(const Key& key) const;
+    size_t count_of(uint32_t source) const;
+    // A free one; kNoIndex: there is none for the source.
+    uint32_t place_for(uint32_t source);
     void add(Datagram& datagram, const Piece& piece);
     static bool is_whole(const Datagram& datagram);
     void end(Datagram& datagram, DropReason reason);
