@@ -19,7 +19,6 @@ using rules::FragmentKind;
 using rules::Hook;
 using rules::RulePacket;
 
-constexpr rules::HookMask kArrival = mask_of(Hook::kAccounting) | mask_of(Hook::kIngress);
 constexpr rules::HookMask kDeparture = mask_of(Hook::kAccounting) | mask_of(Hook::kEgress);
 
 }  // namespace

@@ -8,6 +8,10 @@
 
 namespace sekisho::dataplane {
 
+// The hooks where a packet is asked as it arrives.
+inline constexpr rules::HookMask kArrival =
+    rules::mask_of(rules::Hook::kAccounting) | rules::mask_of(rules::Hook::kIngress);
+
 rules::FragmentKind fragment_of(const PacketRef& ref);
 // Begins the question about packet `i`, as its bytes show it now.
 void begin_question(const Burst& burst, uint32_t i, const StageTables& tables, Tick now);

@@ -17,8 +17,6 @@ using rules::FragmentKind;
 using rules::Hook;
 using rules::RulePacket;
 
-constexpr rules::HookMask kArrival = mask_of(Hook::kAccounting) | mask_of(Hook::kIngress);
-
 // What is to be asked of its payload is asked of this packet. False: its verdict is there, as its stream wants it.
 bool take_up(
     Burst& burst, uint32_t i, const flow::Session* session, const StageTables& tables, Tick now

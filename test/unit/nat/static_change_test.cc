@@ -5,7 +5,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "cluster.h"
+#include "change_support.h"
 
 using namespace sekisho;
 using namespace sekisho::test;
@@ -14,19 +14,6 @@ using nat::MakeResult;
 using nat::StaticMappingSettings;
 
 namespace {
-
-constexpr uint32_t kSecond = 1000;
-constexpr nat::TableShares kAll{4096, 4096, 1024};
-const Ipv4Addr kExternal = addr(203, 0, 113, 1);
-
-StaticMappingSettings forward(uint32_t host, uint16_t inside, uint16_t outside, uint16_t more = 0) {
-    StaticMappingSettings s;
-    s.internal = subscriber(host);
-    s.external = kExternal;
-    s.internal_ports = {inside, static_cast<uint16_t>(inside + more)};
-    s.external_ports = {outside, static_cast<uint16_t>(outside + more)};
-    return s;
-}
 
 void set(Cluster& c, std::vector<StaticMappingSettings> statics) {
     c.change([&](nat::NatSettings& s) { s.static_mappings = std::move(statics); }, kAll);
@@ -46,32 +33,6 @@ AdmitResult call(
 
 bool is_let_in(Cluster& c, uint16_t external_port, uint16_t from = 999) {
     return call(c, external_port, from).kind == AdmitResult::kSession;
-}
-
-size_t sessions(Cluster& c) {
-    size_t sum = 0;
-    for (unsigned s = 0; s < c.shards(); ++s) {
-        sum += c.shard(s).session_count();
-    }
-    return sum;
-}
-
-uint32_t free_blocks(Cluster& c) {
-    uint32_t sum = 0;
-    for (unsigned s = 0; s < c.shards(); ++s) {
-        sum += c.shard(s).pool_view({0}, c.now).free_blocks;
-    }
-    return sum;
-}
-
-// Lets time pass, and former mappings go as the appliance does.
-void pass(Cluster& c, uint32_t seconds) {
-    for (uint32_t i = 0; i < seconds; ++i) {
-        c.pass(kSecond);
-        if (c.have_rested()) {
-            c.change([](nat::NatSettings&) {}, kAll);
-        }
-    }
 }
 
 uint16_t external_port_of(Cluster& c, const MakeResult& made, Ipv4Addr internal) {

@@ -5,7 +5,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "cluster.h"
+#include "change_support.h"
 
 using namespace sekisho;
 using namespace sekisho::test;
@@ -15,33 +15,9 @@ using nat::StaticMappingSettings;
 
 namespace {
 
-constexpr uint32_t kSecond = 1000;
-constexpr nat::TableShares kAll{4096, 4096, 1024};
-const Ipv4Addr kExternal = addr(203, 0, 113, 1);
-constexpr uint16_t kControl = 7648;
-
-StaticMappingSettings forward(uint32_t host, uint16_t inside, uint16_t outside) {
-    StaticMappingSettings s;
-    s.internal = subscriber(host);
-    s.external = kExternal;
-    s.internal_ports = {inside, inside};
-    s.external_ports = {outside, outside};
-    return s;
-}
-
 StaticMappingSettings whole(uint32_t host) {
     StaticMappingSettings s = forward(host, 0, 0);
     s.internal_ports.last = s.external_ports.last = 65535;
-    return s;
-}
-
-nat::TriggerForwardSettings trigger(uint16_t first, uint16_t last, uint16_t control = kControl) {
-    nat::TriggerForwardSettings s;
-    s.name = "t" + std::to_string(first);
-    s.external = kExternal;
-    s.ports = {first, last};
-    s.trigger_port = control;
-    s.access = nat::TriggerAccess::kAnyone;
     return s;
 }
 
@@ -95,23 +71,6 @@ Ipv4Addr reached(Cluster& c, uint16_t external_port, uint16_t from = 999) {
     return result.kind == AdmitResult::kSession
                ? Ipv4Addr{shard.session(result.session).internal_address}
                : Ipv4Addr{};
-}
-
-size_t sessions(Cluster& c) {
-    size_t sum = 0;
-    for (unsigned s = 0; s < c.shards(); ++s) {
-        sum += c.shard(s).session_count();
-    }
-    return sum;
-}
-
-void pass(Cluster& c, uint32_t seconds) {
-    for (uint32_t i = 0; i < seconds; ++i) {
-        c.pass(kSecond);
-        if (c.have_rested()) {
-            c.change([](nat::NatSettings&) {}, kAll);
-        }
-    }
 }
 
 uint16_t external_port_of(Cluster& c, const MakeResult& made, uint32_t host) {

@@ -5,7 +5,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "cluster.h"
+#include "change_support.h"
 
 using namespace sekisho;
 using namespace sekisho::test;
@@ -13,21 +13,6 @@ using nat::AdmitResult;
 using nat::MakeResult;
 
 namespace {
-
-constexpr uint32_t kSecond = 1000;
-constexpr nat::TableShares kAll{4096, 4096, 1024};
-const Ipv4Addr kExternal = addr(203, 0, 113, 1);
-constexpr uint16_t kControl = 7648;
-
-nat::TriggerForwardSettings forward(uint16_t first, uint16_t last, uint16_t control = kControl) {
-    nat::TriggerForwardSettings s;
-    s.name = "t" + std::to_string(first);
-    s.external = kExternal;
-    s.ports = {first, last};
-    s.trigger_port = control;
-    s.access = nat::TriggerAccess::kAnyone;
-    return s;
-}
 
 void set(Cluster& c, std::vector<nat::TriggerForwardSettings> forwards) {
     c.change([&](nat::NatSettings& s) { s.trigger_forwards = std::move(forwards); }, kAll);
@@ -50,23 +35,6 @@ AdmitResult call(Cluster& c, Protocol protocol, uint16_t external_port, uint16_t
     return c.shard(owner.value).admit_inbound(key, Cluster::kind_of(protocol), packet::kSyn, c.now);
 }
 
-uint32_t free_blocks(Cluster& c) {
-    uint32_t sum = 0;
-    for (unsigned s = 0; s < c.shards(); ++s) {
-        sum += c.shard(s).pool_view({0}, c.now).free_blocks;
-    }
-    return sum;
-}
-
-void pass(Cluster& c, uint32_t seconds) {
-    for (uint32_t i = 0; i < seconds; ++i) {
-        c.pass(kSecond);
-        if (c.have_rested()) {
-            c.change([](nat::NatSettings&) {}, kAll);
-        }
-    }
-}
-
 }  // namespace
 
 TEST_CASE(
@@ -79,7 +47,7 @@ TEST_CASE(
         const MakeResult before = c.open(Protocol::kUdp, subscriber(4), 6000, kRemote, kControl);
         REQUIRE(before.kind == MakeResult::kMade);
         CHECK(send(c, before, subscriber(4)));
-        set(c, {forward(7000, 7001)});
+        set(c, {trigger(7000, 7001)});
         CHECK(c.audit() == "");
         CHECK(call(c, Protocol::kUdp, 7000).kind == AdmitResult::kRefused);
         CHECK(send(c, before, subscriber(4)));
@@ -108,13 +76,13 @@ TEST_CASE(
         INFO(shards);
         Cluster c(lab(), shards);
         const uint32_t blocks = free_blocks(c);
-        set(c, {forward(7000, 7001), forward(8000, 8000)});
+        set(c, {trigger(7000, 7001), trigger(8000, 8000)});
         const MakeResult caller = c.open(Protocol::kUdp, subscriber(4), 6000, kRemote, kControl);
         REQUIRE(send(c, caller, subscriber(4)));
         const AdmitResult first = call(c, Protocol::kTcp, 7001);
         REQUIRE(first.kind == AdmitResult::kSession);
         // The other one stays, under its number, and its holder with it.
-        set(c, {forward(8000, 8000)});
+        set(c, {trigger(8000, 8000)});
         CHECK(c.directory().triggers().holder(1) == subscriber(4));
         CHECK(call(c, Protocol::kTcp, 7001).session.value == first.session.value);
         CHECK(call(c, Protocol::kTcp, 7001, 1000).kind == AdmitResult::kRefused);
@@ -125,7 +93,7 @@ TEST_CASE(
         CHECK(shard.session_count() == 0);
         CHECK(c.directory().triggers().state(0) == nat::EntryState::kFree);
         // A number is given again.
-        set(c, {forward(8000, 8000), forward(9000, 9000)});
+        set(c, {trigger(8000, 8000), trigger(9000, 9000)});
         CHECK(c.directory().triggers().size() == 2);
         CHECK(c.directory().triggers().holder(0) == Ipv4Addr{});
         set(c, {});
@@ -140,13 +108,13 @@ TEST_CASE(
     "[nat][change][trigger]"
 ) {
     Cluster c(lab());
-    set(c, {forward(7000, 7001)});
+    set(c, {trigger(7000, 7001)});
     const MakeResult caller = c.open(Protocol::kUdp, subscriber(4), 6000, kRemote, kControl);
     REQUIRE(send(c, caller, subscriber(4)));
-    auto other = forward(7000, 7001);
+    auto other = trigger(7000, 7001);
     other.name = "other";
     other.access = nat::TriggerAccess::kContacted;
-    set(c, {forward(5000, 5000, 99), other});
+    set(c, {trigger(5000, 5000, 99), other});
     CHECK(c.directory().triggers().holder(0) == subscriber(4));
     const FlowKey key = FlowKey::of(
         addr(192, 0, 2, 9), kExternal, port(1), port(7000), Protocol::kUdp, kExternalRealm
@@ -160,13 +128,13 @@ TEST_CASE("no more trigger forwards come and go than sessions can name", "[nat][
     nat::ExternalDirectory directory(settings, 1);
     for (uint16_t n = 0; n < nat::TriggerTable::kMost; ++n) {
         settings.trigger_forwards.push_back(
-            forward(static_cast<uint16_t>(2000 + n), static_cast<uint16_t>(2000 + n))
+            trigger(static_cast<uint16_t>(2000 + n), static_cast<uint16_t>(2000 + n))
         );
     }
     auto planned = directory.plan_statics(settings);
     REQUIRE(planned);
     directory.follow_statics(settings, std::move(*planned), {1000});
-    settings.trigger_forwards = {forward(1, 1)};
+    settings.trigger_forwards = {trigger(1, 1)};
     CHECK_FALSE(directory.plan_statics(settings));
     settings.trigger_forwards.clear();
     REQUIRE(directory.plan_statics(settings));
@@ -210,7 +178,7 @@ TEST_CASE(
         settings.pools[0].addresses = {{addr(192, 0, 2, 1), addr(192, 0, 2, 1)}};
         settings.policies[0].pool = {1};
         Cluster c(settings, shards);
-        set(c, {forward(7000, 7001)});
+        set(c, {trigger(7000, 7001)});
         const MakeResult caller = c.open(Protocol::kUdp, subscriber(4), 6000, kRemote, kControl);
         REQUIRE(send(c, caller, subscriber(4)));
         REQUIRE(of_triggers(events(c)).size() == 1);
@@ -255,7 +223,7 @@ TEST_CASE(
     nat::NatSettings settings = lab();
     settings.events = {nat::kLogBlocks, 16, {}};
     Cluster c(settings);
-    set(c, {forward(7000, 7001), forward(8000, 8000)});
+    set(c, {trigger(7000, 7001), trigger(8000, 8000)});
     const MakeResult caller = c.open(Protocol::kUdp, subscriber(4), 6000, kRemote, kControl);
     REQUIRE(send(c, caller, subscriber(4)));
     REQUIRE(c.directory().triggers().holder(1) == subscriber(4));
